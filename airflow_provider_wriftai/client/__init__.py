@@ -1,0 +1,1 @@
+"""The WriftAI versions API over httpx. Nothing here knows Airflow."""

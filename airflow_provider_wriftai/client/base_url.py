@@ -1,0 +1,71 @@
+"""What a base URL and a token must be like before anything is sent with them."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from airflow_provider_wriftai.client.errors import ConfigurationError
+
+
+def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) -> str:
+    """Check the URL of an API.
+
+    Args:
+        base_url: An absolute http or https URL, without user, query or fragment.
+        token_given: Whether a token will be sent to it.
+        allow_plain_http: Whether that may happen unencrypted over a network.
+
+    Returns:
+        The URL without a trailing slash.
+
+    Raises:
+        ConfigurationError: It is no such URL, or the token would travel unencrypted.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"The API's base URL cannot be read ({error}).") from None
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(
+            "The API's base URL must not hold a user or password; the access token is the connection's password."
+        )
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"The API's base URL must look like 'https://api.wrift.ai/v1'; got {base_url!r}.")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"The API's base URL must not have a query or fragment; got {base_url!r}.")
+    if any(c.isspace() or not c.isprintable() for c in base_url) or not base_url.isascii():
+        raise ConfigurationError(f"The API's base URL must be plain ASCII without spaces; got {base_url!r}.")
+    if parts.scheme == "http" and token_given and not allow_plain_http and not _is_loopback(host):
+        raise ConfigurationError(
+            f"The access token would be sent unencrypted to {host!r}, which is not this machine. Use https, "
+            'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
+        )
+    return base_url.rstrip("/")
+
+
+def check_access_token(access_token: str | None) -> str | None:
+    """Check a bearer token; blanks around it are dropped, an empty one is none.
+
+    Raises:
+        ConfigurationError: It has a character that cannot stand in an HTTP header. The text never shows it.
+    """
+    token = (access_token or "").strip()
+    if not token:
+        return None
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError(
+            f"The access token ({len(token)} characters) has a space, control or non-ASCII character in it; "
+            "it was probably not copied whole or together with other text."
+        )
+    return token
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,98 @@
+"""Pages of a listing, and walking over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, NotRequired, TypedDict, TypeVar
+
+from airflow_provider_wriftai.client.errors import PaginationError
+
+T = TypeVar("T")
+
+LARGEST_PAGE = 50
+"""The largest ``page_size`` that the service allows; the smallest is 5, its default 25."""
+
+
+class PaginationOptions(TypedDict):
+    """Which page to fetch."""
+
+    cursor: NotRequired[str]
+    """Where the page begins: a ``next_cursor`` or ``previous_cursor`` of another page."""
+    page_size: NotRequired[int]
+    """How many items it has at most: 5 to 50."""
+
+
+@dataclass(frozen=True)
+class PaginatedResponse(Generic[T]):
+    """One page.
+
+    Attributes:
+        items: What is on the page.
+        next_cursor: Where the next page begins; None on the last.
+        previous_cursor: Where the previous page begins; None on the first.
+        next_url: The same as a URL (generation 1 only).
+        previous_url: The same as a URL (generation 1 only).
+        served_at: The service's own clock when it answered, if it said so.
+    """
+
+    items: list[T]
+    next_cursor: str | None
+    previous_cursor: str | None
+    next_url: str | None = None
+    previous_url: str | None = None
+    served_at: datetime | None = None
+
+
+class _Walk:
+    """The cursors that a walk has followed: none may come twice."""
+
+    def __init__(self) -> None:
+        self._followed: set[str] = set()
+        self.options = PaginationOptions(page_size=LARGEST_PAGE)
+
+    def goes_on_after(self, page: PaginatedResponse[T]) -> bool:
+        cursor = page.next_cursor
+        if not cursor:
+            return False
+        if cursor in self._followed:
+            raise PaginationError(
+                f"The listing led back to a page already read (cursor {cursor!r}, after {len(self._followed)} "
+                "pages), so it would never end. Nothing of it can be relied on; report this to the service."
+            )
+        self._followed.add(cursor)
+        self.options = PaginationOptions(page_size=LARGEST_PAGE, cursor=cursor)
+        return True
+
+
+def every_page(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> Iterator[PaginatedResponse[T]]:
+    """Fetch page after page, largest size allowed.
+
+    Args:
+        fetch: Fetches the page that the options say.
+
+    Yields:
+        Each page, in the service's order.
+
+    Raises:
+        PaginationError: A cursor came twice.
+    """
+    walk = _Walk()
+    while True:
+        page = fetch(walk.options)
+        yield page
+        if not walk.goes_on_after(page):
+            return
+
+
+async def async_every_page(
+    fetch: Callable[[PaginationOptions], Awaitable[PaginatedResponse[T]]],
+) -> AsyncIterator[PaginatedResponse[T]]:
+    """Fetch page after page as :func:`every_page` does, asynchronously."""
+    walk = _Walk()
+    while True:
+        page = await fetch(walk.options)
+        yield page
+        if not walk.goes_on_after(page):
+            return

@@ -1,0 +1,109 @@
+"""How models and versions are named: ``owner/name``, and an id or ``owner/name:number``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from airflow_provider_wriftai.client.errors import InvalidReferenceError
+
+_SEGMENT = re.compile(r"[^\s/:?#%\\\x00-\x1f\x7f]+")
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A model: ``owner/name``."""
+
+    owner: str
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_segment(self.owner, "owner of a model")
+        _check_segment(self.name, "name of a model")
+
+    @classmethod
+    def parse(cls, text: str) -> ModelReference:
+        """Read ``owner/name``.
+
+        Args:
+            text: The model's owner and name with a slash between them.
+
+        Returns:
+            The model's reference.
+
+        Raises:
+            InvalidReferenceError: The text is not of that form.
+        """
+        owner, slash, name = _text(text, "A model").partition("/")
+        if not slash:
+            raise InvalidReferenceError(f"A model is named 'owner/name', for example 'acme/detector'; got {text!r}.")
+        return cls(owner, name)
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionId:
+    """A version of generation 1 of the API, named by its opaque id."""
+
+    id: str
+
+    def __post_init__(self) -> None:
+        _check_segment(self.id, "id of a version")
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class VersionNumber:
+    """A version of generation 2 of the API, named by its number within the model."""
+
+    model: ModelReference
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.model}:{self.number}"
+
+
+VersionReference = VersionId | VersionNumber
+
+
+def parse_version(text: str) -> VersionReference:
+    """Read the name of a version.
+
+    Args:
+        text: An id, or ``owner/name:number``.
+
+    Returns:
+        The reference; its class tells which generation of the API it belongs to.
+
+    Raises:
+        InvalidReferenceError: The text is neither.
+    """
+    text = _text(text, "A version")
+    if "/" not in text and ":" not in text:
+        return VersionId(text)
+    model, colon, number = text.rpartition(":")
+    if not colon or not _NUMBER.fullmatch(number):
+        raise InvalidReferenceError(
+            f"A version is named by its id or as 'owner/name:number', for example 'acme/detector:7'; got {text!r}."
+        )
+    return VersionNumber(ModelReference.parse(model), int(number))
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidReferenceError(f"{what} is named by a string; got {type(value).__name__}.")
+    return value
+
+
+def _check_segment(segment: object, what: str) -> None:
+    # Whatever would change the path of a request, or does so in some proxy, is refused before one is made.
+    if not isinstance(segment, str) or segment in (".", "..") or not _SEGMENT.fullmatch(segment):
+        raise InvalidReferenceError(
+            f"The {what} must be a non-empty text without spaces, control characters or any of / : ? # % \\, "
+            f"and neither '.' nor '..'; got {segment!r}."
+        )

@@ -1,0 +1,42 @@
+"""Which errors end a task at once, and which leave it to Airflow's retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wriftai.client.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidReferenceError,
+    InvalidRequestError,
+    PermissionDeniedError,
+)
+from airflow_provider_wriftai.publishing.errors import InvalidImageError, PreflightError, VersionExistsError
+from airflow_provider_wriftai.retention.errors import InvalidPolicyError
+from airflow_provider_wriftai.templated import InvalidParameterError
+
+FINAL = (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidImageError,
+    InvalidParameterError,
+    InvalidPolicyError,
+    InvalidReferenceError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    PreflightError,
+    VersionExistsError,
+)
+"""What no retry can fix: the task's own parameters, its connection, and what the service will always refuse."""
+
+
+@contextmanager
+def final_errors_fail_the_task() -> Iterator[None]:
+    """Turn an error that no retry can fix into the exception with which Airflow does not retry."""
+    try:
+        yield
+    except FINAL as error:
+        raise AirflowFailException(str(error)) from error

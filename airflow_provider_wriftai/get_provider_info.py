@@ -1,0 +1,48 @@
+"""What Airflow is told about this package when it looks for providers."""
+
+from __future__ import annotations
+
+from importlib.metadata import metadata
+from typing import Any
+
+from airflow_provider_wriftai.connection import (
+    CONNECTION_NAME,
+    CONNECTION_TYPE,
+    EXTRA_FIELDS,
+    UI_FIELD_BEHAVIOUR,
+)
+
+_DISTRIBUTION = "airflow-provider-wriftai"
+_PACKAGE = "airflow_provider_wriftai"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider: the entry point ``apache_airflow_provider``."""
+    about = metadata(_DISTRIBUTION)
+    return {
+        "package-name": about["Name"],
+        "name": CONNECTION_NAME,
+        "description": about["Summary"],
+        "versions": [about["Version"]],
+        "integrations": [
+            {"integration-name": CONNECTION_NAME, "external-doc-url": "https://wrift.ai", "tags": ["service"]}
+        ],
+        "hooks": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.hooks.wriftai"]}],
+        "operators": [
+            {
+                "integration-name": CONNECTION_NAME,
+                "python-modules": [f"{_PACKAGE}.operators.cleanup", f"{_PACKAGE}.operators.versions"],
+            }
+        ],
+        "sensors": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.sensors.versions"]}],
+        "triggers": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.triggers.versions"]}],
+        "connection-types": [
+            {
+                "connection-type": CONNECTION_TYPE,
+                "hook-class-name": f"{_PACKAGE}.hooks.wriftai.WriftAIHook",
+                "hook-name": CONNECTION_NAME,
+                "ui-field-behaviour": dict(UI_FIELD_BEHAVIOUR),
+                "conn-fields": {name: dict(field) for name, field in EXTRA_FIELDS.items()},
+            }
+        ],
+    }

@@ -1,0 +1,132 @@
+"""Everything about a new version that can be checked before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from airflow_provider_wriftai.client.errors import InvalidReferenceError
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.versions import CreateVersionParams
+from airflow_provider_wriftai.publishing.errors import InvalidImageError, PreflightError
+from airflow_provider_wriftai.publishing.image_digest import BuildResult, read_image_digest
+
+LONGEST_RELEASE_NOTES = 255
+"""Characters that the service takes as release notes."""
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_DEEPEST_SCHEMA = 64
+_LARGEST_SCHEMAS = 1024 * 1024
+
+
+def check_new_version(
+    model: str, image: BuildResult, release_notes: str, schemas: Mapping[str, Any] | str
+) -> tuple[ModelReference, CreateVersionParams]:
+    """Check everything that a new version is made of.
+
+    Args:
+        model: ``owner/name``.
+        image: A digest, or what a build left behind: see ``image_digest``.
+        release_notes: What changed, at most 255 characters.
+        schemas: The version's JSON Schemas, as a mapping or as JSON text.
+
+    Returns:
+        The model, and what to create a version with.
+
+    Raises:
+        PreflightError: The service would refuse it. Every problem is named.
+    """
+    problems: list[str] = []
+    reference: ModelReference | None = None
+    digest = ""
+    try:
+        reference = ModelReference.parse(model)
+    except InvalidReferenceError as error:
+        problems.append(f"model: {error}")
+    try:
+        digest = read_image_digest(image)
+    except InvalidImageError as error:
+        problems.append(f"image: {error}")
+    problems.extend(f"release_notes: {problem}" for problem in _problems_of_notes(release_notes))
+    parsed = _parsed(schemas)
+    problems.extend(f"schemas: {problem}" for problem in _problems_of_schemas(parsed))
+    if problems or reference is None:
+        raise PreflightError(model, problems)
+    return reference, CreateVersionParams(
+        release_notes=release_notes, schemas=cast("Any", parsed), container_image_digest=digest
+    )
+
+
+def _problems_of_notes(notes: object) -> Iterator[str]:
+    if not isinstance(notes, str):
+        yield f"expected a text, got a {type(notes).__name__}."
+    elif len(notes) > LONGEST_RELEASE_NOTES:
+        yield f"{len(notes)} characters long; the service takes at most {LONGEST_RELEASE_NOTES}."
+
+
+def _parsed(schemas: object) -> object:
+    if isinstance(schemas, str):
+        try:
+            return json.loads(schemas)
+        except (ValueError, RecursionError):
+            return schemas
+    return schemas
+
+
+def _problems_of_schemas(schemas: object) -> Iterator[str]:
+    if isinstance(schemas, str):
+        yield f"expected an object, or one as JSON; got the text {schemas[:60]!r}."
+        return
+    if not isinstance(schemas, Mapping) or not isinstance(schemas.get("prediction"), Mapping):
+        yield 'expected {"prediction": {"input": {…}, "output": {…}}}.'
+        return
+    if _is_deeper_than(schemas, _DEEPEST_SCHEMA):
+        yield f"nested deeper than {_DEEPEST_SCHEMA} levels."
+        return
+    try:
+        size = len(json.dumps(schemas, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        yield f"cannot be written as JSON: {error}."
+        return
+    if size > _LARGEST_SCHEMAS:
+        yield f"{size} bytes of JSON; at most {_LARGEST_SCHEMAS} are sent."
+        return
+    prediction = schemas["prediction"]
+    for part in ("input", "output"):
+        if part not in prediction:
+            yield f"prediction.{part} is missing."
+    for part in ("input", "output", "stream_output"):
+        if part in prediction:
+            yield from (f"prediction.{part} {problem}" for problem in _problems_of_schema(prediction[part]))
+
+
+def _problems_of_schema(schema: object) -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        yield f"must be a JSON Schema object, not a {type(schema).__name__}."
+        return
+    draft = schema.get("$schema", _DRAFT)
+    if not isinstance(draft, str) or draft.rstrip("#") != _DRAFT:
+        yield f"declares $schema {draft!r}; the service takes Draft 2020-12 ({_DRAFT})."
+        return
+    try:
+        Draft202012Validator.check_schema(cast("Any", schema))
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path)) or "the top"
+        yield f"is not a JSON Schema of Draft 2020-12: at {where}: {error.message[:300]}"
+
+
+def _is_deeper_than(value: object, levels: int) -> bool:
+    pending: list[tuple[object, int]] = [(value, 0)]
+    while pending:
+        current, depth = pending.pop()
+        if depth > levels:
+            return True
+        children = (
+            current.values() if isinstance(current, Mapping) else current if isinstance(current, list | tuple) else ()
+        )
+        pending.extend((child, depth + 1) for child in children)
+    return False

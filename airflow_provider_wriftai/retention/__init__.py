@@ -1,0 +1,1 @@
+"""The rules of pruning: which versions may go, and carrying that out. Nothing here knows Airflow."""

@@ -1,0 +1,98 @@
+"""``python -m airflow_provider_wriftai.sandbox``: serve WriftAI on localhost."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
+from airflow_provider_wriftai.sandbox.seed import seed
+from airflow_provider_wriftai.sandbox.server import listen, serve
+from airflow_provider_wriftai.sandbox.store import Store
+
+TOKEN_VARIABLE = "WRIFTAI_ACCESS_TOKEN"  # noqa: S105 - the name of a variable, not a token
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command line without the program; None for this process's own.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
+    store = Store(options.database)
+    try:
+        store.add_token(token, options.owner)
+        for owner, name, versions in options.model:
+            seed(store, owner, name, versions)
+        limited = RateLimit(Limit(options.rate_limit, options.burst), Limit(options.rate_limit / 3, options.burst))
+        app = create_app(
+            store,
+            limited if options.rate_limit > 0 else None,
+            generation=options.generation,
+            digest_in_lists=options.digest_in_lists,
+        )
+        try:
+            listener = listen(options.host, options.port)
+        except OSError as error:
+            print(f"Cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+            return 1
+        host, port = listener.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        shown = "taken from the environment" if os.environ.get(TOKEN_VARIABLE) else token
+        print(f"WriftAI sandbox: {url}", flush=True)
+        print(f"  API:      {url}/v1 (generation {options.generation})", flush=True)
+        print(f"  token:    {shown} (acts for {options.owner})", flush=True)
+        print(f"  database: {options.database}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(app, listener)
+    finally:
+        store.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_wriftai.sandbox",
+        description="Serve WriftAI's versions API on localhost, to try DAGs without an account.",
+        epilog=f"The access token is read from {TOKEN_VARIABLE}; without it a new one is made and printed.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8787, help="port, 0 for any free one (default: %(default)s)")
+    parser.add_argument(
+        "--database", type=Path, default=Path("wriftai-sandbox.db"), help="SQLite file (default: %(default)s)"
+    )
+    parser.add_argument("--owner", default="acme", help="for whom the token acts (default: %(default)s)")
+    parser.add_argument(
+        "--model", type=_model, action="append", default=[], metavar="OWNER/NAME[=N]",
+        help="a model to begin with, and how many versions it has; may be given more than once",
+    )  # fmt: skip
+    parser.add_argument("--generation", type=int, choices=(1, 2), default=2, help="what /v1 serves (default: 2)")
+    parser.add_argument("--digest-in-lists", action="store_true", help="lists of generation 2 carry the digest")
+    parser.add_argument(
+        "--rate-limit", type=float, default=3.0,
+        help="requests a second with a token, a third of it without; 0 for no limit (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--burst", type=int, default=5, help="requests at once (default: %(default)s)")
+    return parser
+
+
+def _model(text: str) -> tuple[str, str, int]:
+    model, _, versions = text.partition("=")
+    owner, slash, name = model.partition("/")
+    if not (owner and slash and name) or "/" in name or not (versions or "0").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not OWNER/NAME or OWNER/NAME=N")
+    return owner, name, int(versions or 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,53 @@
+"""The sandbox as an ASGI application."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+
+from airflow_provider_wriftai.sandbox.api import VersionsAPI
+from airflow_provider_wriftai.sandbox.generations import generation_1, generation_2
+from airflow_provider_wriftai.sandbox.pages import Pages
+from airflow_provider_wriftai.sandbox.rate_limit import RateLimit
+from airflow_provider_wriftai.sandbox.store import Store
+
+
+def create_app(
+    store: Store,
+    rate_limit: RateLimit | None = None,
+    *,
+    generation: int = 2,
+    digest_in_lists: bool = False,
+) -> Starlette:
+    """Build the sandbox.
+
+    Args:
+        store: Where everything is kept.
+        rate_limit: What a caller may ask, and how often; None for no limit.
+        generation: Which generation of the API is served at ``/v1``. Both are always served at
+            ``/generation-1/v1`` and ``/generation-2/v1``, over the same data.
+        digest_in_lists: Whether lists of generation 2 carry the image digest.
+
+    Returns:
+        The application; its root is a page for people.
+    """
+    rate_limit = rate_limit or RateLimit(None, None)
+    by_number = {1: generation_1(), 2: generation_2(digest_in_lists=digest_in_lists)}
+    served = {number: VersionsAPI(store, rate_limit, shape).routes() for number, shape in by_number.items()}
+    return Starlette(
+        routes=[
+            Mount("/generation-1/v1", routes=served[1]),
+            Mount("/generation-2/v1", routes=served[2]),
+            Mount("/v1", routes=served[generation]),
+            *Pages(store).routes(),
+        ],
+        exception_handlers={HTTPException: _not_served},
+    )
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return JSONResponse({"detail": error.detail if isinstance(error, HTTPException) else "Internal error"}, status)

@@ -1,0 +1,67 @@
+"""Parameters that a template may have turned into text."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.retention.policy import read_age
+
+
+class InvalidParameterError(WriftAIError, ValueError):
+    """A parameter of a task is not what it has to be; nothing was sent."""
+
+
+def whole_number(name: str, value: object) -> int | None:
+    """Read a whole number; None, and what a template makes of it, stays None.
+
+    Raises:
+        InvalidParameterError: It is none.
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        return None
+    if isinstance(value, str) and value.strip().removeprefix("-").isdecimal():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise InvalidParameterError(f"{name} must be a whole number; got {value!r}.")
+
+
+def flag(name: str, value: object) -> bool:
+    """Read true or false.
+
+    Raises:
+        InvalidParameterError: It is neither.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise InvalidParameterError(f"{name} must be true or false; got {value!r}.")
+
+
+def age(name: str, value: object) -> timedelta | None:
+    """Read an age: a timedelta, or a text such as ``30d``; None, and what a template makes of it, stays None.
+
+    Raises:
+        InvalidParameterError: It is none.
+        InvalidPolicyError: The text is none.
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        return None
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return read_age(value)
+    raise InvalidParameterError(f"{name} must be a timedelta or a text such as '30d'; got {value!r}.")
+
+
+def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """Read one of a few words.
+
+    Raises:
+        InvalidParameterError: It is none of them.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")

@@ -1,0 +1,1 @@
+"""The rules of waiting for a version. Nothing here knows Airflow."""
