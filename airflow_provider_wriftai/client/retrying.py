@@ -90,6 +90,10 @@ class Tries:
         )
 
     def _tell(self, state: RetryCallState) -> None:
+        error = _error_of(state)
+        if isinstance(error, RateLimitedError) and error.retry_after is not None:
+            log.info("%s Trying again in %.1f s, when the budget is reset.", error, error.retry_after)
+            return
         log.warning(
             "%s Trying again in %.1f s (try %d).", _error_of(state), state.upcoming_sleep, state.attempt_number + 1
         )

@@ -88,15 +88,18 @@ class WriftAIHook(BaseHook):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Make the form fields of the extra for Airflow before 3.2; newer ones read the provider info."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import BooleanField, FloatField, StringField
+        from wtforms import BooleanField, StringField
         from wtforms.validators import Optional
 
-        kinds = {"number": FloatField, "string": StringField, "boolean": BooleanField}
         widgets = {}
         for name, field in EXTRA_FIELDS.items():
-            kind = kinds[field["schema"]["type"][0]]
-            options = {} if kind is BooleanField else {"widget": BS3TextFieldWidget(), "validators": [Optional()]}
-            widgets[name] = kind(field["label"], description=field["description"], **options)
+            told = {"label": field["label"], "description": field["description"]}
+            # These Airflows know no field for a number with a fraction; the hook reads the text.
+            widgets[name] = (
+                BooleanField(**told)
+                if "boolean" in field["schema"]["type"]
+                else StringField(**told, widget=BS3TextFieldWidget(), validators=[Optional()])
+            )
         return widgets
 
 

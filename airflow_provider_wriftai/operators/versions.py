@@ -11,7 +11,7 @@ from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_wriftai.publishing.image_digest import BuildResult
     from airflow_provider_wriftai.publishing.publish import IfExists
@@ -54,7 +54,7 @@ class WriftAICreateVersionOperator(BaseOperator):
         self,
         *,
         model: str,
-        image: BuildResult,
+        image: BuildResult | XComArg,
         release_notes: str,
         schemas: Mapping[str, Any] | str,
         if_exists: IfExists = "reuse",
@@ -79,7 +79,9 @@ class WriftAICreateVersionOperator(BaseOperator):
 
         with final_errors_fail_the_task():
             if_exists = cast("IfExists", one_of("if_exists", self.if_exists, ("reuse", "fail", "create")))
-            model, params = check_new_version(self.model, self.image, self.release_notes, self.schemas)
+            model, params = check_new_version(
+                self.model, cast("BuildResult", self.image), self.release_notes, self.schemas
+            )
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 published = publish(Versions(api), model, params, if_exists=if_exists)
         return dict(published.version)

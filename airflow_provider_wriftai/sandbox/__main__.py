@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             limited if options.rate_limit > 0 else None,
             generation=options.generation,
             digest_in_lists=options.digest_in_lists,
+            delete_with_body=options.delete_with_body,
         )
         try:
             listener = listen(options.host, options.port)
@@ -78,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--generation", type=int, choices=(1, 2), default=2, help="what /v1 serves (default: 2)")
     parser.add_argument("--digest-in-lists", action="store_true", help="lists of generation 2 carry the digest")
+    parser.add_argument(
+        "--delete-with-body",
+        action="store_true",
+        help="answer a delete with 200 and JSON, which the official clients need, not with 204 and nothing",
+    )
     parser.add_argument(
         "--rate-limit", type=float, default=3.0,
         help="requests a second with a token, a third of it without; 0 for no limit (default: %(default)s)",

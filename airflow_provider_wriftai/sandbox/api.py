@@ -59,12 +59,16 @@ class VersionsAPI:
         store: Where everything is kept.
         rate_limit: What a caller may ask, and how often.
         generation: How versions and pages are shown, and how a version is named.
+        delete_with_body: Whether a delete is answered 200 and JSON instead of 204 and nothing.
     """
 
-    def __init__(self, store: Store, rate_limit: RateLimit, generation: Generation) -> None:
+    def __init__(
+        self, store: Store, rate_limit: RateLimit, generation: Generation, *, delete_with_body: bool = False
+    ) -> None:
         self._store = store
         self._rate_limit = rate_limit
         self._generation = generation
+        self._delete_with_body = delete_with_body
 
     def routes(self) -> list[Route]:
         """The endpoints below the base URL."""
@@ -133,7 +137,7 @@ class VersionsAPI:
         version = self._version(asked)
         _check_owner(asked, version.owner)
         self._store.delete_version(version)
-        return Response(status_code=204)
+        return JSONResponse({}) if self._delete_with_body else Response(status_code=204)
 
     async def _get_configuration(self, asked: Asked) -> Response:
         return JSONResponse(self._version(asked).configuration)

@@ -21,6 +21,7 @@ def create_app(
     *,
     generation: int = 2,
     digest_in_lists: bool = False,
+    delete_with_body: bool = False,
 ) -> Starlette:
     """Build the sandbox.
 
@@ -30,13 +31,18 @@ def create_app(
         generation: Which generation of the API is served at ``/v1``. Both are always served at
             ``/generation-1/v1`` and ``/generation-2/v1``, over the same data.
         digest_in_lists: Whether lists of generation 2 carry the image digest.
+        delete_with_body: Whether a delete is answered 200 and JSON, as the official clients up to 0.34.0
+            need it, instead of 204 and nothing.
 
     Returns:
         The application; its root is a page for people.
     """
     rate_limit = rate_limit or RateLimit(None, None)
     by_number = {1: generation_1(), 2: generation_2(digest_in_lists=digest_in_lists)}
-    served = {number: VersionsAPI(store, rate_limit, shape).routes() for number, shape in by_number.items()}
+    served = {
+        number: VersionsAPI(store, rate_limit, shape, delete_with_body=delete_with_body).routes()
+        for number, shape in by_number.items()
+    }
     return Starlette(
         routes=[
             Mount("/generation-1/v1", routes=served[1]),

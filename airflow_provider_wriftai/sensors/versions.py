@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -20,7 +20,7 @@ from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 
 class WriftAIVersionSensor(BaseSensorOperator):
@@ -43,7 +43,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        version: str,
+        version: str | XComArg,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
@@ -59,9 +59,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
 
         # Outside of the base's loop: inside of it, soft_fail would skip on these errors too.
         with final_errors_fail_the_task():
-            if not self.deferrable:
-                return super().execute(context)
-            return self._wait_deferred(context)
+            return self._look_then_defer(context) if self.deferrable else super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once for the version."""
@@ -69,11 +67,11 @@ class WriftAIVersionSensor(BaseSensorOperator):
         from airflow_provider_wriftai.waiting.watch import look
 
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-            version = look(Versions(api), self.version)
+            version = look(Versions(api), str(self.version))
         self.log.info("%s is %s.", self.version, "there" if version else "not there yet")
         return PokeReturnValue(is_done=version is not None, xcom_value=version)
 
-    def _wait_deferred(self, context: Context) -> Any:
+    def _look_then_defer(self, context: Context) -> Any:
         deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
         try:
             found = self.poke(context)
@@ -81,19 +79,21 @@ class WriftAIVersionSensor(BaseSensorOperator):
             if self.never_fail:
                 raise AirflowSkipException(f"Skipped, because never_fail is set: {error}") from error
             raise
-        if found.is_done:
-            return found.xcom_value
+        if not found.is_done:
+            self._defer_until(deadline)
+        return found.xcom_value
+
+    def _defer_until(self, deadline: datetime) -> NoReturn:
         self.log.info("Waiting in the triggerer, looking every %g s until %s.", self.poke_interval, deadline)
         self.defer(
             trigger=WriftAIVersionTrigger(
-                version=self.version,
+                version=str(self.version),
                 poll_interval=self.poke_interval,
                 deadline=deadline.isoformat(),
                 wriftai_conn_id=self.wriftai_conn_id,
             ),
             method_name="execute_complete",
         )
-        return None  # never reached: deferring raises
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Go on with what the trigger found out.

@@ -1,0 +1,67 @@
+# Everything is installed into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+AIRFLOW ?= 3.3
+PORT ?= 8080
+SANDBOX_PORT ?= 8787
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+PACKAGE := pyproject.toml setup.cfg airflow_provider_wriftai/__init__.py
+
+# The official clients, as independent peers of the sandbox: each in an environment of its own.
+PEERS := .venv-wriftai-0.13.0 .venv-wriftai-0.34.0
+# The oldest Airflow and the lowest dependencies that are supported.
+OLDEST := .venv-oldest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test lint format clean
+
+help:  ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+demo: $(VENV)/installed-demo  ## Publish, wait and prune on a real Airflow, against the sandbox
+	@$(BIN)/python scripts/demo.py
+
+ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the sandbox's page
+	@$(BIN)/python scripts/ui.py --port $(PORT) --sandbox-port $(SANDBOX_PORT)
+
+test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to hold
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test  ## Style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-test  ## Put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what was installed and made
+	rm -rf .venv* .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/installed-demo: $(UV) $(PACKAGE)
+	$(UV) pip install --quiet --python $(BIN)/python "apache-airflow==$(AIRFLOW).*" --editable ".[sandbox]"
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed-demo
+	$(UV) pip install --quiet --python $(BIN)/python --group test
+	@touch $@
+
+$(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-wriftai-$*
+	$(UV) pip install --quiet --python .venv-wriftai-$*/bin/python "wriftai==$*"
+	@touch $@
+
+$(OLDEST)/installed: $(UV) $(PACKAGE)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+		--editable ".[sandbox]" pytest==8.3.* hypothesis==6.*
+	@touch $@

@@ -1,0 +1,42 @@
+"""Wait until somebody else has published a version, without taking up a worker meanwhile.
+
+Trigger it with the version to wait for, such as ``acme/sentiment:14``. Needs the connection
+``wriftai_default``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import Param, dag, task
+
+from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+
+@task
+def tell(version: dict[str, str]) -> str:
+    """Do something with the version."""
+    return f"{version['reference']}: {version['release_notes']}"
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["wriftai"],
+    doc_md=__doc__,
+    params={"version": Param("acme/sentiment:14", type="string", description="owner/name:number, or an id")},
+)
+def wait_for_release() -> None:
+    """The pipeline."""
+    wait = WriftAIVersionSensor(
+        task_id="wait_for_version",
+        version="{{ params.version }}",
+        deferrable=True,
+        poke_interval=5,
+        timeout=3600,
+    )
+    tell(wait.output)  # type: ignore[arg-type]
+
+
+wait_for_release()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_wriftai.client import errors
+from airflow_provider_wriftai.client.errors import (
+    APIError,
+    ConnectionFailedError,
+    FieldProblem,
+    InvalidRequestError,
+    ServerError,
+    WriftAIError,
+    error_of,
+)
+from airflow_provider_wriftai.publishing.errors import (
+    InvalidImageError,
+    PreflightError,
+    UnsettledPublishError,
+    VersionExistsError,
+)
+from airflow_provider_wriftai.retention.errors import InvalidPolicyError, PruneIncompleteError, UnplannableError
+from airflow_provider_wriftai.retention.policy import Plan, Verdict
+from airflow_provider_wriftai.templated import InvalidParameterError
+from airflow_provider_wriftai.waiting.errors import WaitFailedError
+
+REPORT = {"model": "a/b", "planned": [1], "failed": [{"reference": "a/b:1", "error": "no"}]}
+
+EXAMPLES: list[WriftAIError] = [
+    errors.ConfigurationError("x"),
+    errors.InvalidReferenceError("x"),
+    errors.PaginationError("x"),
+    errors.ConnectionFailedError("GET", "/x", "broke", ambiguous=True),
+    errors.RequestTimeoutError("GET", "/x", "slow", ambiguous=False),
+    errors.UnreadableResponseError("GET", "/x", "was answered 200 with nonsense"),
+    *(
+        error_of("GET", "/x", status, b'{"detail": "no"}', request_id="r1", retry_after=1.5)
+        for status in (400, 401, 403, 404, 409, 422, 429, 500, 503)
+    ),
+    InvalidImageError("x"),
+    PreflightError("a/b", ["one", "two"]),
+    VersionExistsError("a/b", "sha256:0", "a/b:1"),
+    UnsettledPublishError("a/b", "sha256:0", 15, ValueError("x")),
+    InvalidPolicyError("x"),
+    UnplannableError("x"),
+    PruneIncompleteError(REPORT),
+    InvalidParameterError("x"),
+    WaitFailedError("x"),
+]
+
+
+def _all_classes(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
+    return {cls}.union(*(_all_classes(child) for child in cls.__subclasses__()))
+
+
+def test_every_error_has_an_example() -> None:
+    abstract = {errors.WriftAIError, errors.RequestError}
+    assert {type(example) for example in EXAMPLES} == _all_classes(WriftAIError) - abstract
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_every_error_pickles_whole(error: WriftAIError) -> None:
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [(400, "APIError"), (401, "AuthenticationError"), (403, "PermissionDeniedError"), (404, "NotFoundError"),
+     (409, "ConflictError"), (418, "APIError"), (422, "InvalidRequestError"), (429, "RateLimitedError"),
+     (500, "ServerError"), (503, "ServerError"), (599, "ServerError"), (302, "APIError")],
+)  # fmt: skip
+def test_the_status_picks_the_class(status: int, name: str) -> None:
+    error = error_of("GET", "/x", status, b"")
+    assert type(error).__name__ == name
+    assert error.status == status
+
+
+def test_the_message_says_what_was_asked_what_came_back_and_what_to_do() -> None:
+    error = error_of("DELETE", "/models/a/b/versions/1", 403, b'{"detail": "not yours"}', request_id="r-17")
+    assert str(error) == (
+        "DELETE /models/a/b/versions/1 was answered 403 Forbidden: not yours (request id r-17). "
+        "Use the access token of somebody who may do this to the model."
+    )
+
+
+def test_a_422_names_each_field() -> None:
+    detail = [
+        {"loc": ["body", "release_notes"], "msg": "too long", "type": "x"},
+        {"loc": ["body", "schemas", "prediction", 0], "msg": "no", "type": "y"},
+        "odd",
+    ]
+    error = error_of("POST", "/x", 422, json.dumps({"detail": detail}).encode())
+    assert isinstance(error, InvalidRequestError)
+    assert error.fields == (
+        FieldProblem("body.release_notes", "too long"),
+        FieldProblem("body.schemas.prediction.0", "no"),
+        FieldProblem("", "odd"),
+    )
+    assert "body.release_notes: too long; body.schemas.prediction.0: no; odd" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"<html><head><title>502 Bad\n Gateway</title></head></html>", r"an HTML page titled '502 Bad\n Gateway'"),
+        (b"", ""),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b'"just text"', "just text"),
+        (b"[1, 2]", "1; 2"),
+        (b'{"error": "x"}', '{"error": "x"}'),
+        (b'{"detail": {"a": 1}}', '{"a": 1}'),
+        (b'{"detail": "line\\nbreak\\u001b[31m"}', "line break [31m"),
+        (b"[" * 100_000, "[" * 499 + "…"),
+    ],
+)
+def test_any_body_can_be_read(body: bytes, detail: str) -> None:
+    error = error_of("GET", "/x", 502, body)
+    assert isinstance(error, ServerError)
+    assert error.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("error", "ambiguous"),
+    [
+        (error_of("POST", "/x", 422, b""), False),
+        (error_of("POST", "/x", 429, b""), False),
+        (error_of("POST", "/x", 500, b""), True),
+        (error_of("POST", "/x", 504, b""), True),
+        (errors.UnreadableResponseError("POST", "/x", "odd"), True),
+        (ConnectionFailedError("POST", "/x", "broke", ambiguous=False), False),
+    ],
+)
+def test_an_error_tells_whether_the_request_may_have_been_carried_out(error: APIError, ambiguous: bool) -> None:
+    assert error.ambiguous is ambiguous
+
+
+def test_a_plan_is_a_value() -> None:
+    verdict = Verdict("a/b:1", datetime(2026, 1, 1, tzinfo=UTC), goes=False, reason="newest")
+    assert Plan((verdict,)) == Plan((verdict,))

@@ -1,0 +1,138 @@
+"""What is tried again: each failure against each method, over httpx's own mock transport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.client import retrying
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import RateLimitedError, WriftAIError
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.client.versions import Versions
+
+GOOD = {"GET": (200, {"number": 1}), "POST": (201, {"number": 1}), "DELETE": (204, None)}
+
+FAILURES: dict[str, Any] = {
+    "no connection": httpx.ConnectError("refused"),
+    "connect timeout": httpx.ConnectTimeout("slow"),
+    "read timeout": httpx.ReadTimeout("slow"),
+    "connection broke": httpx.RemoteProtocolError("reset"),
+    "cut off": httpx.ReadError("eof"),
+    **{str(status): status for status in (400, 401, 403, 404, 409, 422, 429, 500, 501, 502, 503, 504)},
+}
+
+TRIED_AGAIN = {
+    "GET": {"no connection", "connect timeout", "read timeout", "connection broke", "cut off", "429", "500", "502",
+            "503", "504"},
+    "POST": {"no connection", "connect timeout", "429"},
+}  # fmt: skip
+TRIED_AGAIN["DELETE"] = TRIED_AGAIN["GET"]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
+
+
+class Scripted:
+    """Answers with each of a script's entries in turn, and the last one from then on."""
+
+    def __init__(self, *script: Any) -> None:
+        self._script = list(script)
+        self.asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(entry, Exception):
+            raise entry
+        if entry == "good":
+            status, body = GOOD[request.method]
+            return httpx.Response(status, json=body) if body else httpx.Response(status)
+        return httpx.Response(entry, json={"detail": "scripted"})
+
+
+Call = Callable[[str, Scripted], Any]
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request: pytest.FixtureRequest) -> Call:
+    def arguments(method: str) -> tuple[str, tuple[Any, ...]]:
+        if method == "POST":
+            return "create", ("acme", "det", {})
+        return {"GET": "get", "DELETE": "delete"}[method], ("acme/det:1",)
+
+    def call_it(method: str, script: Scripted) -> Any:
+        name, values = arguments(method)
+        transport = httpx.MockTransport(script)
+        # A host of its own, so that no other test's rate limit counts here.
+        api = API(
+            f"https://{id(script)}.example/v1",
+            retry=RetryPolicy(attempts=3, total_seconds=5),
+            transport=transport,
+            async_transport=transport,
+        )
+        if request.param == "sync":
+            with api:
+                return getattr(Versions(api), name)(*values)
+
+        async def run() -> Any:
+            async with api:
+                return await getattr(Versions(api), f"async_{name}")(*values)
+
+        return asyncio.run(run())
+
+    return call_it
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_which_failures_are_tried_again(call: Call, method: str, failure: str) -> None:
+    script = Scripted(FAILURES[failure], "good")
+    if failure in TRIED_AGAIN[method]:
+        call(method, script)
+        assert script.asked == 2
+    else:
+        with pytest.raises(WriftAIError):
+            call(method, script)
+        assert script.asked == 1
+
+
+def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Call) -> None:
+    script = Scripted(500, 502, 503)
+    with pytest.raises(WriftAIError) as caught:
+        call("GET", script)
+    assert script.asked == 3
+    assert caught.value.status == 503  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("failure", ["read timeout", "connection broke", "500"])
+def test_a_delete_that_finds_nothing_after_a_try_that_may_have_arrived_has_succeeded(call: Call, failure: str) -> None:
+    assert call("DELETE", Scripted(FAILURES[failure], 404)) is None
+
+
+@pytest.mark.parametrize("failure", ["no connection", "429"])
+def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(call: Call, failure: str) -> None:
+    with pytest.raises(WriftAIError, match="404"):
+        call("DELETE", Scripted(FAILURES[failure], 404))
+
+
+def test_waiting_for_the_budget_uses_up_no_tries(call: Call) -> None:
+    script = Scripted(429, 429, 429, 429, 500, 429, 500, "good")
+    call("GET", script)
+    assert script.asked == 8
+
+
+def test_a_limit_that_is_never_lifted_ends_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Scripted(429)
+    api = API(
+        "https://limited.example/v1", retry=RetryPolicy(total_seconds=0.05), transport=httpx.MockTransport(script)
+    )
+    with api, pytest.raises(RateLimitedError, match="pool"):
+        Versions(api).get("acme/det:1")
+    assert script.asked > 1

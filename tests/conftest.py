@@ -1,0 +1,109 @@
+"""What all tests share: a sandbox over a real socket, and an Airflow home of their own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Before anything imports Airflow: it reads its home once.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+
+import pytest
+from hypothesis import settings
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.seed import seed
+from airflow_provider_wriftai.sandbox.server import running
+from airflow_provider_wriftai.sandbox.store import Store
+
+# Time is measured in benchmarks, not here.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+TOKEN = "token-of-acme-7f3k9"
+
+SCHEMAS: dict[str, Any] = {"prediction": {"input": {"type": "object"}, "output": {"type": "string"}}}
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, and what a test needs to use it."""
+
+    url: str
+    store: Store
+    token: str = TOKEN
+    _names: Iterator[int] = field(default_factory=itertools.count)
+
+    def base_url(self, generation: int = 2) -> str:
+        return f"{self.url}/generation-{generation}/v1"
+
+    def new_model(self, versions: int = 0) -> str:
+        """Make a model of its own for a test."""
+        name = f"model-{next(self._names)}"
+        seed(self.store, "acme", name, versions)
+        return f"acme/{name}"
+
+    def numbers(self, model: str) -> list[int]:
+        """The numbers of a model's versions, newest first."""
+        return [version.number for version in self.store.versions(*model.split("/"))]
+
+    def connection(self, **changes: Any) -> dict[str, Any]:
+        """An Airflow connection to the sandbox, for an environment variable."""
+        return {"conn_type": "wriftai", "host": self.base_url(), "password": self.token} | changes
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox without a rate limit."""
+    store = Store(tmp_path_factory.mktemp("sandbox") / "sandbox.db")
+    store.add_token(TOKEN, "acme")
+    with running(create_app(store)) as url:
+        yield Sandbox(url, store)
+    store.close()
+
+
+@pytest.fixture(params=[1, 2], ids=["generation-1", "generation-2"])
+def generation(request: pytest.FixtureRequest) -> int:
+    """Each generation of the API in turn."""
+    value: int = request.param
+    return value
+
+
+@pytest.fixture
+def api(sandbox: Sandbox, generation: int) -> Iterator[API]:
+    """The API of each generation in turn."""
+    with API(sandbox.base_url(generation), TOKEN) as opened:
+        yield opened
+
+
+@pytest.fixture
+def versions(api: API) -> Versions:
+    """The versions module, in each generation in turn."""
+    return Versions(api)
+
+
+@pytest.fixture
+def digest() -> str:
+    """A digest that no seeded version has."""
+    return "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def schemas() -> dict[str, Any]:
+    """Schemas that the service takes."""
+    return SCHEMAS
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parent.parent

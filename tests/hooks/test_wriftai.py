@@ -1,0 +1,117 @@
+"""The hook on a real Airflow, with connections as users write them into the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_wriftai.client.errors import ConfigurationError
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+
+VARIABLE = "AIRFLOW_CONN_WRIFTAI_DEFAULT"
+
+
+def _ways(sandbox: Any) -> dict[str, str]:
+    host, port = urlsplit(sandbox.url).netloc.split(":")
+    token = quote(sandbox.token, safe="")
+    full = Connection(
+        conn_id="x", conn_type="wriftai", host=f"{sandbox.url}/v1", password=sandbox.token, extra='{"timeout": 5}'
+    )
+    return {
+        "JSON with a full URL": json.dumps(sandbox.connection(host=f"{sandbox.url}/v1")),
+        "JSON with host, port and schema": json.dumps(sandbox.connection(host=host, port=int(port), schema="http")),
+        "JSON with an extra": json.dumps(sandbox.connection(extra={"timeout": 5, "ca_bundle": None})),
+        "URI with the protocol as schema": f"wriftai://:{token}@{host}:{port}/http",
+        "URI with two protocols": f"wriftai://http://:{token}@{host}:{port}/v1",
+        "URI with a query": f"wriftai://:{token}@{host}:{port}/http?timeout=5&allow_plain_http=false",
+        "URI as Airflow writes it": full.get_uri(),
+        "JSON as Airflow writes it": full.as_json(),
+    }
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "JSON with a full URL",
+        "JSON with host, port and schema",
+        "JSON with an extra",
+        "URI with the protocol as schema",
+        "URI with two protocols",
+        "URI with a query",
+        "URI as Airflow writes it",
+        "JSON as Airflow writes it",
+    ],
+)
+def test_every_way_to_write_the_connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    owner, name = sandbox.new_model(versions=1).split("/")
+    monkeypatch.setenv(VARIABLE, _ways(sandbox)[way])
+    with WriftAIHook().get_conn() as api:
+        assert [version["number"] for version in Versions(api).list(owner, name).items] == [1]
+
+    async def run() -> Any:
+        async with await WriftAIHook().async_get_conn() as api:
+            return await Versions(api).async_list(owner, name)
+
+    assert [version["number"] for version in asyncio.run(run()).items] == [1]
+    worked, message = WriftAIHook().test_connection()
+    assert worked
+    assert message.startswith(f"Signed in to {sandbox.url}/")
+    assert message.endswith("/v1 as acme.")
+
+
+def test_without_a_host_it_is_the_public_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "wriftai://:some-token@")
+    assert WriftAIHook().get_conn().base_url == "https://api.wrift.ai/v1"
+
+
+def test_another_connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(sandbox.connection()))
+    assert WriftAIHook("other").get_conn().base_url == sandbox.base_url()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"password": "wrong-token"}, "401 Unauthorized"),
+        ({"password": None}, "401 Unauthorized"),
+        ({"host": "http://127.0.0.1:1"}, "no response"),
+        ({"host": "http://api.example.com"}, "unencrypted"),
+        ({"host": "http://{here}/nothing/v1"}, "404 Not Found"),
+        ({"host": "http://{here}/v1/models"}, "404 Not Found"),
+        ({"host": "not a host"}, "plain ASCII without spaces"),
+    ],
+)
+def test_a_failing_test_says_who_is_wrong_without_the_token(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    here = urlsplit(sandbox.url).netloc
+    if changes.get("host"):
+        changes = {"host": changes["host"].replace("{here}", here)}
+    monkeypatch.setattr("airflow_provider_wriftai.client.retrying._FIRST_BACKOFF", 0.0)
+    monkeypatch.setenv(VARIABLE, json.dumps(sandbox.connection(**changes)))
+    worked, message = WriftAIHook().test_connection()
+    assert not worked
+    assert said in message
+    assert "wrong-token" not in message
+    assert sandbox.token not in message
+
+
+def test_a_connection_that_cannot_be_meant(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, json.dumps(sandbox.connection(extra={"timeout": "never"})))
+    with pytest.raises(ConfigurationError, match="number of seconds"):
+        WriftAIHook().get_conn()
+
+
+def test_the_form_of_older_airflows_says_the_same_as_that_of_newer_ones() -> None:
+    behaviour = WriftAIHook.get_ui_field_behaviour()
+    assert behaviour == {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
+    pytest.importorskip("flask_appbuilder", reason="only Airflow before 3.2 asks the hook for its form fields")
+    widgets = WriftAIHook.get_connection_form_widgets()
+    assert list(widgets) == list(EXTRA_FIELDS)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+
+
+@pytest.fixture(autouse=True)
+def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
+
+
+def _clean_up(model: str, **parameters: Any) -> Any:
+    return WriftAICleanupVersionsOperator(task_id="prune", model=model, **parameters).execute({})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "left"),
+    [
+        ({"keep_last": 3}, [8, 7, 6]),
+        ({"keep_last": "3"}, [8, 7, 6]),
+        ({"keep_last": "3", "older_than": "None", "dry_run": "False"}, [8, 7, 6]),
+        ({"older_than": timedelta(days=2, hours=12)}, [8, 7]),
+        ({"older_than": "60h"}, [8, 7]),
+        ({"keep_last": 2, "older_than": "108h"}, [8, 7, 6, 5]),
+        ({"keep_last": 1, "older_than": "1s"}, [8]),
+    ],
+)
+def test_what_is_left(sandbox: Any, parameters: dict[str, Any], left: list[int]) -> None:
+    model = sandbox.new_model(versions=8)
+    report = _clean_up(model, **parameters)
+    assert sandbox.numbers(model) == left
+    assert len(report["deleted"]) == 8 - len(left)
+    assert json.loads(json.dumps(report)) == report
+
+
+@pytest.mark.parametrize("dry_run", [True, "True", "true"])
+def test_a_dry_run_deletes_nothing(sandbox: Any, dry_run: Any) -> None:
+    model = sandbox.new_model(versions=8)
+    report = _clean_up(model, keep_last=3, dry_run=dry_run)
+    assert len(report["planned"]) == 5
+    assert len(sandbox.numbers(model)) == 8
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({}, "without a criterion"),
+        ({"keep_last": None, "older_than": ""}, "without a criterion"),
+        ({"keep_last": 0}, "at least 1"),
+        ({"keep_last": "-1"}, "at least 1"),
+        ({"keep_last": "five"}, "whole number"),
+        ({"keep_last": 2.5}, "whole number"),
+        ({"keep_last": True}, "whole number"),
+        ({"older_than": "30"}, "such as '30d'"),
+        ({"older_than": 30}, "timedelta or a text"),
+        ({"older_than": timedelta(days=-1)}, "more than nothing"),
+        ({"keep_last": 1, "dry_run": "perhaps"}, "true or false"),
+        ({"keep_last": 1, "dry_run": None}, "true or false"),
+    ],
+)
+def test_a_mistake_fails_at_once_and_deletes_nothing(sandbox: Any, parameters: dict[str, Any], said: str) -> None:
+    model = sandbox.new_model(versions=3)
+    with pytest.raises(AirflowFailException, match=said):
+        _clean_up(model, **parameters)
+    assert sandbox.numbers(model) == [3, 2, 1]
+
+
+def test_airflows_own_dry_run_still_works(sandbox: Any) -> None:
+    operator = WriftAICleanupVersionsOperator(task_id="prune", model=sandbox.new_model(), keep_last=1, dry_run=True)
+    assert callable(operator.dry_run)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_wriftai.publishing.errors import PreflightError
+from airflow_provider_wriftai.publishing.preflight import check_new_version
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def _schemas(schema: Any) -> dict[str, Any]:
+    return {"prediction": {"input": schema, "output": {}}}
+
+
+def test_good_parameters_come_back_ready_to_send(digest: str, schemas: Any) -> None:
+    model, params = check_new_version("acme/det", f"registry/det@{digest}", "x" * 255, json.dumps(schemas))
+    assert str(model) == "acme/det"
+    assert params == {"release_notes": "x" * 255, "schemas": schemas, "container_image_digest": digest}
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_new_version("acme", "latest", "x" * 300, {"prediction": {"input": {"type": "objekt"}}})
+    text = str(caught.value)
+    assert len(caught.value.problems) == 5
+    assert text.startswith("No version of acme was created, and nothing was sent, because:")
+    for said in ("owner/name", "neither a digest", "300 characters long; the service takes at most 255",
+                 "prediction.output is missing", "'objekt' is not valid"):  # fmt: skip
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("schemas", "said"),
+    [
+        (None, "expected {"),
+        ([], "expected {"),
+        ({}, "expected {"),
+        ({"prediction": []}, "expected {"),
+        ("not json", "expected an object, or one as JSON"),
+        ("[]", "expected {"),
+        (_schemas(True), "must be a JSON Schema object, not a bool"),
+        (_schemas({"type": 7}), "is not a JSON Schema of Draft 2020-12: at type"),
+        (_schemas({"properties": {"a": {"minimum": "x"}}}), "at properties/a/minimum"),
+        (_schemas({"$schema": "http://json-schema.org/draft-07/schema#"}), "declares $schema"),
+        (_schemas({"$schema": 7}), "declares $schema"),
+        (_schemas({"default": float("nan")}), "cannot be written as JSON"),
+        (_schemas({"default": {1, 2}}), "cannot be written as JSON"),
+        (_schemas({"description": "x" * 1024 * 1024}), "bytes of JSON"),
+    ],
+)
+def test_schemas_that_the_service_would_refuse(digest: str, schemas: Any, said: str) -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_new_version("acme/det", digest, "", schemas)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "schema", [{}, {"$schema": DRAFT}, {"$ref": "https://example.invalid/x"}, {"$ref": "#/$defs/a"}]
+)
+def test_schemas_that_the_service_takes(digest: str, schema: Any) -> None:
+    _, params = check_new_version("acme/det", digest, "", _schemas(schema))
+    assert params["schemas"] == _schemas(schema)
+
+
+def test_deep_nesting_is_told_and_not_followed(digest: str) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(50_000):
+        schema = {"not": schema}
+    with pytest.raises(PreflightError, match="deeper than 64"):
+        check_new_version("acme/det", digest, "", _schemas(schema))
+
+
+@pytest.mark.parametrize("notes", [None, 7, ["x"]])
+def test_release_notes_are_a_text(digest: str, schemas: Any, notes: Any) -> None:
+    with pytest.raises(PreflightError, match="expected a text"):
+        check_new_version("acme/det", digest, notes, schemas)

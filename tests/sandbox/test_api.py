@@ -1,0 +1,166 @@
+"""What the sandbox answers, byte for byte where the contract says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
+from airflow_provider_wriftai.sandbox.server import running
+from airflow_provider_wriftai.sandbox.store import Store
+
+
+@pytest.fixture
+def http(sandbox: Any) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=sandbox.url, headers={"authorization": f"Bearer {sandbox.token}"}) as client:
+        yield client
+
+
+def _body(digest: str, schemas: Any, **changes: Any) -> dict[str, Any]:
+    return {"release_notes": "x", "schemas": schemas, "container_image_digest": digest} | changes
+
+
+def test_the_shapes_of_generation_1(sandbox: Any, http: httpx.Client, digest: str, schemas: Any) -> None:
+    path = f"/generation-1/v1/models/{sandbox.new_model(versions=6)}/versions"
+    created = http.post(path, json=_body(digest, schemas))
+    assert created.status_code == 201
+    version = created.json()
+    assert set(version) == {"id", "release_notes", "created_at", "schemas", "container_image_digest"}
+    page = http.get(path, params={"page_size": 5}).json()
+    assert set(page) == {"items", "next_cursor", "previous_cursor", "next_url", "previous_url"}
+    assert page["items"][0] == version
+    assert http.get(page["next_url"]).json()["next_cursor"] is None
+    assert http.get(f"/generation-1/v1/versions/{version['id']}").json() == version
+    deleted = http.delete(f"/generation-1/v1/versions/{version['id']}")
+    assert (deleted.status_code, deleted.content) == (204, b"")
+
+
+def test_the_shapes_of_generation_2(sandbox: Any, http: httpx.Client, digest: str, schemas: Any) -> None:
+    path = f"/v1/models/{sandbox.new_model()}/versions"
+    created = http.post(path, json=_body(digest, schemas, compatibilities={"openai_embeddings": True})).json()
+    listed = {"number", "release_notes", "created_at"}
+    detailed = listed | {"schemas", "compatibilities", "size", "container_image_digest"}
+    assert set(created) == detailed | {"configuration"}
+    assert created["compatibilities"] == {
+        "openai_chat_completions": False,
+        "openai_embeddings": True,
+        "openai_images_generations": False,
+        "openai_responses": False,
+        "anthropic_messages": False,
+    }
+    page = http.get(path).json()
+    assert set(page) == {"items", "next_cursor", "previous_cursor"}
+    assert set(page["items"][0]) == listed
+    assert set(http.get(f"{path}/1").json()) == detailed
+    assert created["created_at"].endswith("Z")
+
+
+def test_a_configuration_is_inherited_and_can_be_changed(
+    sandbox: Any, http: httpx.Client, digest: str, schemas: Any
+) -> None:
+    path = f"/v1/models/{sandbox.new_model()}/versions"
+    configuration = {"hardware_identifier": "gpu", "variable_names": ["KEY"]}
+    assert http.post(path, json=_body(digest, schemas, configuration=configuration)).json()["configuration"] == (
+        configuration
+    )
+    assert http.post(path, json=_body(digest, schemas)).json()["configuration"] == configuration
+    changed = http.patch(f"{path}/2/configuration", json={"variable_names": []})
+    assert changed.json() == {"hardware_identifier": "gpu", "variable_names": []}
+    assert http.get(f"{path}/1/configuration").json() == configuration
+    assert http.get(f"{path}/2/configuration").json() == changed.json()
+
+
+def test_a_number_is_never_used_again(sandbox: Any, http: httpx.Client, digest: str, schemas: Any) -> None:
+    path = f"/v1/models/{sandbox.new_model(versions=2)}/versions"
+    assert http.delete(f"{path}/2").status_code == 204
+    assert http.post(path, json=_body(digest, schemas)).json()["number"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"release_notes": "x" * 256}, "release_notes"),
+        ({"release_notes": 7}, "release_notes"),
+        ({"container_image_digest": "sha256:" + "A" * 64}, "container_image_digest"),
+        ({"container_image_digest": "sha256:" + "a" * 64 + "\n"}, "container_image_digest"),
+        ({"schemas": {"prediction": {"input": [], "output": {}}}}, "schemas.prediction.input"),
+        ({"schemas": {"prediction": {"input": {"type": "x"}, "output": {}}}}, "schemas.prediction.input"),
+        ({"configuration": {"hardware_identifier": "gpu"}}, "configuration.variable_names"),
+    ],
+)
+def test_422_names_the_field(
+    sandbox: Any, http: httpx.Client, digest: str, schemas: Any, changes: Any, field: str
+) -> None:
+    model = sandbox.new_model()
+    answer = http.post(f"/v1/models/{model}/versions", json=_body(digest, schemas) | changes)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["detail"]
+    assert set(problem) == {"loc", "msg", "type"}
+    assert ".".join(problem["loc"]) == f"body.{field}"
+    assert sandbox.numbers(model) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b'"x"'])
+def test_422_for_what_is_no_object(sandbox: Any, http: httpx.Client, content: bytes) -> None:
+    assert http.post(f"/v1/models/{sandbox.new_model()}/versions", content=content).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/models/acme/none/versions", 404),
+        ("GET", "/v1/models/acme/none/versions/1", 404),
+        ("GET", f"/v1/models/acme/none/versions/{10**30}", 404),
+        ("GET", "/v1/versions/some-id", 404),
+        ("GET", "/generation-1/v1/versions/some-id", 404),
+        ("PUT", "/v1/models/acme/none/versions", 405),
+    ],
+)
+def test_errors_are_json(http: httpx.Client, method: str, path: str, status: int) -> None:
+    answer = http.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"detail"}
+
+
+def test_the_rate_limit_and_its_headers(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=1)
+    limit = RateLimit(signed_in=Limit(per_second=0.01, burst=3), anonymous=Limit(per_second=0.01, burst=1))
+    with running(create_app(sandbox.store, limit)) as url, httpx.Client(base_url=url) as http:
+        path = f"/v1/models/{model}/versions"
+        signed_in = [http.get(path, headers={"authorization": f"Bearer {sandbox.token}"}) for _ in range(4)]
+        anonymous = [http.get(path) for _ in range(2)]
+    assert [answer.status_code for answer in signed_in] == [200, 200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in signed_in] == ["2", "1", "0", "0"]
+    assert {answer.headers["x-ratelimit-limit"] for answer in signed_in} == {"3"}
+    assert float(signed_in[3].headers["x-ratelimit-reset"]) > 1_700_000_000
+    assert [answer.status_code for answer in anonymous] == [200, 429]
+
+
+def test_everything_survives_a_restart(tmp_path: Path, schemas: Any, digest: str) -> None:
+    store = Store(tmp_path / "sandbox.db")
+    store.add_token("t", "acme")
+    store.add_model("acme", "det")
+    made = store.create_version("acme", "det", release_notes="x", schemas=schemas, container_image_digest=digest)
+    store.close()
+    again = Store(tmp_path / "sandbox.db")
+    assert again.versions("acme", "det") == [made]
+    assert again.owner_of_token("t") == "acme"
+    assert again.owner_of_token("other") is None
+    again.close()
+    assert b"acme" in (tmp_path / "sandbox.db").read_bytes()
+
+
+def test_the_log_of_requests_keeps_the_latest(tmp_path: Path) -> None:
+    store = Store(tmp_path / "sandbox.db")
+    for number in range(11_005):
+        store.record_request("acme", "GET", f"/{number}", 200)
+    kept = store.requests(20_000)
+    store.close()
+    assert kept[0]["path"] == "/11004"
+    assert 10_000 <= len(kept) <= 10_010

@@ -1,0 +1,76 @@
+"""``python -m airflow_provider_wriftai.sandbox`` as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.sandbox.__main__ import main
+
+
+@contextmanager
+def _started(folder: Path, *arguments: str, token: str | None = None) -> Iterator[dict[str, str]]:
+    environment = {key: value for key, value in os.environ.items() if key != "WRIFTAI_ACCESS_TOKEN"}
+    if token:
+        environment["WRIFTAI_ACCESS_TOKEN"] = token
+    command = [sys.executable, "-m", "airflow_provider_wriftai.sandbox", "--port", "0", *arguments]
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(4)]
+            yield {line.split(":", 1)[0].strip(): line.split(":", 1)[1].strip() for line in lines}
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+
+
+def test_it_serves_what_it_says(tmp_path: Path) -> None:
+    with _started(tmp_path, "--model", "acme/det=3", "--generation", "1") as told:
+        base_url = told["API"].split()[0]
+        token = told["token"].split()[0]
+        with httpx.Client(base_url=base_url, headers={"authorization": f"Bearer {token}"}) as http:
+            assert http.get("/user").json()["username"] == "acme"
+            page = http.get("/models/acme/det/versions")
+            assert [item["release_notes"] for item in page.json()["items"]] == [
+                f"Nightly build {build}" for build in (3, 2, 1)
+            ]
+            assert "id" in page.json()["items"][0]
+            assert page.headers["x-ratelimit-limit"] == "5"
+    assert (tmp_path / told["database"]).exists()
+
+
+def test_a_token_from_the_environment_is_not_printed(tmp_path: Path) -> None:
+    with _started(tmp_path, "--rate-limit", "0", token="s3cret-token") as told:
+        assert "s3cret" not in str(told)
+        answer = httpx.get(told["API"].split()[0] + "/user", headers={"authorization": "Bearer s3cret-token"})
+        assert answer.status_code == 200
+        assert "x-ratelimit-limit" not in answer.headers
+
+
+def test_a_second_start_adds_no_versions(tmp_path: Path) -> None:
+    for _ in range(2):
+        with _started(tmp_path, "--model", "acme/det=3") as told:
+            page = httpx.get(told["API"].split()[0] + "/models/acme/det/versions").json()
+            assert len(page["items"]) == 3
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with _started(tmp_path) as told:
+        port = told["WriftAI sandbox"].rsplit(":", 1)[1]
+        assert main(["--port", port, "--database", str(tmp_path / "other.db")]) == 1
+    assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["det", "/det", "acme/", "a/b/c", "acme/det=x", "acme/det=-1"])
+def test_a_model_that_cannot_be_meant_is_told(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--model", model])
+    assert "is not OWNER/NAME" in capsys.readouterr().err

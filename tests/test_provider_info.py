@@ -1,0 +1,87 @@
+"""What Airflow is told: every name leads somewhere, and nothing that exists is left out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points, metadata
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_wriftai.get_provider_info import get_provider_info
+
+DISTRIBUTION = "airflow-provider-wriftai"
+
+
+def _schema(name: str) -> dict[str, Any]:
+    # A namespace may be spread over folders: core is where its own files are.
+    (found,) = [Path(folder) / name for folder in airflow.__path__ if (Path(folder) / name).exists()]
+    schema: dict[str, Any] = json.loads(found.read_text())
+    return schema
+
+
+def test_the_entry_point_leads_to_it() -> None:
+    (found,) = (
+        point
+        for point in entry_points(group="apache_airflow_provider")
+        if point.dist and point.dist.name == DISTRIBUTION
+    )
+    assert found.load() is get_provider_info
+
+
+def test_it_says_what_the_distribution_says() -> None:
+    info = get_provider_info()
+    assert info["package-name"] == DISTRIBUTION
+    assert info["versions"] == [metadata(DISTRIBUTION)["Version"]]
+
+
+@pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
+def test_it_is_what_airflow_expects(name: str) -> None:
+    schema = _schema(name)
+    known = schema["properties"]
+    for key, value in get_provider_info().items():
+        if key in known:
+            jsonschema.validate(value, {**known[key], "definitions": schema.get("definitions", {})})
+    assert {"package-name", "name", "description", "connection-types"} <= known.keys()
+
+
+@pytest.mark.parametrize(("kind", "base"), [("hooks", BaseHook), ("operators", BaseOperator), ("sensors", BaseOperator),
+                                            ("triggers", BaseTrigger)])  # fmt: skip
+def test_every_module_is_listed(kind: str, base: type) -> None:
+    package = importlib.import_module(f"airflow_provider_wriftai.{kind}")
+    (listed,) = get_provider_info()[kind]
+    with_classes = {
+        f"{package.__name__}.{file.stem}"
+        for file in Path(package.__path__[0]).glob("*.py")
+        if any(
+            isinstance(value, type) and issubclass(value, base) and value.__module__.endswith(f".{file.stem}")
+            for value in vars(importlib.import_module(f"{package.__name__}.{file.stem}")).values()
+        )
+    }
+    assert set(listed["python-modules"]) == with_classes
+
+
+def _airflow(*arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "airflow", *arguments, "--output", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Airflow's log may come before the table.
+    return json.loads(done.stdout[done.stdout.index("[{") :])
+
+
+def test_airflow_lists_the_provider_and_its_connection_type() -> None:
+    assert DISTRIBUTION in {provider["package_name"] for provider in _airflow("providers", "list")}
+    (hook,) = (hook for hook in _airflow("providers", "hooks") if hook["connection_type"] == "wriftai")
+    assert hook["hook_name"] == "WriftAI"
+    assert hook["conn_id_attribute_name"] == "wriftai_conn_id"
