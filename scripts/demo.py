@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
+from pathlib import Path
 from typing import Any
 
-from playground import MODEL, ROOT, Playground, PlaygroundError, background, told_in_a_sentence
+from playground import MODEL, Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
 
 DAG = "publish_after_build"
 LOG = "demo.log"
@@ -19,20 +22,22 @@ LOG = "demo.log"
 def main() -> None:
     """Run the demo."""
     began = time.monotonic()
-    playground = Playground(ROOT / ".demo")
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_folder_option(parser)
+    playground = Playground(parser.parse_args().folder)
     log = playground.folder / LOG
     log.unlink(missing_ok=True)
     with told_in_a_sentence(), playground.alone():
         with step("1/4", "Start the WriftAI sandbox"), contextlib.ExitStack() as stack:
             url = stack.enter_context(playground.sandbox())
             running = stack.pop_all()
-            print(f"      {url} (model {MODEL}, database {playground.database.relative_to(ROOT)})")
+            print(f"      {url} (model {MODEL}, database {shown(playground.database)})")
         with running:
             environment = playground.airflow_environment(url)
             with step("2/4", "Prepare Airflow's database"):
                 airflow(["db", "migrate"], environment, playground)
             with step("3/4", f"Let Airflow run {DAG}: build, publish, wait, prune"):
-                airflow(["dags", "test", DAG], environment, playground, shown=True)
+                airflow(["dags", "test", DAG], environment, playground, told=True)
             with step("4/4", "Collect the results"):
                 results = results_of_last_run(environment)
     summarise(results, playground, time.monotonic() - began)
@@ -48,7 +53,7 @@ def step(number: str, what: str) -> Iterator[None]:
 
 
 def airflow(
-    arguments: list[str], environment: Mapping[str, str], playground: Playground, *, shown: bool = False
+    arguments: list[str], environment: Mapping[str, str], playground: Playground, *, told: bool = False
 ) -> None:
     """Run an Airflow command; all it says goes to the log, and the provider's own lines to the terminal.
 
@@ -62,12 +67,12 @@ def airflow(
         for raw in process.stdout:
             line = raw.decode("utf-8", "replace")
             log.write(line)
-            if shown and (told := story_in(line)):
-                print(f"      {told}", flush=True)
+            if told and (story := story_in(line)):
+                print(f"      {story}", flush=True)
         if process.wait() != 0:
             log.flush()
             print("".join(path.read_text().splitlines(keepends=True)[-40:]), file=sys.stderr)
-            raise PlaygroundError(f"airflow {' '.join(arguments)} failed; all it said is in {path.relative_to(ROOT)}.")
+            raise PlaygroundError(f"airflow {' '.join(arguments)} failed; all it said is in {shown(path)}.")
 
 
 def story_in(line: str) -> str | None:
@@ -102,23 +107,33 @@ with create_session() as session:
     return results
 
 
+def shown(path: Path) -> str:
+    """Write a path as short as it can be said from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def counted(versions: Sized) -> str:
+    """Say how many versions there are."""
+    return f"{len(versions)} version{'' if len(versions) == 1 else 's'}"
+
+
 def summarise(results: Mapping[str, Any], playground: Playground, seconds: float) -> None:
     """Print what happened."""
     version, report = results["publish_version"], results["prune_versions"]
-    database = playground.database.relative_to(ROOT)
+    database = shown(playground.database)
     print(f"""
 Published  {version["reference"]}
            {version["release_notes"]}
            image {version["container_image_digest"]}
 Waited     {results["wait_for_version"]["reference"]} is there
-Pruned     {len(report["deleted"])} versions of {report["model"]}:""")
+Pruned     {counted(report["deleted"])} of {report["model"]}:""")
     for verdict in report["planned"]:
         print(f"           {verdict['reference']:<20} {verdict['reason']}")
-    print(f"Kept       {len(report['kept'])} versions:")
+    print(f"Kept       {counted(report['kept'])}:")
     for verdict in report["kept"]:
         print(f"           {verdict['reference']:<20} {verdict['reason']}")
     print(f"""
-Database   {database} (SQLite); Airflow's own words: {(playground.folder / LOG).relative_to(ROOT)}
+Database   {database} (SQLite); Airflow's own words: {shown(playground.folder / LOG)}
 Next       make ui    the full Airflow (scheduler, triggerer, dag processor, web server) at http://localhost:8080
                       with the example DAGs, and the sandbox's page at http://localhost:8787
 Took       {seconds:.0f} s""")

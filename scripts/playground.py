@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import fcntl
@@ -33,9 +34,9 @@ class Playground:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = folder / "sandbox.db"
+        self.database = self.folder / "sandbox.db"
         self._secrets = self._load_secrets()
 
     @property
@@ -128,6 +129,13 @@ class Playground:
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__TRIGGERER__DEFAULT_CAPACITY": "100",
         }
+
+
+def add_folder_option(parser: argparse.ArgumentParser) -> None:
+    """Let the user say where the playground is."""
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / ".demo", help="where everything is kept (default: %(default)s)"
+    )
 
 
 @contextlib.contextmanager

@@ -11,9 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
-from playground import ROOT, Playground, PlaygroundError, background, told_in_a_sentence
+from playground import Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
 
 _PATIENCE = 180.0
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -50,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     described = argparse.ArgumentParser(description=__doc__)
     described.add_argument("--port", type=int, default=8080, help="Airflow's web server (default: %(default)s)")
     described.add_argument("--sandbox-port", type=int, default=8787, help="the sandbox (default: %(default)s)")
-    described.add_argument("--folder", type=Path, default=ROOT / ".demo", help="where everything is kept")
+    add_folder_option(described)
     return described
 
 

@@ -49,5 +49,14 @@ def running(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> Iterator[
 
 
 def _server(app: Starlette) -> uvicorn.Server:
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
-    return uvicorn.Server(config)
+    # asyncio's own loop: uvloop, where it is installed, can lose an interrupt that comes while it starts.
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+    )

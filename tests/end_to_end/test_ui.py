@@ -1,0 +1,103 @@
+"""``make ui``: scheduler, triggerer, dag processor and web server, used over the REST API as a user's system would."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+Start = Callable[..., Any]
+
+_PATIENCE = 150.0
+
+
+class Airflow:
+    """A running Airflow's REST API."""
+
+    def __init__(self, url: str) -> None:
+        token = httpx.get(f"{url}/auth/token").json()["access_token"]
+        self._http = httpx.Client(base_url=f"{url}/api/v2", headers={"authorization": f"Bearer {token}"}, timeout=30)
+
+    def trigger(self, dag: str, **conf: Any) -> str:
+        answer = self._http.post(f"/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
+        assert answer.status_code == 200, answer.text
+        return f"/dags/{dag}/dagRuns/{answer.json()['dag_run_id']}"
+
+    def states(self, run: str) -> dict[str, str | None]:
+        listed = self._http.get(f"{run}/taskInstances").json()["task_instances"]
+        return {task["task_id"]: task["state"] for task in listed}
+
+    def until(self, run: str, task: str, *states: str) -> None:
+        """Ask until a task has one of the states; Airflow offers no event for it."""
+        deadline = time.monotonic() + _PATIENCE
+        while (seen := self.states(run))[task] not in states:
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.5)
+
+    def result(self, run: str, task: str) -> Any:
+        return self._http.get(f"{run}/taskInstances/{task}/xcomEntries/return_value").json()["value"]
+
+    def log(self, run: str, task: str) -> str:
+        return self._http.get(f"{run}/taskInstances/{task}/logs/1", headers={"accept": "application/json"}).text
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    return _free_port(), _free_port()
+
+
+def test_the_example_dags_on_real_processes(
+    start: Start, ports: tuple[int, int], tmp_path: Path, schemas: Any, digest: str
+) -> None:
+    airflow_port, sandbox_port = ports
+    with start("ui.py", "--port", str(airflow_port), "--sandbox-port", str(sandbox_port)) as process:
+        said = ""
+        while "Stop " not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        airflow = Airflow(f"http://localhost:{airflow_port}")
+        token = json.loads((tmp_path / "secrets.json").read_text())["token"]
+
+        waiting = airflow.trigger("wait_for_release", version="acme/sentiment:14")
+        airflow.until(waiting, "wait_for_version", "deferred")
+
+        pipeline = airflow.trigger("publish_after_build")
+        airflow.until(pipeline, "prune_versions", "success", "failed", "upstream_failed")
+        assert set(airflow.states(pipeline).values()) == {"success"}
+        assert airflow.result(pipeline, "publish_version")["reference"] == "acme/sentiment:13"
+        assert airflow.result(pipeline, "wait_for_version")["reference"] == "acme/sentiment:13"
+        report = airflow.result(pipeline, "prune_versions")
+        assert report["deleted"] == [f"acme/sentiment:{number}" for number in range(1, 9)]
+
+        assert airflow.states(waiting)["wait_for_version"] == "deferred"
+        with httpx.Client(headers={"authorization": f"Bearer {token}"}) as outside:
+            created = outside.post(
+                f"http://127.0.0.1:{sandbox_port}/v1/models/acme/sentiment/versions",
+                json={"release_notes": "from outside", "schemas": schemas, "container_image_digest": digest},
+            )
+            assert created.json()["number"] == 14
+        airflow.until(waiting, "tell", "success", "failed", "upstream_failed")
+        assert airflow.result(waiting, "tell") == "acme/sentiment:14: from outside"
+
+        assert "Created acme/sentiment:13" in airflow.log(pipeline, "publish_version")
+        airflow.close()
+    logs = [file for file in tmp_path.rglob("*.log") if file.is_file()]
+    assert len(logs) > 8
+    assert [str(file) for file in logs if token in file.read_text(errors="replace")] == []

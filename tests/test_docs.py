@@ -1,0 +1,55 @@
+"""What the documents say: every Python block runs, and every link to a file leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+
+def _python_blocks(document: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+BLOCKS = [
+    pytest.param(block, id=f"{document.name}-{number}")
+    for document in DOCUMENTS
+    for number, block in enumerate(_python_blocks(document), start=1)
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_python_block_runs(block: str) -> None:
+    exec(compile(block, "<block>", "exec"), {"__name__": "block"})  # noqa: S102 - our own documents
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def test_the_readmes_commands_are_targets_of_make() -> None:
+    commands = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test", "ui"} <= commands <= targets
+
+
+def test_the_sandboxs_options_are_documented() -> None:
+    from airflow_provider_wriftai.sandbox.__main__ import _parser
+
+    document = (ROOT / "docs" / "sandbox.md").read_text()
+    options = {option for action in _parser()._actions for option in action.option_strings if option.startswith("--")}
+    assert {option for option in options - {"--help"} if f"`{option}" not in document} == set()
+
+
+def test_the_connections_settings_are_documented() -> None:
+    from airflow_provider_wriftai.connection import EXTRA_FIELDS
+
+    document = (ROOT / "docs" / "connection.md").read_text()
+    assert {name for name in EXTRA_FIELDS if f"| `{name}` |" not in document} == set()
