@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -115,3 +117,16 @@ def test_the_form_of_older_airflows_says_the_same_as_that_of_newer_ones() -> Non
     pytest.importorskip("flask_appbuilder", reason="only Airflow before 3.2 asks the hook for its form fields")
     widgets = WriftAIHook.get_connection_form_widgets()
     assert list(widgets) == list(EXTRA_FIELDS)
+
+
+def _documented_ways() -> list[str]:
+    document = Path(__file__).parent.parent.parent / "docs" / "connection.md"
+    return re.findall(r"^export AIRFLOW_CONN_WRIFTAI_DEFAULT='(.*)'$", document.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("way", _documented_ways())
+def test_the_documented_ways_say_the_same(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setenv(VARIABLE, way)
+    with WriftAIHook().get_conn() as api:
+        assert api.base_url.replace(":443", "") == "https://api.wrift.ai/v1"
+        assert api._access_token == "TOKEN"
