@@ -27,7 +27,8 @@ ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the s
 	@$(BIN)/python scripts/ui.py --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to hold
-	$(OLDEST)/bin/python -m pytest --ignore tests/end_to_end --ignore tests/test_package.py
+	$(OLDEST)/bin/python -m pytest \
+		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-test  ## Style and types
