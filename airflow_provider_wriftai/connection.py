@@ -27,6 +27,16 @@ EXTRA_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "Seconds that each step of a request may take; 30 if left empty.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
+    "retry_attempts": {
+        "label": "Tries",
+        "description": "How often a request is tried at the most, where that is safe; 5 if left empty.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "retry_seconds": {
+        "label": "Time for tries",
+        "description": "Seconds after which no further try of a request begins; 180 if left empty.",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
     "ca_bundle": {
         "label": "CA bundle",
         "description": "Path on the workers of a file of CA certificates to trust instead of the usual ones.",

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,29 +13,20 @@ import httpx
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_wriftai import __version__
-from airflow_provider_wriftai.client.base_url import check_access_token, check_base_url
-from airflow_provider_wriftai.client.calls import Call, UnexpectedBodyError
-from airflow_provider_wriftai.client.errors import (
-    ConfigurationError,
-    ConnectionFailedError,
-    NotFoundError,
-    RequestTimeoutError,
-    UnreadableResponseError,
-    error_of,
-)
-from airflow_provider_wriftai.client.rate_limit import budget_of, seconds_until_retry
-from airflow_provider_wriftai.client.response import NO_CONTENT, Response
+from airflow_provider_wriftai.client.access_token import AccessToken, BearerAuth
+from airflow_provider_wriftai.client.base_url import check_base_url
+from airflow_provider_wriftai.client.calls import Call
+from airflow_provider_wriftai.client.clients import Clients
+from airflow_provider_wriftai.client.errors import ConfigurationError, NotFoundError
+from airflow_provider_wriftai.client.exchange import Exchange
+from airflow_provider_wriftai.client.rate_limit import budget_of
+from airflow_provider_wriftai.client.response import NO_CONTENT
 from airflow_provider_wriftai.client.retrying import RetryPolicy, Tries
 
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that each step of a request (connect, send, wait, receive) may take."""
-
-LARGEST_RESPONSE = 32 * 1024 * 1024
-"""Bytes of a response, decompressed, that are read before it is refused."""
-
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 @functools.lru_cache(maxsize=8)
@@ -76,7 +64,7 @@ class API:
     def __init__(
         self,
         base_url: str = "https://api.wrift.ai/v1",
-        access_token: str | None = None,
+        access_token: AccessToken | str | None = None,
         *,
         timeout: float = DEFAULT_TIMEOUT,
         retry: RetryPolicy | None = None,
@@ -85,18 +73,24 @@ class API:
         transport: httpx.BaseTransport | None = None,
         async_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        access_token = check_access_token(access_token)
-        self.base_url = check_base_url(base_url, token_given=bool(access_token), allow_plain_http=allow_plain_http)
-        self._access_token = access_token
-        self._timeout = httpx.Timeout(timeout)
+        self._token = access_token if isinstance(access_token, AccessToken) else AccessToken(access_token or "")
+        del access_token  # so that no traceback that shows variables shows it
+        self.base_url = check_base_url(base_url, token_given=bool(self._token), allow_plain_http=allow_plain_http)
+        self._url = httpx.URL(self.base_url)
         self._retry = retry or RetryPolicy()
-        self._ca_bundle = ca_bundle
-        self._budget = budget_of(self.base_url, access_token)
-        self._transport = transport
-        self._async_transport = async_transport
-        self._opening = threading.Lock()
-        self._sync_client: httpx.Client | None = None
-        self._async_client: httpx.AsyncClient | None = None
+        self._budget = budget_of(self.base_url, self._token)
+        options: dict[str, Any] = {
+            "auth": BearerAuth(self._token) if self._token else None,
+            "headers": {"user-agent": f"airflow-provider-wriftai/{__version__}", "accept": "application/json"},
+            "timeout": timeout,
+            "follow_redirects": False,
+            # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.
+            "verify": (
+                _tls_context(ca_bundle) if self._url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            ),
+        }
+        self._clients = Clients(lambda: httpx.Client(transport=transport, **options))
+        self._async_clients = Clients(lambda: httpx.AsyncClient(transport=async_transport, **options))
 
     def __repr__(self) -> str:
         return f"API({self.base_url!r})"
@@ -135,93 +129,40 @@ class API:
             return call.read(NO_CONTENT)
 
     def _send(self, call: Call[T]) -> T:
-        while (wait := self._budget.reserve()) > 0:
+        for wait in self._budget.turn():
             time.sleep(wait)
-        client = self._open_sync_client()
-        with _translated(call):
-            sent = client.send(self._build(client, call), stream=True)
+        with self._exchange(call) as exchange, self._clients.one() as client:
+            sent = client.send(exchange.request(client), stream=True)
             try:
-                body = _Body(call)
                 for chunk in sent.iter_bytes():
-                    body.add(chunk)
+                    exchange.add(chunk)
             finally:
                 sent.close()
-        return self._read(call, _received(sent, body))
+            return exchange.result(sent)
 
     async def _async_send(self, call: Call[T]) -> T:
-        while (wait := self._budget.reserve()) > 0:  # noqa: ASYNC110 - time opens the budget, no event does
+        for wait in self._budget.turn():
             await asyncio.sleep(wait)
-        client = self._open_async_client()
-        with _translated(call):
-            sent = await client.send(self._build(client, call), stream=True)
+        with self._exchange(call) as exchange, self._async_clients.one() as client:
+            sent = await client.send(exchange.request(client), stream=True)
             try:
-                body = _Body(call)
                 async for chunk in sent.aiter_bytes():
-                    body.add(chunk)
+                    exchange.add(chunk)
             finally:
                 await sent.aclose()
-        return self._read(call, _received(sent, body))
+            return exchange.result(sent)
 
-    def _build(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-        query = f"?{httpx.QueryParams(dict(call.params))}" if call.params else ""
-        base = httpx.URL(self.base_url)
-        # As bytes: httpx must not touch what is percent-encoded already.
-        url = base.copy_with(raw_path=(base.raw_path.decode() + call.path + query).encode("ascii"))
-        return client.build_request(call.method, url, json=call.body)
-
-    def _read(self, call: Call[T], response: Response) -> T:
-        self._budget.learn(response)
-        if not response.is_success:
-            raise error_of(
-                call.method,
-                call.path,
-                response.status,
-                response.body,
-                request_id=response.headers.get("x-request-id"),
-                retry_after=seconds_until_retry(response),
-            )
-        try:
-            return call.read(response)
-        except UnexpectedBodyError as error:
-            raise UnreadableResponseError(
-                call.method, call.path, f"was answered {response.status} with {error}"
-            ) from error
-
-    def _client_options(self) -> dict[str, Any]:
-        headers = {"user-agent": f"airflow-provider-wriftai/{__version__}", "accept": "application/json"}
-        if self._access_token:
-            headers["authorization"] = f"Bearer {self._access_token}"
-        encrypted = self.base_url.startswith("https:")
-        return {
-            "headers": headers,
-            "timeout": self._timeout,
-            "follow_redirects": False,
-            # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.
-            "verify": _tls_context(self._ca_bundle) if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        }
-
-    def _open_sync_client(self) -> httpx.Client:
-        with self._opening:
-            if self._sync_client is None:
-                self._sync_client = httpx.Client(transport=self._transport, **self._client_options())
-            return self._sync_client
-
-    def _open_async_client(self) -> httpx.AsyncClient:
-        if self._async_client is None:
-            self._async_client = httpx.AsyncClient(transport=self._async_transport, **self._client_options())
-        return self._async_client
+    def _exchange(self, call: Call[T]) -> Exchange[T]:
+        return Exchange(call, self._url, self._token, self._budget)
 
     def close(self) -> None:
         """Close what the sync requests opened."""
-        with self._opening:
-            client, self._sync_client = self._sync_client, None
-        if client is not None:
+        for client in self._clients.taken_out():
             client.close()
 
     async def aclose(self) -> None:
         """Close what the async requests opened."""
-        client, self._async_client = self._async_client, None
-        if client is not None:
+        for client in self._async_clients.taken_out():
             await client.aclose()
 
     def __enter__(self) -> Self:
@@ -239,50 +180,3 @@ class API:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-class _Body:
-    """The body of a response as it comes in, refused once it is too large."""
-
-    def __init__(self, call: Call[Any]) -> None:
-        self._call = call
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def add(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size > LARGEST_RESPONSE:
-            raise UnreadableResponseError(
-                self._call.method,
-                self._call.path,
-                f"was answered with more than {LARGEST_RESPONSE // 1024**2} MiB, which is refused",
-            )
-        self._chunks.append(chunk)
-
-    def __bytes__(self) -> bytes:
-        return b"".join(self._chunks)
-
-
-def _received(sent: httpx.Response, body: _Body) -> Response:
-    return Response(sent.status_code, dict(sent.headers), bytes(body))
-
-
-@contextmanager
-def _translated(call: Call[Any]) -> Iterator[None]:
-    """The one boundary at which httpx's errors become ours."""
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise RequestTimeoutError(
-            call.method,
-            call.path,
-            f"had no response in time ({type(error).__name__})",
-            ambiguous=not isinstance(error, _NOT_SENT),
-        ) from error
-    except httpx.RequestError as error:
-        raise ConnectionFailedError(
-            call.method,
-            call.path,
-            f"had no response ({type(error).__name__}: {error})",
-            ambiguous=not isinstance(error, _NOT_SENT),
-        ) from error

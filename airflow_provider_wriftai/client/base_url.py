@@ -1,4 +1,4 @@
-"""What a base URL and a token must be like before anything is sent with them."""
+"""What a base URL must be like before anything is sent to it."""
 
 from __future__ import annotations
 
@@ -43,23 +43,6 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
             'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
         )
     return base_url.rstrip("/")
-
-
-def check_access_token(access_token: str | None) -> str | None:
-    """Check a bearer token; blanks around it are dropped, an empty one is none.
-
-    Raises:
-        ConfigurationError: It has a character that cannot stand in an HTTP header. The text never shows it.
-    """
-    token = (access_token or "").strip()
-    if not token:
-        return None
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigurationError(
-            f"The access token ({len(token)} characters) has a space, control or non-ASCII character in it; "
-            "it was probably not copied whole or together with other text."
-        )
-    return token
 
 
 def _is_loopback(host: str) -> bool:

@@ -29,11 +29,11 @@ class RetryPolicy:
 
     Attributes:
         attempts: Tries at the most, the first included; waiting for the token's budget is none.
-        total_seconds: Seconds after which no further try begins.
+        seconds: Seconds after which no further try begins.
     """
 
     attempts: int = 5
-    total_seconds: float = 180.0
+    seconds: float = 180.0
 
 
 class Tries:
@@ -86,7 +86,7 @@ class Tries:
     def _is_enough(self, state: RetryCallState) -> bool:
         return (
             self._failures >= self._policy.attempts
-            or (state.seconds_since_start or 0.0) + state.upcoming_sleep >= self._policy.total_seconds
+            or (state.seconds_since_start or 0.0) + state.upcoming_sleep >= self._policy.seconds
         )
 
     def _tell(self, state: RetryCallState) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.errors import ConfigurationError
+from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.connection import EXTRA_FIELDS
 
 PUBLIC_API = "https://api.wrift.ai/v1"
@@ -47,7 +49,14 @@ def client_settings(fields: ConnectionFields) -> dict[str, Any]:
             "The connection has a login but no password. The access token belongs into the password; in a "
             "connection URI it comes after a colon: wriftai://:TOKEN@host."
         )
-    return {"base_url": base_url(fields), "access_token": fields.password or None, **_extra_settings(fields.extra)}
+    settings = _extra_settings(fields.extra)
+    tries = {name: settings.pop(f"retry_{name}") for name in ("attempts", "seconds") if f"retry_{name}" in settings}
+    return {
+        "base_url": base_url(fields),
+        "access_token": AccessToken(fields.password or ""),
+        "retry": RetryPolicy(**tries),
+        **settings,
+    }
 
 
 def base_url(fields: ConnectionFields) -> str:
@@ -115,6 +124,11 @@ def _checked(name: str, value: Any) -> Any:
             if 0 < number < float("inf"):
                 return number
             wanted = "a number of seconds above 0"
+        case "integer":
+            text = str(value).strip()
+            if text.isdecimal() and int(text) >= 1 and not isinstance(value, bool):
+                return int(text)
+            wanted = "a whole number of at least 1"
         case "boolean":
             text = str(value).strip().lower()
             if text in ("true", "false"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -51,5 +52,6 @@ class RateLimit:
         return allowed, {
             "x-ratelimit-limit": str(limit.burst),
             "x-ratelimit-remaining": str(int(level)),
-            "x-ratelimit-reset": f"{time.time() + seconds:.3f}",
+            # Rounded up: who comes back at this time is let through.
+            "x-ratelimit-reset": f"{math.ceil((time.time() + seconds) * 1000) / 1000:.3f}",
         }

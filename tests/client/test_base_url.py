@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.base_url import check_access_token, check_base_url
+from airflow_provider_wriftai.client.base_url import check_base_url
 from airflow_provider_wriftai.client.errors import ConfigurationError
 
 
@@ -43,11 +44,11 @@ def test_a_token_does_not_go_unencrypted_anywhere_else(host: str) -> None:
 
 @pytest.mark.parametrize("token", [None, "", "  ", "\n"])
 def test_an_empty_token_is_none(token: str | None) -> None:
-    assert check_access_token(token) is None
+    assert not AccessToken(token or "")
 
 
 def test_blanks_around_a_token_are_dropped() -> None:
-    assert check_access_token(" abc\n") == "abc"
+    assert AccessToken(" abc\n").reveal() == "abc"
 
 
 @pytest.mark.parametrize("token", ["s3cret token", "s3cret\ntoken", "s3crét", "s3cret\x00"])

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import math
 import time
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.rate_limit import LONGEST_WAIT, Budget, budget_of, seconds_until_retry
+from airflow_provider_wriftai.client.rate_limit import (
+    LONGEST_WAIT,
+    Budget,
+    ServiceClock,
+    budget_of,
+    seconds_until_retry,
+)
 from airflow_provider_wriftai.client.response import Response
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
@@ -37,45 +48,138 @@ def _response(status: int = 429, **headers: str) -> Response:
     ],
 )
 def test_a_number_of_seconds(headers: dict[str, str], seconds: float | None) -> None:
-    assert seconds_until_retry(_response(**headers)) == seconds
+    assert seconds_until_retry(_response(**headers), time.time()) == seconds
 
 
 def test_a_unix_time() -> None:
-    seconds = seconds_until_retry(_response(x_ratelimit_reset=f"{time.time() + 20:.3f}"))
-    assert seconds == pytest.approx(20, abs=0.5)
+    assert seconds_until_retry(_response(x_ratelimit_reset="1764000020.5"), now=1764000000) == 20.5
+    assert seconds_until_retry(_response(x_ratelimit_reset="1764000020"), now=1764000030) == 0
 
 
 def test_an_http_date() -> None:
-    seconds = seconds_until_retry(_response(retry_after=formatdate(time.time() + 30, usegmt=True)))
-    assert seconds == pytest.approx(30, abs=1.5)
+    date = formatdate(1764000030, usegmt=True)
+    assert seconds_until_retry(_response(retry_after=date), now=1764000000) == 30
 
 
-def test_where_the_clocks_differ_the_services_own_counts() -> None:
-    there = time.time() + 86400
-    headers = {"date": formatdate(there, usegmt=True)}
-    assert seconds_until_retry(_response(**headers, x_ratelimit_reset=f"{int(there) + 5}")) == 5
-    assert seconds_until_retry(_response(**headers, retry_after=formatdate(there + 5, usegmt=True))) == 5
+def _drain(budget: Budget) -> int:
+    """Count how many requests the budget lets go at once."""
+    gone = 0
+    while next(budget.turn(), 0.0) == 0:
+        gone += 1
+        assert gone < 100
+    return gone
 
 
-def test_an_exhausted_budget_makes_the_next_request_wait() -> None:
+def _learn(budget: Budget, status: int = 200, **headers: str) -> None:
+    budget.learn(_response(status, **headers), sent_at=time.monotonic())
+
+
+def test_the_first_request_goes_alone_and_its_response_tells_for_the_others() -> None:
     budget = Budget()
-    assert budget.reserve() == 0
-    budget.learn(_response(200, x_ratelimit_remaining="1", x_ratelimit_reset="30"))
-    assert budget.reserve() == 0
-    budget.learn(_response(200, x_ratelimit_remaining="0", x_ratelimit_reset="30"))
-    assert 29 < budget.reserve() < 31
+    assert _drain(budget) == 1
+    _learn(budget, x_ratelimit_remaining="4", x_ratelimit_reset="1")
+    assert _drain(budget) == 4
 
 
-def test_odd_headers_change_nothing() -> None:
+def test_where_there_is_no_limit_nobody_waits() -> None:
     budget = Budget()
-    budget.learn(_response(200, x_ratelimit_remaining="many", x_ratelimit_reset="soon"))
-    assert budget.reserve() == 0
+    assert _drain(budget) == 1
+    _learn(budget)
+    for _ in range(50):
+        assert next(budget.turn(), 0.0) == 0
+
+
+def test_what_is_in_flight_counts_as_not_yet_counted() -> None:
+    budget = Budget()
+    assert _drain(budget) == 1
+    _learn(budget, x_ratelimit_remaining="5", x_ratelimit_reset="1")
+    assert _drain(budget) == 5
+    _learn(budget, x_ratelimit_remaining="5", x_ratelimit_reset="1")
+    assert _drain(budget) == 1
+
+
+def test_an_exhausted_budget_makes_the_next_request_wait_for_the_reset() -> None:
+    budget = Budget()
+    _drain(budget)
+    _learn(budget, x_ratelimit_remaining="0", x_ratelimit_reset="30")
+    assert 29 < next(budget.turn()) < 31
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_ratelimit_reset": "0"}, {"x_ratelimit_reset": "1000000001"}])
+def test_after_a_429_there_is_always_a_wait(headers: dict[str, str]) -> None:
+    budget = Budget()
+    _drain(budget)
+    _learn(budget, 429, **headers)
+    assert 0.05 < next(budget.turn()) < 2
+
+
+def test_a_response_that_was_overtaken_opens_nothing() -> None:
+    budget = Budget()
+    before = time.monotonic()
+    _drain(budget)
+    _learn(budget, x_ratelimit_remaining="0", x_ratelimit_reset="30")
+    budget.learn(_response(200, x_ratelimit_remaining="3", x_ratelimit_reset="0"), sent_at=before)
+    assert 29 < next(budget.turn()) < 31
+
+
+def test_a_request_without_a_response_holds_nobody_up_for_long() -> None:
+    budget = Budget()
+    assert _drain(budget) == 1
+    budget.lost()
+    budget._probed_until = 0.0  # as if its time were up
+    assert _drain(budget) == 1
+
+
+def test_odd_headers_do_no_harm() -> None:
+    budget = Budget()
+    _drain(budget)
+    _learn(budget, x_ratelimit_remaining="many", x_ratelimit_reset="soon", date="yesterday", retry_after="later")
+    assert next(budget.turn(), 0.0) == 0
+
+
+@given(st.floats(-1e6, 1e6), st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=30))
+def test_the_services_clock_is_never_taken_for_further_away_than_it_can_be(
+    ahead: float, exchanges: list[tuple[float, float]]
+) -> None:
+    clock, here = ServiceClock(), 1_764_000_000.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_wriftai.client.rate_limit.time.time", lambda: here)
+        for pause, trip in exchanges:
+            here += pause + trip
+            there = here - trip / 2 + ahead
+            date = datetime.fromtimestamp(math.floor(there), UTC)
+            clock.learn(date, resets_at=there + 0.3, waited=trip)
+            # From below the date bounds it, from above the reset.
+            assert -1 - trip - 1e-3 <= clock.time() - (here + ahead) <= 0.3 + trip + 1e-3
+
+
+@pytest.mark.parametrize("ahead", [-3600, -0.5, 0.5, 3600])
+def test_with_a_clock_that_is_off_the_reset_is_still_met(ahead: float) -> None:
+    budget = Budget()
+    for _ in range(5):
+        there = time.time() + ahead
+        _drain(budget)
+        _learn(
+            budget, x_ratelimit_remaining="0", x_ratelimit_reset=f"{there + 0.3}", date=formatdate(there, usegmt=True)
+        )
+        # Never early by more than the reset is away, nor late by more than a second.
+        assert next(budget.turn(), 0.0) <= 1.4
+        budget._opens_at = 0.0
+
+
+def test_a_clock_that_was_set_is_followed() -> None:
+    clock = ServiceClock()
+    now = time.time()
+    clock.learn(datetime.fromtimestamp(int(now), UTC), None, waited=0)
+    clock.learn(datetime.fromtimestamp(int(now) + 3600, UTC), None, waited=0)
+    assert clock.time() - time.time() == pytest.approx(3600, abs=1.5)
 
 
 def test_the_budget_belongs_to_the_token() -> None:
-    assert budget_of("https://h/v1", "a") is budget_of("https://h/v1", "a")
-    assert budget_of("https://h/v1", "a") is not budget_of("https://h/v1", "b")
-    assert budget_of("https://h/v1", "a") is not budget_of("https://h/v1", None)
+    first, other = AccessToken("a"), AccessToken("b")
+    assert budget_of("https://h/v1", first) is budget_of("https://h/v1", AccessToken("a"))
+    assert budget_of("https://h/v1", first) is not budget_of("https://h/v1", other)
+    assert budget_of("https://h/v1", first) is not budget_of("https://h/v1", AccessToken(""))
 
 
 def test_one_process_under_a_limit_earns_no_429(sandbox: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_wriftai.client import retrying
+from airflow_provider_wriftai.client import rate_limit, retrying
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import RateLimitedError, WriftAIError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
@@ -37,6 +37,8 @@ TRIED_AGAIN["DELETE"] = TRIED_AGAIN["GET"]
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(rate_limit, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limit, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
 
 class Scripted:
@@ -73,7 +75,7 @@ def call(request: pytest.FixtureRequest) -> Call:
         # A host of its own, so that no other test's rate limit counts here.
         api = API(
             f"https://{id(script)}.example/v1",
-            retry=RetryPolicy(attempts=3, total_seconds=5),
+            retry=RetryPolicy(attempts=3, seconds=5),
             transport=transport,
             async_transport=transport,
         )
@@ -130,9 +132,7 @@ def test_waiting_for_the_budget_uses_up_no_tries(call: Call) -> None:
 
 def test_a_limit_that_is_never_lifted_ends_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted(429)
-    api = API(
-        "https://limited.example/v1", retry=RetryPolicy(total_seconds=0.05), transport=httpx.MockTransport(script)
-    )
+    api = API("https://limited.example/v1", retry=RetryPolicy(seconds=0.05), transport=httpx.MockTransport(script))
     with api, pytest.raises(RateLimitedError, match="pool"):
         Versions(api).get("acme/det:1")
     assert script.asked > 1

@@ -206,7 +206,7 @@ def test_redirects_are_not_followed() -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_while_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_wriftai.client.api.LARGEST_RESPONSE", 1000)
+    monkeypatch.setattr("airflow_provider_wriftai.client.exchange.LARGEST_RESPONSE", 1000)
     given_out = 0
 
     def endless() -> Any:

@@ -7,6 +7,7 @@ import pytest
 
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import ConfigurationError
+from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.hooks.settings import ConnectionFields, base_url, client_settings
 
 
@@ -59,6 +60,9 @@ def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url:
         ({"extra": '{"timeout": "soon"}'}, "number of seconds"),
         ({"extra": '{"timeout": true}'}, "number of seconds"),
         ({"extra": '{"timeout": "inf"}'}, "number of seconds"),
+        ({"extra": '{"retry_attempts": 0}'}, "whole number of at least 1"),
+        ({"extra": '{"retry_attempts": 2.5}'}, "whole number of at least 1"),
+        ({"extra": '{"retry_seconds": -1}'}, "number of seconds"),
         ({"extra": '{"allow_plain_http": "yes"}'}, "true or false"),
         ({"extra": '{"ca_bundle": 7}'}, "a text"),
     ],
@@ -72,11 +76,23 @@ def test_what_cannot_be_meant_is_told_without_the_token(fields: dict[str, Any], 
 
 def test_the_extra() -> None:
     fields = ConnectionFields(
-        password="t", extra=json.dumps({"timeout": "2.5", "allow_plain_http": "True", "ca_bundle": None, "other": 1})
+        password="t",
+        extra=json.dumps(
+            {
+                "retry_attempts": "2",
+                "retry_seconds": 60,
+                "timeout": "2.5",
+                "allow_plain_http": "True",
+                "ca_bundle": None,
+                "other": 1,
+            }
+        ),
     )
-    assert client_settings(fields) == {
+    settings = client_settings(fields)
+    assert settings.pop("access_token").reveal() == "t"
+    assert settings == {
         "base_url": "https://api.wrift.ai/v1",
-        "access_token": "t",
+        "retry": RetryPolicy(attempts=2, seconds=60),
         "timeout": 2.5,
         "allow_plain_http": True,
     }

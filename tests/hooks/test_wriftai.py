@@ -129,4 +129,4 @@ def test_the_documented_ways_say_the_same(monkeypatch: pytest.MonkeyPatch, way: 
     monkeypatch.setenv(VARIABLE, way)
     with WriftAIHook().get_conn() as api:
         assert api.base_url.replace(":443", "") == "https://api.wrift.ai/v1"
-        assert api._access_token == "TOKEN"
+        assert api._token.reveal() == "TOKEN"

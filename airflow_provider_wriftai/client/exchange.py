@@ -1,0 +1,139 @@
+"""One request and its response, apart from the I/O: what sync and async have in common."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import httpx
+
+from airflow_provider_wriftai.client.access_token import AccessToken
+from airflow_provider_wriftai.client.calls import Call, UnexpectedBodyError
+from airflow_provider_wriftai.client.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    RequestTimeoutError,
+    UnreadableResponseError,
+    error_of,
+)
+from airflow_provider_wriftai.client.rate_limit import Budget
+from airflow_provider_wriftai.client.response import Response
+
+T = TypeVar("T")
+
+LARGEST_RESPONSE = 32 * 1024 * 1024
+"""Bytes of a response, decompressed, that are read before it is refused."""
+
+LONGEST_RESPONSE = 300.0
+"""Seconds after which a response that still trickles in is given up."""
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class Exchange(Generic[T]):
+    """A request under way. As a context manager it is the one boundary at which httpx's errors become ours.
+
+    Args:
+        call: What is asked, and how the response is read.
+        base_url: The API's base URL.
+        token: The access token, to keep it out of errors.
+        budget: The token's budget, which learns from the response.
+    """
+
+    def __init__(self, call: Call[T], base_url: httpx.URL, token: AccessToken, budget: Budget) -> None:
+        self._call = call
+        self._base_url = base_url
+        self._token = token
+        self._budget = budget
+        self._began = time.monotonic()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._answered = False
+
+    def request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """Build the request."""
+        query = f"?{httpx.QueryParams(dict(self._call.params))}" if self._call.params else ""
+        path = self._base_url.raw_path.decode("ascii").rstrip("/") + self._call.path + query
+        # As bytes: httpx must not touch what is percent-encoded already.
+        url = self._base_url.copy_with(raw_path=path.encode("ascii"))
+        return client.build_request(self._call.method, url, json=self._call.body)
+
+    def add(self, chunk: bytes) -> None:
+        """Take a part of the response's body.
+
+        Raises:
+            UnreadableResponseError: The body is too large.
+            RequestTimeoutError: It has taken too long.
+        """
+        self._size += len(chunk)
+        if self._size > LARGEST_RESPONSE:
+            raise self._unreadable(f"was answered with more than {LARGEST_RESPONSE // 1024**2} MiB, which is refused")
+        if time.monotonic() - self._began > LONGEST_RESPONSE:
+            raise RequestTimeoutError(
+                self._call.method,
+                self._call.path,
+                f"had no whole response within {LONGEST_RESPONSE:.0f} s",
+                ambiguous=True,
+            )
+        self._chunks.append(chunk)
+
+    def result(self, sent: httpx.Response) -> T:
+        """Read the response, whose body is complete.
+
+        Raises:
+            UnreadableResponseError: It is not what the contract says.
+            APIError: It is an error.
+        """
+        response = Response(sent.status_code, dict(sent.headers), b"".join(self._chunks))
+        self._answered = True
+        retry_after = self._budget.learn(response, self._began)
+        if not response.is_success:
+            raise error_of(
+                self._call.method,
+                self._call.path,
+                response.status,
+                self._token.hidden_in(response.body),
+                request_id=response.headers.get("x-request-id"),
+                retry_after=retry_after,
+            )
+        try:
+            return self._call.read(response)
+        except UnexpectedBodyError as error:
+            said = self._token.hidden_in(str(error).encode("utf-8", "replace")).decode()
+            raise self._unreadable(f"was answered {response.status} with {said}") from None
+
+    def _unreadable(self, problem: str) -> UnreadableResponseError:
+        return UnreadableResponseError(self._call.method, self._call.path, problem)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._answered:
+            self._budget.lost()
+        # Without its cause: an error of httpx carries the whole request along.
+        translated = self._translate(error)
+        if translated is not None:
+            raise translated from None
+
+    def _translate(self, error: BaseException | None) -> Exception | None:
+        method, path = self._call.method, self._call.path
+        ambiguous = not isinstance(error, _NOT_SENT)
+        match error:
+            case httpx.TimeoutException():
+                problem = f"had no response in time ({type(error).__name__})"
+                return RequestTimeoutError(method, path, problem, ambiguous=ambiguous)
+            case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+                return ConfigurationError(f"{method} {path} cannot be sent: {error}")
+            case httpx.RequestError():
+                problem = f"had no response ({type(error).__name__}: {_reason(error)})"
+                return ConnectionFailedError(method, path, problem, ambiguous=ambiguous)
+            case _:
+                return None
+
+
+def _reason(error: Any) -> str:
+    return str(error) or "no reason given"
