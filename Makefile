@@ -65,5 +65,5 @@ $(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)
 $(OLDEST)/installed: $(UV) $(PACKAGE)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[sandbox]"
-	$(UV) pip install --quiet --python $(OLDEST)/bin/python hypothesis pytest pytest-timeout
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python hypothesis pytest pytest-timeout trustme
 	@touch $@

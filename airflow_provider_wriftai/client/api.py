@@ -61,6 +61,9 @@ class API:
             unencrypted to another machine.
     """
 
+    base_url: str = ""
+    """Where the API is, without a trailing slash."""
+
     def __init__(
         self,
         base_url: str = "https://api.wrift.ai/v1",
@@ -111,7 +114,7 @@ class API:
         """
         tries = Tries(call.method, self._retry)
         try:
-            result: T = Retrying(**tries.options())(self._send, call)
+            result: T = Retrying(**tries.options())(self._try, call)
         except NotFoundError:
             if not tries.may_have_deleted:
                 raise
@@ -122,38 +125,45 @@ class API:
         """Carry out a call as :meth:`request` does, asynchronously."""
         tries = Tries(call.method, self._retry)
         try:
-            return await AsyncRetrying(**tries.options())(self._async_send, call)
+            return await AsyncRetrying(**tries.options())(self._async_try, call)
         except NotFoundError:
             if not tries.may_have_deleted:
                 raise
             return call.read(NO_CONTENT)
 
-    def _send(self, call: Call[T]) -> T:
+    def _try(self, call: Call[T]) -> T:
         for wait in self._budget.turn():
             time.sleep(wait)
-        with self._exchange(call) as exchange, self._clients.one() as client:
+        exchange = Exchange(call, self._url, self._token, self._budget)
+        self._carry_out(exchange)
+        return exchange.result()
+
+    async def _async_try(self, call: Call[T]) -> T:
+        for wait in self._budget.turn():
+            await asyncio.sleep(wait)
+        exchange = Exchange(call, self._url, self._token, self._budget)
+        await self._async_carry_out(exchange)
+        return exchange.result()
+
+    def _carry_out(self, exchange: Exchange[Any]) -> None:
+        with exchange, self._clients.one() as client:
             sent = client.send(exchange.request(client), stream=True)
             try:
                 for chunk in sent.iter_bytes():
                     exchange.add(chunk)
             finally:
                 sent.close()
-            return exchange.result(sent)
+            exchange.finish(sent)
 
-    async def _async_send(self, call: Call[T]) -> T:
-        for wait in self._budget.turn():
-            await asyncio.sleep(wait)
-        with self._exchange(call) as exchange, self._async_clients.one() as client:
+    async def _async_carry_out(self, exchange: Exchange[Any]) -> None:
+        with exchange, self._async_clients.one() as client:
             sent = await client.send(exchange.request(client), stream=True)
             try:
                 async for chunk in sent.aiter_bytes():
                     exchange.add(chunk)
             finally:
                 await sent.aclose()
-            return exchange.result(sent)
-
-    def _exchange(self, call: Call[T]) -> Exchange[T]:
-        return Exchange(call, self._url, self._token, self._budget)
+            exchange.finish(sent)
 
     def close(self) -> None:
         """Close what the sync requests opened."""

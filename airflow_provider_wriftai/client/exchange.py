@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import httpx
 
@@ -28,6 +28,11 @@ LARGEST_RESPONSE = 32 * 1024 * 1024
 LONGEST_RESPONSE = 300.0
 """Seconds after which a response that still trickles in is given up."""
 
+_CERTIFICATE_ADVICE = (
+    "Its certificate is not trusted: check the host, or name your own authority's certificates as the connection's "
+    "CA bundle."
+)
+_NOT_RECEIVED = Response(0, {}, b"")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -49,7 +54,8 @@ class Exchange(Generic[T]):
         self._began = time.monotonic()
         self._chunks: list[bytes] = []
         self._size = 0
-        self._answered = False
+        self._response = _NOT_RECEIVED
+        self._retry_after: float | None = None
 
     def request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """Build the request."""
@@ -78,16 +84,19 @@ class Exchange(Generic[T]):
             )
         self._chunks.append(chunk)
 
-    def result(self, sent: httpx.Response) -> T:
-        """Read the response, whose body is complete.
+    def finish(self, sent: httpx.Response) -> None:
+        """Take the response, whose body is complete."""
+        self._response = Response(sent.status_code, dict(sent.headers), b"".join(self._chunks))
+        self._retry_after = self._budget.learn(self._response, self._began)
+
+    def result(self) -> T:
+        """Read the response.
 
         Raises:
             UnreadableResponseError: It is not what the contract says.
             APIError: It is an error.
         """
-        response = Response(sent.status_code, dict(sent.headers), b"".join(self._chunks))
-        self._answered = True
-        retry_after = self._budget.learn(response, self._began)
+        response = self._response
         if not response.is_success:
             raise error_of(
                 self._call.method,
@@ -95,13 +104,17 @@ class Exchange(Generic[T]):
                 response.status,
                 self._token.hidden_in(response.body),
                 request_id=response.headers.get("x-request-id"),
-                retry_after=retry_after,
+                retry_after=self._retry_after,
             )
         try:
             return self._call.read(response)
-        except UnexpectedBodyError as error:
-            said = self._token.hidden_in(str(error).encode("utf-8", "replace")).decode()
-            raise self._unreadable(f"was answered {response.status} with {said}") from None
+        except UnexpectedBodyError as unexpected:
+            problem = f"was answered {response.status} with {self._hidden(unexpected)}"
+        raise self._unreadable(problem)
+
+    def _hidden(self, error: Exception) -> str:
+        text = str(error) or type(error).__name__
+        return self._token.hidden_in(text.encode("utf-8", "replace")).decode()
 
     def _unreadable(self, problem: str) -> UnreadableResponseError:
         return UnreadableResponseError(self._call.method, self._call.path, problem)
@@ -112,10 +125,11 @@ class Exchange(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._answered:
+        if self._response is _NOT_RECEIVED:
             self._budget.lost()
-        # Without its cause: an error of httpx carries the whole request along.
         translated = self._translate(error)
+        # An error of httpx carries the whole request along: it is neither the cause, nor left in a variable.
+        del error, traceback
         if translated is not None:
             raise translated from None
 
@@ -127,13 +141,11 @@ class Exchange(Generic[T]):
                 problem = f"had no response in time ({type(error).__name__})"
                 return RequestTimeoutError(method, path, problem, ambiguous=ambiguous)
             case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-                return ConfigurationError(f"{method} {path} cannot be sent: {error}")
+                return ConfigurationError(f"{method} {path} cannot be sent: {self._hidden(error)}")
             case httpx.RequestError():
-                problem = f"had no response ({type(error).__name__}: {_reason(error)})"
-                return ConnectionFailedError(method, path, problem, ambiguous=ambiguous)
+                reason = self._hidden(error)
+                problem = f"had no response ({type(error).__name__}: {reason})"
+                advice = _CERTIFICATE_ADVICE if "CERTIFICATE_VERIFY_FAILED" in reason.upper() else None
+                return ConnectionFailedError(method, path, problem, ambiguous=ambiguous, advice=advice)
             case _:
                 return None
-
-
-def _reason(error: Any) -> str:
-    return str(error) or "no reason given"

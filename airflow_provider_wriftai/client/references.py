@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 
-_SEGMENT = re.compile(r"[^\s/:?#%\\\x00-\x1f\x7f]+")
+_SEGMENT = re.compile(r"[^\s/:?#%\\]+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -102,7 +102,12 @@ def _text(value: object, what: str) -> str:
 
 def _check_segment(segment: object, what: str) -> None:
     # Whatever would change the path of a request, or does so in some proxy, is refused before one is made.
-    if not isinstance(segment, str) or segment in (".", "..") or not _SEGMENT.fullmatch(segment):
+    if (
+        not isinstance(segment, str)
+        or segment in (".", "..")
+        or not _SEGMENT.fullmatch(segment)
+        or not segment.isprintable()
+    ):
         raise InvalidReferenceError(
             f"The {what} must be a non-empty text without spaces, control characters or any of / : ? # % \\, "
             f"and neither '.' nor '..'; got {segment!r}."

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -24,31 +24,37 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
 
 
-def serve(app: Starlette, listener: socket.socket) -> None:
+def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Serve until interrupted (SIGINT or SIGTERM)."""
     _server(app).run(sockets=[listener])
 
 
 @contextlib.contextmanager
-def running(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve from a thread of this process.
 
     Yields:
         The server's URL, without a trailing slash.
     """
     listener = listen(host, port)
-    server = _server(app)
+    with run_in_thread(_server(app), listener):
+        yield f"http://{host}:{listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def run_in_thread(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
+    """Run a server in a thread of this process, and end it with the block."""
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="wriftai-sandbox", daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield
     finally:
         server.should_exit = True
         thread.join()
         listener.close()
 
 
-def _server(app: Starlette) -> uvicorn.Server:
+def _server(app: ASGIApp) -> uvicorn.Server:
     # asyncio's own loop: uvloop, where it is installed, can lose an interrupt that comes while it starts.
     return uvicorn.Server(
         uvicorn.Config(

@@ -1,0 +1,260 @@
+"""The token shows nowhere, no request leaves its path, and nothing is trusted that should not be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import socket
+import ssl
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import pytest
+import trustme
+import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wriftai.client import rate_limit, retrying
+from airflow_provider_wriftai.client.access_token import AccessToken
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    InvalidReferenceError,
+    WriftAIError,
+)
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.hooks.settings import ConnectionFields, client_settings
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.server import listen, run_in_thread
+
+SECRET = "s3cret-t0ken-0f-acme"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(rate_limit, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limit, "_SHORTEST_WAIT_AFTER_429", 0.0)
+
+
+def _echoing(status: int) -> Callable[[httpx.Request], httpx.Response]:
+    """A service that tells back what it was sent, header and all."""
+    return lambda request: httpx.Response(status, json={"detail": f"you sent {request.headers['authorization']}"})
+
+
+def _raising(error: type[httpx.RequestError]) -> Callable[[httpx.Request], httpx.Response]:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error(f"failed with {request.headers['authorization']}", request=request)
+
+    return fail
+
+
+FAILURES: dict[str, Callable[[httpx.Request], httpx.Response]] = {
+    **{str(status): _echoing(status) for status in (302, 400, 401, 403, 404, 409, 422, 429, 500, 503)},
+    **{
+        error.__name__: _raising(error)
+        for error in (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.RemoteProtocolError,
+                      httpx.ProxyError, httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.DecodingError)
+    },
+    "no JSON": lambda request: httpx.Response(200, text=request.headers["authorization"]),
+    "no version": lambda request: httpx.Response(200, json={"id": request.headers["authorization"]}),
+}  # fmt: skip
+
+
+def _everything_about(error: BaseException) -> str:
+    """All that a log, a tracker of errors or a pickle would keep of an error."""
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(told.format()) + repr(error) + str(vars(error)) + str(pickle.dumps(error))
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_no_failure_shows_the_token(caplog: pytest.LogCaptureFixture, failure: str, way: str) -> None:
+    transport = httpx.MockTransport(FAILURES[failure])
+    settings = client_settings(ConnectionFields(host=f"https://{way}.example", password=SECRET))
+    settings["retry"] = RetryPolicy(attempts=2, seconds=0.2)
+
+    def by_sync() -> None:
+        with API(**settings, transport=transport) as api:
+            Versions(api).get("acme/det:1")
+
+    async def by_async() -> None:
+        async with API(**settings, async_transport=transport) as api:
+            await Versions(api).async_get("acme/det:1")
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(WriftAIError) as caught:
+        by_sync() if way == "sync" else asyncio.run(by_async())
+    ours = [frame for frame in traceback.extract_tb(caught.value.__traceback__) if "airflow_provider" in frame.filename]
+    assert ours
+    assert SECRET not in _everything_about(caught.value)
+    assert SECRET not in caplog.text
+    assert SECRET not in str([vars(record) for record in caplog.records])
+
+
+def test_no_log_of_a_request_that_works_shows_the_token(sandbox: Any, caplog: pytest.LogCaptureFixture) -> None:
+    owner, name = sandbox.new_model(versions=1).split("/")
+    with caplog.at_level(logging.DEBUG), API(sandbox.base_url(), sandbox.token) as api:
+        Versions(api).list(owner, name)
+    assert "httpcore" in {record.name.partition(".")[0] for record in caplog.records}
+    assert sandbox.token not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"base_url": "ftp://h"},
+        {"base_url": "http://h.example/v1"},
+        {"base_url": "https://h", "ca_bundle": "/no/such/file"},
+    ],
+)
+def test_no_bad_setting_shows_the_token(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        API(access_token=AccessToken(SECRET), **settings)
+    assert SECRET not in _everything_about(caught.value)
+
+
+def test_the_token_is_not_written_anywhere() -> None:
+    token = AccessToken(SECRET)
+    assert SECRET not in repr(token) + str(token) + f"{token}"
+    with pytest.raises(TypeError):
+        pickle.dumps(token)
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_no_request_leaves_its_path(owner: str, name: str, version_id: str) -> None:
+    asked: list[httpx.URL] = []
+
+    def record(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200, json={"items": [], "id": "x"})
+
+    def segments(url: httpx.URL) -> list[str]:
+        assert (url.scheme, url.host, url.query, url.fragment) == ("https", "h.example", b"", "")
+        return [unquote(segment, errors="strict") for segment in url.raw_path.decode("ascii").split("/")]
+
+    with API("https://h.example/v1", transport=httpx.MockTransport(record)) as api:
+        for call, path in (
+            (lambda: Versions(api).list(owner, name), ["", "v1", "models", owner, name, "versions"]),
+            (lambda: Versions(api).get(version_id), ["", "v1", "versions", version_id]),
+        ):
+            asked.clear()
+            try:
+                call()
+            except InvalidReferenceError:
+                assert asked == []
+            else:
+                (url,) = asked
+                if "/" not in version_id:
+                    assert segments(url) == path
+
+
+@pytest.mark.parametrize(
+    "segment",
+    ["..", ".", "", "../x", "%2e%2e", "a/b", "a\\b", "a\x00b", "a\nb", "a b", "a?b", "a#b", "a%2fb", "\u2028",
+     "a\u00a0b", "\ud800"],
+)  # fmt: skip
+def test_odd_segments_are_refused(segment: str) -> None:
+    with API(transport=httpx.MockTransport(lambda request: pytest.fail(f"asked for {request.url}"))) as api:
+        for call in (
+            lambda: Versions(api).list(segment, "det"),
+            lambda: Versions(api).list("acme", segment),
+            lambda: Versions(api).get(segment),
+            lambda: Versions(api).delete(f"acme/{segment}:1"),
+        ):
+            with pytest.raises(InvalidReferenceError):
+                call()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def encrypted(sandbox: Any, authority: trustme.CA, tmp_path: Path) -> Iterator[str]:
+    """The sandbox behind TLS, with a certificate of an authority that nobody knows."""
+    certificate = authority.issue_cert("localhost")
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    certificate.private_key_pem.write_to_path(key)
+    chain.write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
+    config = uvicorn.Config(
+        create_app(sandbox.store), loop="asyncio", lifespan="off", log_level="critical",
+        ssl_keyfile=str(key), ssl_certfile=str(chain),
+    )  # fmt: skip
+    listener = listen("127.0.0.1", 0)
+    with run_in_thread(uvicorn.Server(config), listener):
+        yield f"https://localhost:{listener.getsockname()[1]}"
+
+
+def test_certificates_are_checked(sandbox: Any, encrypted: str, authority: trustme.CA, tmp_path: Path) -> None:
+    owner, name = sandbox.new_model(versions=1).split("/")
+    with API(f"{encrypted}/v1", sandbox.token, retry=RetryPolicy(attempts=1)) as api:
+        with pytest.raises(ConnectionFailedError, match=r"(?i)certificate.verify.failed") as caught:
+            Versions(api).list(owner, name)
+        assert not caught.value.ambiguous
+        assert "CA bundle" in str(caught.value)
+
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(bundle)
+    with API(f"{encrypted}/v1", sandbox.token, ca_bundle=str(bundle)) as api:
+        assert len(Versions(api).list(owner, name).items) == 1
+    with API(encrypted.replace("localhost", "127.0.0.1") + "/v1", sandbox.token, ca_bundle=str(bundle)) as api:
+        with pytest.raises(ConnectionFailedError, match=r"(?i)certificate"):
+            Versions(api).list(owner, name)
+
+
+def test_one_context_serves_all_with_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    original = ssl.create_default_context
+
+    def count(*arguments: Any, **keywords: Any) -> ssl.SSLContext:
+        made.append(arguments)
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(ssl, "create_default_context", count)
+    for _ in range(3):
+        with API("https://h.example/v1", transport=httpx.MockTransport(_echoing(404))) as api, api._clients.one():
+            pass
+    assert len(made) <= 1
+
+
+def test_a_response_that_only_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def trickle() -> Iterator[bytes]:
+        nonlocal now
+        while True:
+            now += 20
+            yield b" "
+
+    monkeypatch.setattr("airflow_provider_wriftai.client.exchange.time.monotonic", lambda: now)
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=trickle()))
+    with API(transport=transport, retry=RetryPolicy(attempts=1)) as api:
+        with pytest.raises(ConnectionFailedError, match="no whole response within 300 s"):
+            Versions(api).get("acme/det:1")
+
+
+def test_what_answers_no_http_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        import threading
+
+        def babble() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        thread = threading.Thread(target=babble)
+        thread.start()
+        with API(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", retry=RetryPolicy(attempts=1)) as api:
+            with pytest.raises(ConnectionFailedError, match="RemoteProtocolError"):
+                Versions(api).get("acme/det:1")
+        thread.join()
