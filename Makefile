@@ -15,7 +15,7 @@ PEERS := .venv-wriftai-0.13.0 .venv-wriftai-0.34.0
 OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint format clean
+.PHONY: help demo ui test bench lint format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -30,6 +30,9 @@ test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to
 	$(OLDEST)/bin/python -m pytest \
 		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed-test $(PEERS:%=%/installed)  ## Our client beside its peers: a table and benchmarks/results
+	$(BIN)/python benchmarks/client.py $(if $(QUICK),--quick)
 
 lint: $(VENV)/installed-test  ## Style and types
 	$(BIN)/ruff format --check .

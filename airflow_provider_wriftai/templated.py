@@ -7,6 +7,8 @@ from datetime import timedelta
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.retention.policy import read_age
 
+_LONGEST_NUMBER = 20
+
 
 class InvalidParameterError(WriftAIError, ValueError):
     """A parameter of a task is not what it has to be; nothing was sent."""
@@ -20,7 +22,7 @@ def whole_number(name: str, value: object) -> int | None:
     """
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
-    if isinstance(value, str) and value.strip().removeprefix("-").isdecimal():
+    if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) < _LONGEST_NUMBER:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -25,9 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder_option(parser)
     playground = Playground(parser.parse_args().folder)
-    log = playground.folder / LOG
-    log.unlink(missing_ok=True)
     with told_in_a_sentence(), playground.alone():
+        (playground.folder / LOG).unlink(missing_ok=True)
         with step("1/4", "Start the WriftAI sandbox"), contextlib.ExitStack() as stack:
             url = stack.enter_context(playground.sandbox())
             running = stack.pop_all()

@@ -52,8 +52,10 @@ class Playground:
                 "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "jwt_secret": secrets.token_urlsafe(64),
             }
-            path.touch(mode=0o600)
-            path.write_text(json.dumps(made))
+            unfinished = path.with_suffix(".new")
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(json.dumps(made))
+            unfinished.rename(path)
         loaded: dict[str, str] = json.loads(path.read_text())
         return loaded
 
@@ -123,6 +125,8 @@ class Playground:
             "AIRFLOW__CORE__FERNET_KEY": self._secrets["fernet_key"],
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
             "AIRFLOW__API__PORT": str(port),
+            # Everybody who reaches it is an admin: nobody but this machine does.
+            "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secrets["jwt_secret"],

@@ -38,9 +38,9 @@ class AccessToken:
     def __reduce__(self) -> str:
         raise TypeError("An access token is not written anywhere, so it does not pickle.")
 
-    def hidden_in(self, text: bytes) -> bytes:
+    def hidden_in(self, text: str) -> str:
         """Blot the token out of a text that came from outside."""
-        return text.replace(self._value.encode(), b"***") if self else text
+        return text.replace(self._value, "***") if self else text
 
     def reveal(self) -> str:
         """The token itself."""

@@ -14,11 +14,11 @@ from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_wriftai import __version__
 from airflow_provider_wriftai.client.access_token import AccessToken, BearerAuth
-from airflow_provider_wriftai.client.base_url import check_base_url
+from airflow_provider_wriftai.client.base_url import check_base_url, is_loopback
 from airflow_provider_wriftai.client.calls import Call
 from airflow_provider_wriftai.client.clients import Clients
 from airflow_provider_wriftai.client.errors import ConfigurationError, NotFoundError
-from airflow_provider_wriftai.client.exchange import Exchange
+from airflow_provider_wriftai.client.exchange import Channel, Exchange
 from airflow_provider_wriftai.client.rate_limit import budget_of
 from airflow_provider_wriftai.client.response import NO_CONTENT
 from airflow_provider_wriftai.client.retrying import RetryPolicy, Tries
@@ -79,17 +79,28 @@ class API:
         self._token = access_token if isinstance(access_token, AccessToken) else AccessToken(access_token or "")
         del access_token  # so that no traceback that shows variables shows it
         self.base_url = check_base_url(base_url, token_given=bool(self._token), allow_plain_http=allow_plain_http)
-        self._url = httpx.URL(self.base_url)
+        self._channel = Channel(
+            base_url=self.base_url,
+            token=self._token,
+            budget=budget_of(self.base_url, self._token),
+            headers={
+                "user-agent": f"airflow-provider-wriftai/{__version__}",
+                "accept": "application/json",
+                "accept-encoding": "gzip, deflate",
+            },
+            timeout=httpx.Timeout(timeout).as_dict(),
+        )
         self._retry = retry or RetryPolicy()
-        self._budget = budget_of(self.base_url, self._token)
         options: dict[str, Any] = {
             "auth": BearerAuth(self._token) if self._token else None,
-            "headers": {"user-agent": f"airflow-provider-wriftai/{__version__}", "accept": "application/json"},
-            "timeout": timeout,
             "follow_redirects": False,
+            # A proxy from the environment is not for this machine, and is not to see what is meant for it.
+            "trust_env": not is_loopback(httpx.URL(self.base_url).host),
             # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.
             "verify": (
-                _tls_context(ca_bundle) if self._url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                _tls_context(ca_bundle)
+                if self.base_url.startswith("https:")
+                else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             ),
         }
         self._clients = Clients(lambda: httpx.Client(transport=transport, **options))
@@ -132,22 +143,22 @@ class API:
             return call.read(NO_CONTENT)
 
     def _try(self, call: Call[T]) -> T:
-        for wait in self._budget.turn():
+        for wait in self._channel.budget.turn(at_most=self._retry.seconds):
             time.sleep(wait)
-        exchange = Exchange(call, self._url, self._token, self._budget)
+        exchange = Exchange(call, self._channel)
         self._carry_out(exchange)
         return exchange.result()
 
     async def _async_try(self, call: Call[T]) -> T:
-        for wait in self._budget.turn():
+        for wait in self._channel.budget.turn(at_most=self._retry.seconds):
             await asyncio.sleep(wait)
-        exchange = Exchange(call, self._url, self._token, self._budget)
+        exchange = Exchange(call, self._channel)
         await self._async_carry_out(exchange)
         return exchange.result()
 
     def _carry_out(self, exchange: Exchange[Any]) -> None:
         with exchange, self._clients.one() as client:
-            sent = client.send(exchange.request(client), stream=True)
+            sent = client.send(exchange.request(), stream=True)
             try:
                 for chunk in sent.iter_bytes():
                     exchange.add(chunk)
@@ -157,7 +168,7 @@ class API:
 
     async def _async_carry_out(self, exchange: Exchange[Any]) -> None:
         with exchange, self._async_clients.one() as client:
-            sent = await client.send(exchange.request(client), stream=True)
+            sent = await client.send(exchange.request(), stream=True)
             try:
                 async for chunk in sent.aiter_bytes():
                     exchange.add(chunk)

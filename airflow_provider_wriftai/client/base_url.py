@@ -25,8 +25,9 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"The API's base URL cannot be read ({error}).") from None
+    except ValueError:
+        # Not its text: that quotes what may be a token in the wrong place.
+        raise ConfigurationError("The API's base URL cannot be read: its port or its brackets are malformed.") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
             "The API's base URL must not hold a user or password; the access token is the connection's password."
@@ -34,10 +35,10 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigurationError(f"The API's base URL must look like 'https://api.wrift.ai/v1'; got {base_url!r}.")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"The API's base URL must not have a query or fragment; got {base_url!r}.")
+        raise ConfigurationError("The API's base URL must not have a query or fragment.")
     if any(c.isspace() or not c.isprintable() for c in base_url) or not base_url.isascii():
         raise ConfigurationError(f"The API's base URL must be plain ASCII without spaces; got {base_url!r}.")
-    if parts.scheme == "http" and token_given and not allow_plain_http and not _is_loopback(host):
+    if parts.scheme == "http" and token_given and not allow_plain_http and not is_loopback(host):
         raise ConfigurationError(
             f"The access token would be sent unencrypted to {host!r}, which is not this machine. Use https, "
             'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
@@ -45,7 +46,8 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
     return base_url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
     if host == "localhost":
         return True
     try:

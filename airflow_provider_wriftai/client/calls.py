@@ -15,6 +15,9 @@ from airflow_provider_wriftai.client.response import Response
 T = TypeVar("T")
 
 
+_LONGEST_TEXT = 8192
+
+
 class UnexpectedBodyError(Exception):
     """A body that is not what the contract says; the caller knows the request and tells the user."""
 
@@ -87,7 +90,7 @@ def _object(response: Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError as error:
-        raise UnexpectedBodyError(f"not JSON ({error}; it begins with {response.body[:60]!r})") from error
+        raise UnexpectedBodyError(f"a body that is not JSON ({error})") from error
     if not isinstance(body, dict):
         raise UnexpectedBodyError(f"a JSON {type(body).__name__} where an object was expected")
     return body
@@ -139,6 +142,10 @@ def _read_user_name(body: Mapping[str, Any]) -> str:
 
 def _optional_text(body: Mapping[str, Any], key: str) -> str | None:
     value = body.get(key)
-    if value is None or isinstance(value, str):
+    if value is None:
+        return None
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
         return value
-    raise UnexpectedBodyError(f"a page whose {key!r} is a JSON {type(value).__name__}, not a string")
+    raise UnexpectedBodyError(
+        f"a page whose {key!r} is a JSON {type(value).__name__}, not a string of at most {_LONGEST_TEXT} characters"
+    )

@@ -27,7 +27,7 @@ from __future__ import annotations
 import http
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -206,6 +206,7 @@ def error_of(
     *,
     request_id: str | None = None,
     retry_after: float | None = None,
+    hide: Callable[[str], str] = str,
 ) -> APIError:
     """Build the error for a response whose status is not 2xx.
 
@@ -216,11 +217,13 @@ def error_of(
         body: The response's body: the API's JSON, or whatever a proxy sent.
         request_id: The response's ``x-request-id``.
         retry_after: Seconds to wait before another try, if the response said so.
+        hide: Blots secrets out of a text.
 
     Returns:
         An error of the class that belongs to the status.
     """
-    detail, fields = _read_detail(body)
+    detail, fields = _read_detail(body, lambda text: _shorten(hide(text)))
+    request_id = _shorten(hide(request_id)) if request_id else None
     cls = _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
     error = cls(method, path, status, detail, request_id=request_id, retry_after=retry_after)
     if isinstance(error, InvalidRequestError):
@@ -228,25 +231,25 @@ def error_of(
     return error
 
 
-def _read_detail(body: bytes) -> tuple[str, tuple[FieldProblem, ...]]:
+def _read_detail(body: bytes, clean: Callable[[str], str]) -> tuple[str, tuple[FieldProblem, ...]]:
     text = body.decode("utf-8", "replace")
     try:
         problem = json.loads(text)
     except (ValueError, RecursionError):
-        return _shorten(_title_of(text)), ()
+        return clean(_title_of(text)), ()
     detail = problem.get("detail", problem) if isinstance(problem, dict) else problem
     if isinstance(detail, list):
-        fields = tuple(_field_problem(entry) for entry in detail)
+        fields = tuple(_field_problem(entry, clean) for entry in detail)
         return _shorten("; ".join(map(str, fields))), fields
-    return _shorten(detail if isinstance(detail, str) else json.dumps(detail)), ()
+    return clean(detail if isinstance(detail, str) else json.dumps(detail)), ()
 
 
-def _field_problem(entry: object) -> FieldProblem:
+def _field_problem(entry: object, clean: Callable[[str], str]) -> FieldProblem:
     if not isinstance(entry, dict):
-        return FieldProblem("", _shorten(str(entry)))
+        return FieldProblem("", clean(str(entry)))
     location = entry.get("loc")
     where = ".".join(map(str, location)) if isinstance(location, list) else ""
-    return FieldProblem(_shorten(where), _shorten(str(entry.get("msg", ""))))
+    return FieldProblem(clean(where), clean(str(entry.get("msg", ""))))
 
 
 def _title_of(text: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 
@@ -36,34 +39,53 @@ _NOT_RECEIVED = Response(0, {}, b"")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What the requests of one API have in common.
+
+    Attributes:
+        base_url: The API's base URL, without a trailing slash.
+        token: The access token, to keep it out of errors.
+        budget: The token's budget, which learns from the responses.
+        headers: Sent with each request.
+        timeout: httpx's timeouts in seconds.
+    """
+
+    base_url: str
+    token: AccessToken
+    budget: Budget
+    headers: Mapping[str, str]
+    timeout: Mapping[str, float | None]
+
+
 class Exchange(Generic[T]):
     """A request under way. As a context manager it is the one boundary at which httpx's errors become ours.
 
     Args:
         call: What is asked, and how the response is read.
-        base_url: The API's base URL.
-        token: The access token, to keep it out of errors.
-        budget: The token's budget, which learns from the response.
+        channel: What the requests of one API have in common.
     """
 
-    def __init__(self, call: Call[T], base_url: httpx.URL, token: AccessToken, budget: Budget) -> None:
+    def __init__(self, call: Call[T], channel: Channel) -> None:
         self._call = call
-        self._base_url = base_url
-        self._token = token
-        self._budget = budget
+        self._channel = channel
         self._began = time.monotonic()
         self._chunks: list[bytes] = []
         self._size = 0
         self._response = _NOT_RECEIVED
         self._retry_after: float | None = None
 
-    def request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+    def request(self) -> httpx.Request:
         """Build the request."""
-        query = f"?{httpx.QueryParams(dict(self._call.params))}" if self._call.params else ""
-        path = self._base_url.raw_path.decode("ascii").rstrip("/") + self._call.path + query
-        # As bytes: httpx must not touch what is percent-encoded already.
-        url = self._base_url.copy_with(raw_path=path.encode("ascii"))
-        return client.build_request(self._call.method, url, json=self._call.body)
+        call = self._call
+        query = f"?{urlencode(call.params)}" if call.params else ""
+        return httpx.Request(
+            call.method,
+            f"{self._channel.base_url}{call.path}{query}",
+            headers=self._channel.headers,
+            json=call.body,
+            extensions={"timeout": self._channel.timeout},
+        )
 
     def add(self, chunk: bytes) -> None:
         """Take a part of the response's body.
@@ -87,7 +109,7 @@ class Exchange(Generic[T]):
     def finish(self, sent: httpx.Response) -> None:
         """Take the response, whose body is complete."""
         self._response = Response(sent.status_code, dict(sent.headers), b"".join(self._chunks))
-        self._retry_after = self._budget.learn(self._response, self._began)
+        self._retry_after = self._channel.budget.learn(self._response, self._began)
 
     def result(self) -> T:
         """Read the response.
@@ -102,19 +124,20 @@ class Exchange(Generic[T]):
                 self._call.method,
                 self._call.path,
                 response.status,
-                self._token.hidden_in(response.body),
+                response.body,
                 request_id=response.headers.get("x-request-id"),
                 retry_after=self._retry_after,
+                hide=self._channel.token.hidden_in,
             )
         try:
             return self._call.read(response)
         except UnexpectedBodyError as unexpected:
-            problem = f"was answered {response.status} with {self._hidden(unexpected)}"
+            begins = self._channel.token.hidden_in(response.body.decode("utf-8", "replace"))[:60]
+            problem = f"was answered {response.status} with {self._hidden(unexpected)}; the body begins with {begins!r}"
         raise self._unreadable(problem)
 
     def _hidden(self, error: Exception) -> str:
-        text = str(error) or type(error).__name__
-        return self._token.hidden_in(text.encode("utf-8", "replace")).decode()
+        return self._channel.token.hidden_in(str(error) or type(error).__name__)
 
     def _unreadable(self, problem: str) -> UnreadableResponseError:
         return UnreadableResponseError(self._call.method, self._call.path, problem)
@@ -126,7 +149,7 @@ class Exchange(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._response is _NOT_RECEIVED:
-            self._budget.lost()
+            self._channel.budget.lost()
         translated = self._translate(error)
         # An error of httpx carries the whole request along: it is neither the cause, nor left in a variable.
         del error, traceback

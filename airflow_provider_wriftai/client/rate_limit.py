@@ -37,7 +37,8 @@ class Budget:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a turn that is given up may be collected while this thread holds it.
+        self._lock = threading.RLock()
         self._clock = ServiceClock()
         self._limited: bool | None = None
         self._available = 0
@@ -47,8 +48,11 @@ class Budget:
         self._probed_until = 0.0
         self._exhausted_at = 0.0
 
-    def turn(self) -> Iterator[float]:
+    def turn(self, at_most: float = float("inf")) -> Iterator[float]:
         """Wait for one's turn to send a request, and take it.
+
+        Args:
+            at_most: Seconds after which the turn is taken whatever remains.
 
         Yields:
             Seconds to sleep before going on; after the last of them the request may be sent, and must be
@@ -59,17 +63,21 @@ class Budget:
             return
         with self._lock:
             self._waiting += 1
+        gives_up_at = time.monotonic() + at_most
         try:
             while wait > 0:
-                yield wait
-                wait = self._take()
+                yield min(wait, max(0.0, gives_up_at - time.monotonic()))
+                wait = self._take(in_any_case=time.monotonic() >= gives_up_at)
         finally:
             with self._lock:
                 self._waiting -= 1
 
-    def _take(self) -> float:
+    def _take(self, *, in_any_case: bool = False) -> float:
         with self._lock:
             now = time.monotonic()
+            if in_any_case:
+                self._in_flight += 1
+                return 0.0
             if now < self._opens_at:
                 return self._opens_at - now + self._spread()
             if self._limited is not False:
@@ -106,13 +114,14 @@ class Budget:
             self._in_flight -= 1
             refused = response.status == 429
             remaining = _read_number(response.headers.get("x-ratelimit-remaining"))
+            if remaining is None and not refused:
+                if self._limited is None or (response.is_success and sent_at >= self._exhausted_at):
+                    self._limited = False
+                return None if response.is_success else seconds_until_retry(response, self._clock.time())
             exhausted = refused or (remaining is not None and remaining < 1)
             self._clock.learn(response.date, _reset_time(response) if exhausted else None, waited=now - sent_at)
             wait = seconds_until_retry(response, self._clock.time())
-            if remaining is not None or refused:
-                self._limited = True
-            elif self._limited is None:
-                self._limited = False
+            self._limited = True
             if exhausted:
                 self._available = 0
                 self._exhausted_at = now

@@ -31,13 +31,41 @@ class Response:
     def json(self) -> Any:
         """Parse the body.
 
+        Numbers without a fraction that no 64-bit integer holds become floats, and halves of surrogate pairs
+        become question marks: Airflow can store neither.
+
         Raises:
             ValueError: The body is not JSON.
         """
         try:
-            return json.loads(self.body)
+            value = json.loads(self.body, parse_int=_bounded, parse_constant=_no_number)
+            return _whole(value) if _SURROGATE in self.body.lower() else value
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+
+
+_SURROGATE = b"\\ud"
+_LONGEST_INTEGER = 18
+
+
+def _bounded(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {_whole(key): _whole(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 NO_CONTENT = Response(204, {}, b"")
@@ -47,6 +75,6 @@ def read_http_date(text: str) -> datetime | None:
     """Read an HTTP date (RFC 9110, section 5.6.7); None if it is not one."""
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date

@@ -80,6 +80,8 @@ class Tries:
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
             # The budget has learnt of it and makes the next try wait.
             return 0.0
+        if isinstance(error, ServerError) and error.retry_after is not None:
+            return error.retry_after + random.uniform(0, _FIRST_BACKOFF)  # noqa: S311
         longest = min(_FIRST_BACKOFF * 2 ** (state.attempt_number - 1), _LONGEST_BACKOFF)
         return random.uniform(longest / 2, longest)  # noqa: S311
 

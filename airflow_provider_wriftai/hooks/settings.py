@@ -75,6 +75,8 @@ def base_url(fields: ConnectionFields) -> str:
         if fields.port or schema not in ("", "https"):
             raise ConfigurationError("The connection has a port or protocol but no host.")
         return PUBLIC_API
+    if "@" in host:
+        raise ConfigurationError("The connection's host holds a user or token; the access token is its password.")
     has_protocol = "://" in host
     protocol = schema.lower() if schema.lower() in ("http", "https") else ""
     path = schema if has_protocol and not protocol else ""
@@ -83,8 +85,9 @@ def base_url(fields: ConnectionFields) -> str:
     try:
         parts = urlsplit(host if has_protocol else f"{protocol or 'https'}://{_bracketed(host)}")
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"The connection's host cannot be read ({error}).") from None
+    except ValueError:
+        # Not its text: that quotes what may be a token in the wrong place.
+        raise ConfigurationError("The connection's host cannot be read: its port or brackets are malformed.") from None
     if has_protocol and protocol and protocol != parts.scheme:
         raise ConfigurationError(f"The connection's host says {parts.scheme}, its schema {protocol}; keep one.")
     if port and fields.port and port != fields.port:
@@ -104,7 +107,7 @@ def _extra_settings(extra: str | None) -> dict[str, Any]:
         return {}
     try:
         values = json.loads(extra)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError("The connection's extra is not JSON.") from None
     if not isinstance(values, dict):
         raise ConfigurationError("The connection's extra must be a JSON object.")
@@ -126,7 +129,7 @@ def _checked(name: str, value: Any) -> Any:
             wanted = "a number of seconds above 0"
         case "integer":
             text = str(value).strip()
-            if text.isdecimal() and int(text) >= 1 and not isinstance(value, bool):
+            if text.isdecimal() and len(text) < 10 and int(text) >= 1 and not isinstance(value, bool):
                 return int(text)
             wanted = "a whole number of at least 1"
         case "boolean":

@@ -17,6 +17,7 @@ BuildResult = str | os.PathLike[str] | Mapping[str, Any]
 
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 _LARGEST_FILE = 1024 * 1024
+_LARGEST_MANIFEST = 4 * 1024 * 1024
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
 
 # Where build tools write the digest of the manifest. The digest of the image's config, which some of
@@ -60,6 +61,8 @@ def read_image_digest(build: BuildResult) -> str:
 
 
 def _in_reference(text: str) -> str | None:
+    if any(character.isspace() for character in text):
+        return None
     digest = text.rpartition("@")[2]
     return digest if _DIGEST.fullmatch(digest) else None
 
@@ -134,6 +137,8 @@ def _check_blob(folder: Path, digest: str) -> None:
     blob = folder / "blobs" / digest.replace(":", "/")
     if not blob.is_file():
         raise InvalidImageError(f"The OCI layout {str(folder)!r} lacks the manifest {digest} that its index names.")
+    if blob.stat().st_size > _LARGEST_MANIFEST:
+        raise InvalidImageError(f"The manifest {digest} of {str(folder)!r} is larger than 4 MiB, which no manifest is.")
     found = "sha256:" + hashlib.sha256(blob.read_bytes()).hexdigest()
     if found != digest:
         raise InvalidImageError(

@@ -64,6 +64,8 @@ def check_new_version(
 def _problems_of_notes(notes: object) -> Iterator[str]:
     if not isinstance(notes, str):
         yield f"expected a text, got a {type(notes).__name__}."
+    elif _is_broken(notes):
+        yield "has half of a surrogate pair in it, which is no character."
     elif len(notes) > LONGEST_RELEASE_NOTES:
         yield f"{len(notes)} characters long; the service takes at most {LONGEST_RELEASE_NOTES}."
 
@@ -88,7 +90,8 @@ def _problems_of_schemas(schemas: object) -> Iterator[str]:
         yield f"nested deeper than {_DEEPEST_SCHEMA} levels."
         return
     try:
-        size = len(json.dumps(schemas, allow_nan=False))
+        written = json.dumps(schemas, allow_nan=False, ensure_ascii=False)
+        size = len(written.encode())
     except (TypeError, ValueError) as error:
         yield f"cannot be written as JSON: {error}."
         return
@@ -114,9 +117,15 @@ def _problems_of_schema(schema: object) -> Iterator[str]:
         return
     try:
         Draft202012Validator.check_schema(cast("Any", schema))
+    except (RecursionError, OverflowError):
+        yield "has a pattern that cannot be read."
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path)) or "the top"
         yield f"is not a JSON Schema of Draft 2020-12: at {where}: {error.message[:300]}"
+
+
+def _is_broken(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_deeper_than(value: object, levels: int) -> bool:

@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from datetime import datetime
 from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
 from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, PaginationOptions
-from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.references import ModelReference, VersionNumber, parse_version
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.publishing.errors import UnsettledPublishError, VersionExistsError
 
@@ -95,7 +95,7 @@ def _with_digest(versions: Versions, candidates: Iterable[Version], params: Crea
     """Find the newest version of the image; those with the same notes are the likeliest and come first."""
     for item in sorted(candidates, key=lambda version: version.get("release_notes") != params["release_notes"]):
         version = item
-        if "container_image_digest" not in item:
+        if not isinstance(item.get("container_image_digest"), str):
             try:
                 version = versions.get(item["reference"])
             except NotFoundError:
@@ -114,20 +114,44 @@ def _settle(
     error: RequestError,
     sleep: Callable[[float], None],
 ) -> Version:
-    known = {version["reference"] for version in before}
     for pause in _SETTLING:
         sleep(pause)
         try:
-            newest = _newest(versions, model, LARGEST_PAGE)
-            newer = takewhile(lambda version: version["reference"] not in known, newest)
+            newer = [version for version in _newest(versions, model, LARGEST_PAGE) if _is_newer(version, before)]
             found = _with_digest(versions, newer, params)
         except RequestError as look_error:
             log.warning("Looking failed too: %s", look_error)
             continue
         if found:
             log.info("The version is there: %s.", found["reference"])
+            _warn_of_differences(found, params)
             return found
     raise UnsettledPublishError(model, params["container_image_digest"], sum(_SETTLING), error) from error
+
+
+def _is_newer(version: Version, before: Sequence[Version]) -> bool:
+    """Tell whether a version was made after those that were the newest before; in doubt it was not."""
+    if any(version["reference"] == other["reference"] for other in before):
+        return False
+    number = _number_of(version)
+    if number is not None:
+        return all(number > (_number_of(other) or 0) for other in before)
+    created_at = _time_of(version)
+    known = [_time_of(other) for other in before]
+    return created_at is not None and all(other is not None and created_at >= other for other in known)
+
+
+def _number_of(version: Version) -> int | None:
+    reference = parse_version(version["reference"])
+    return reference.number if isinstance(reference, VersionNumber) else None
+
+
+def _time_of(version: Version) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(str(version.get("created_at")))
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def _warn_of_differences(found: Version, params: CreateVersionParams) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.references import VersionNumber, parse_version
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError, UnplannableError
 
-_AGE = re.compile(r"([0-9]+)\s*([smhdw])")
+_AGE = re.compile(r"([0-9]{1,12})\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -99,6 +100,11 @@ def plan(versions: Iterable[Version], policy: RetentionPolicy, now: datetime) ->
     """
     seen = [_Seen.of(version) for version in versions]
     numbered = all(version.number is not None for version in seen)
+    if not numbered and any(version.number is not None for version in seen):
+        raise UnplannableError(
+            "The service named some versions by number and some by id, so it cannot be told which are newer; "
+            "nothing was deleted."
+        )
     seen.sort(key=lambda version: version.by_number if numbered else version.by_time, reverse=True)
     references = {version.reference for version in seen}
     if len(references) != len(seen):
@@ -116,7 +122,10 @@ class _Seen:
 
     @classmethod
     def of(cls, version: Version) -> _Seen:
-        return cls(version["reference"], _read_time(version), version.get("number"))
+        # Not the field as it was sent: only what names the version in calls has been checked.
+        reference = parse_version(version["reference"])
+        number = reference.number if isinstance(reference, VersionNumber) else None
+        return cls(version["reference"], _read_time(version), number)
 
     @property
     def by_number(self) -> tuple[int, str]:

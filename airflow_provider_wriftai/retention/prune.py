@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import NotFoundError, WriftAIError
+from airflow_provider_wriftai.client.errors import AuthenticationError, NotFoundError, WriftAIError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.retention.errors import PruneIncompleteError, UnplannableError
@@ -89,9 +89,20 @@ def prune(
         log.info("This is a dry run: nothing is deleted.")
         return report
     _delete_all(versions, decided, report, clock)
+    if report["already_gone"]:
+        _doubt_those_still_listed(versions, model, report)
     if report["failed"]:
         raise PruneIncompleteError(report)
     return report
+
+
+def _doubt_those_still_listed(versions: Versions, model: ModelReference, report: PruneReport) -> None:
+    """Take a 404 back where the list disagrees, so that a green run hides no version that was not deleted."""
+    listed = {version["reference"] for page in versions.every_page(model.owner, model.name) for version in page.items}
+    for reference in [reference for reference in report["already_gone"] if reference in listed]:
+        report["already_gone"].remove(reference)
+        error = "its delete was answered 404, yet it is still listed"
+        report["failed"].append(Failed(reference=reference, error=error))
 
 
 def _read_everything(versions: Versions, model: ModelReference) -> tuple[list[Version], datetime]:
@@ -131,6 +142,8 @@ def _delete_all(versions: Versions, decided: Plan, report: PruneReport, clock: C
     for done, verdict in enumerate(going, start=1):
         try:
             versions.delete(verdict.reference)
+        except AuthenticationError:
+            raise
         except NotFoundError:
             report["already_gone"].append(verdict.reference)
         except WriftAIError as error:

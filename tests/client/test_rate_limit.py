@@ -175,6 +175,37 @@ def test_a_clock_that_was_set_is_followed() -> None:
     assert clock.time() - time.time() == pytest.approx(3600, abs=1.5)
 
 
+def test_one_429_of_a_proxy_limits_nobody_for_good() -> None:
+    budget = Budget()
+    _drain(budget)
+    _learn(budget, 429, retry_after="0")
+    budget._opens_at = 0.0  # as if the wait were over
+    assert _drain(budget) == 1
+    _learn(budget, 200)
+    for _ in range(50):
+        assert next(budget.turn(), 0.0) == 0
+
+
+def test_a_turn_comes_however_long_the_budget_is_used_up() -> None:
+    budget = Budget()
+    _drain(budget)
+    _learn(budget, x_ratelimit_remaining="0", x_ratelimit_reset="60")
+    waits = list(budget.turn(at_most=0.0))
+    assert waits == [0.0]
+
+
+def test_a_turn_that_is_given_up_waits_no_longer() -> None:
+    budget = Budget()
+    _drain(budget)
+    _learn(budget, x_ratelimit_remaining="0", x_ratelimit_reset="60")
+    turn = budget.turn()
+    next(turn)
+    assert budget._waiting == 1
+    with budget._lock:  # as when it is collected while this thread holds it
+        turn.close()
+    assert (budget._waiting, budget._in_flight) == (0, 0)
+
+
 def test_the_budget_belongs_to_the_token() -> None:
     first, other = AccessToken("a"), AccessToken("b")
     assert budget_of("https://h/v1", first) is budget_of("https://h/v1", AccessToken("a"))

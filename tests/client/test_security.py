@@ -50,6 +50,13 @@ def _echoing(status: int) -> Callable[[httpx.Request], httpx.Response]:
     return lambda request: httpx.Response(status, json={"detail": f"you sent {request.headers['authorization']}"})
 
 
+def _escaping(request: httpx.Request) -> httpx.Response:
+    """The same, written as JSON may write it, and in a header."""
+    escaped = "".join(f"\\u{ord(character):04x}" for character in request.headers["authorization"])
+    headers = {"x-request-id": request.headers["authorization"]}
+    return httpx.Response(403, content=f'{{"detail": "{escaped}"}}', headers=headers)
+
+
 def _raising(error: type[httpx.RequestError]) -> Callable[[httpx.Request], httpx.Response]:
     def fail(request: httpx.Request) -> httpx.Response:
         raise error(f"failed with {request.headers['authorization']}", request=request)
@@ -64,6 +71,8 @@ FAILURES: dict[str, Callable[[httpx.Request], httpx.Response]] = {
         for error in (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.RemoteProtocolError,
                       httpx.ProxyError, httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.DecodingError)
     },
+    "escaped": _escaping,
+    "cut": lambda request: httpx.Response(200, text="x" * 45 + request.headers["authorization"]),
     "no JSON": lambda request: httpx.Response(200, text=request.headers["authorization"]),
     "no version": lambda request: httpx.Response(200, json={"id": request.headers["authorization"]}),
 }  # fmt: skip
@@ -119,6 +128,27 @@ def test_no_bad_setting_shows_the_token(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         API(access_token=AccessToken(SECRET), **settings)
     assert SECRET not in _everything_about(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [f"user:{SECRET}@api.wrift.ai:443", f"api.wrift.ai:{SECRET}", f"https://api.wrift.ai:{SECRET}",
+     f"https://{SECRET}@api.wrift.ai/v1", f"https://api.wrift.ai/v1?access_token={SECRET}", f"https://h/v1#{SECRET}"],
+)  # fmt: skip
+def test_no_host_with_the_token_in_it_is_shown(host: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        API(**client_settings(ConnectionFields(host=host)))
+    assert SECRET not in str(caught.value)
+
+
+def test_no_proxy_sees_what_is_meant_for_this_machine(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, name = sandbox.new_model(versions=1).split("/")
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    with API(sandbox.base_url(), sandbox.token, retry=RetryPolicy(attempts=1)) as api:
+        assert len(Versions(api).list(owner, name).items) == 1
 
 
 def test_the_token_is_not_written_anywhere() -> None:

@@ -168,6 +168,9 @@ def test_segments_are_percent_encoded() -> None:
         (httpx.Response(200, json={"items": [{"id": "../x"}]}), "cannot be used in a request"),
         (httpx.Response(200, json={"items": [], "next_cursor": 7}), "'next_cursor' is a JSON int"),
         (httpx.Response(200, content=b"[" * 200_000), "not JSON"),
+        (httpx.Response(200, content=b'{"items": [], "next_cursor": NaN}'), "not JSON"),
+        (httpx.Response(200, json={"items": [], "next_cursor": "x" * 70_000}), "'next_cursor' is a JSON str"),
+        (httpx.Response(200, json={"items": [{"number": 10**30}]}), "neither a usable 'number' nor an 'id'"),
     ],
 )
 def test_a_body_that_breaks_the_contract_is_a_clear_error(response: httpx.Response, said: str) -> None:
@@ -249,3 +252,18 @@ def test_the_documented_signatures() -> None:
         for method in (getattr(Versions, name), getattr(Versions, f"async_{name}")):
             assert list(inspect.signature(method).parameters) == ["self", *parameters]
         assert inspect.iscoroutinefunction(getattr(Versions, f"async_{name}"))
+
+
+def test_what_airflow_could_not_store_is_mended() -> None:
+    body = b'{"number": 3, "release_notes": "a\\ud800b \\ud83d\\ude00", "size": 99999999999999999999999}'
+    with API(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=body))) as api:
+        version = Versions(api).get("acme/det:3")
+    assert version["release_notes"] == "a?b \U0001f600"
+    assert version["size"] == 1e23
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999", "0"])
+def test_a_date_that_cannot_be_read_is_none(date: str) -> None:
+    answer = httpx.Response(200, json={"items": []}, headers={"date": date})
+    with API(transport=httpx.MockTransport(lambda request: answer)) as api:
+        assert Versions(api).list("acme", "det").served_at is None

@@ -99,6 +99,7 @@ def test_an_oci_layout(tmp_path: Path) -> None:
         ("registry.example/acme/detector:latest", "nor an image reference with one"),
         ("/no/such/file", "nor an existing file"),
         ("a\x00b", "neither a digest"),
+        (f"x@{CONFIG}\ny@{DIGEST}", "neither a digest"),
         ("{}", "none of the keys"),
         ("{", "looks like JSON but is not"),
         ({"containerimage.config.digest": CONFIG}, "none of the keys"),

@@ -48,6 +48,9 @@ def test_every_problem_is_told_at_once() -> None:
         (_schemas({"$schema": 7}), "declares $schema"),
         (_schemas({"default": float("nan")}), "cannot be written as JSON"),
         (_schemas({"default": {1, 2}}), "cannot be written as JSON"),
+        (_schemas({"default": "\ud800"}), "cannot be written as JSON"),
+        (_schemas({"pattern": "a{99999999999999999999}"}), "pattern"),
+        (_schemas({"pattern": "(" * 3000 + ")" * 3000}), "pattern"),
         (_schemas({"description": "x" * 1024 * 1024}), "bytes of JSON"),
     ],
 )
@@ -77,3 +80,8 @@ def test_deep_nesting_is_told_and_not_followed(digest: str) -> None:
 def test_release_notes_are_a_text(digest: str, schemas: Any, notes: Any) -> None:
     with pytest.raises(PreflightError, match="expected a text"):
         check_new_version("acme/det", digest, notes, schemas)
+
+
+def test_release_notes_are_whole_characters(digest: str, schemas: Any) -> None:
+    with pytest.raises(PreflightError, match="surrogate"):
+        check_new_version("acme/det", digest, "x\ud800", schemas)

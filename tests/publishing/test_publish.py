@@ -182,3 +182,37 @@ def test_a_version_that_appears_late_is_adopted(
 def test_a_clear_refusal_is_raised_as_it_is(sandbox: Any, versions: Versions, params: CreateVersionParams) -> None:
     with pytest.raises(NotFoundError):
         publish(versions, ModelReference.parse("acme/no-such-model"), params)
+
+
+def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionParams) -> None:
+    """Some lists have the field, but nothing in it."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET"
+        if request.url.path.endswith("/versions"):
+            return httpx.Response(200, json={"items": [{"number": 7, "container_image_digest": None}]})
+        return httpx.Response(200, json={"number": 7, "container_image_digest": params["container_image_digest"]})
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        published = publish(Versions(api), ModelReference.parse("acme/det"), params)
+    assert (published.how, published.version["reference"]) == ("reused", "acme/det:7")
+
+
+def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
+    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty
+) -> None:
+    model = sandbox.new_model()
+    owner, name = model.split("/")
+    publish(versions, ModelReference.parse(model), params)
+    for number in range(12):
+        sandbox.store.create_version(
+            owner, name, release_notes="x", schemas=params["schemas"], container_image_digest=f"sha256:{number:064x}"
+        )
+
+    def prune_all_but_the_oldest(seconds: float) -> None:
+        for version in sandbox.store.versions(owner, name)[:-1]:
+            sandbox.store.delete_version(version)
+
+    network.lose_request = True
+    with pytest.raises(UnsettledPublishError):
+        publish(versions, ModelReference.parse(model), params, if_exists="create", sleep=prune_all_but_the_oldest)

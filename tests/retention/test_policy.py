@@ -149,3 +149,17 @@ def test_ages(text: str, age: timedelta) -> None:
 def test_no_ages(text: str) -> None:
     with pytest.raises(InvalidPolicyError):
         read_age(text)
+
+
+@pytest.mark.parametrize("number", ["10", True, False, 0, -3, 1.5, None])
+def test_a_number_that_is_none_does_not_count(number: Any) -> None:
+    newest: Any = {"reference": "id-new", "id": "id-new", "number": number, "created_at": "2026-10-02T00:00:00Z"}
+    older: Any = {"reference": "id-old", "id": "id-old", "number": "9", "created_at": "2026-10-01T00:00:00Z"}
+    decided = plan([older, newest], RetentionPolicy(keep_last=1), NOW)
+    assert [verdict.reference for verdict in decided.staying] == ["id-new"]
+
+
+def test_numbers_and_ids_together_plan_nothing() -> None:
+    versions = [_version(1, timedelta(days=1)), _version(2, timedelta(days=2), numbered=False)]
+    with pytest.raises(UnplannableError, match="some by id"):
+        plan(versions, RetentionPolicy(keep_last=1), NOW)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.errors import ConnectionFailedError, NotFoundError
+from airflow_provider_wriftai.client.errors import AuthenticationError, ConnectionFailedError, NotFoundError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
@@ -25,11 +25,14 @@ class Meddling(httpx.HTTPTransport):
     def __init__(self) -> None:
         super().__init__()
         self.instead: dict[tuple[str, str], httpx.Response | Exception] = {}
+        self.before: dict[tuple[str, str], Callable[[], None]] = {}
         self.asked: list[tuple[str, str]] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         asked = (request.method, request.url.path.rpartition("/")[2] + str(request.url.query.decode()))
         self.asked.append(asked)
+        if asked in self.before:
+            self.before[asked]()
         instead = self.instead.get(asked)
         if isinstance(instead, Exception):
             raise instead
@@ -83,10 +86,28 @@ def test_the_oldest_goes_first(sandbox: Any, numbered: Versions, network: Meddli
 
 def test_a_version_that_is_gone_already_is_no_failure(sandbox: Any, numbered: Versions, network: Meddling) -> None:
     model = sandbox.new_model(versions=4)
-    network.instead["DELETE", "2"] = httpx.Response(404, json={"detail": "gone"})
+    second = sandbox.store.version_by_number(*model.split("/"), 2)
+    network.before["DELETE", "1"] = lambda: sandbox.store.delete_version(second)
     report = prune(numbered, ModelReference.parse(model), RetentionPolicy(keep_last=1))
     assert report["already_gone"] == [f"{model}:2"]
     assert report["deleted"] == [f"{model}:1", f"{model}:3"]
+
+
+def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Any, numbered: Versions, network: Meddling) -> None:
+    model = sandbox.new_model(versions=3)
+    for number in ("1", "2"):
+        network.instead["DELETE", number] = httpx.Response(404, json={"detail": "no such path"})
+    with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
+        prune(numbered, ModelReference.parse(model), RetentionPolicy(keep_last=1))
+    assert caught.value.report["already_gone"] == []
+
+
+def test_a_token_that_is_refused_half_way_ends_it_at_once(sandbox: Any, numbered: Versions, network: Meddling) -> None:
+    model = sandbox.new_model(versions=5)
+    network.instead["DELETE", "2"] = httpx.Response(401, json={"detail": "revoked"})
+    with pytest.raises(AuthenticationError):
+        prune(numbered, ModelReference.parse(model), RetentionPolicy(keep_last=1))
+    assert network.deleted() == ["1", "2"]
 
 
 def test_one_failure_does_not_stop_the_rest_and_is_told(sandbox: Any, numbered: Versions, network: Meddling) -> None:

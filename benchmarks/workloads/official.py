@@ -1,0 +1,50 @@
+"""The official client 0.34.0 at the same work: ``official.py WORK URL TOKEN OWNER NAME COUNT WORKERS``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+import httpx
+from wriftai import Client
+
+work, url, token, owner, name, count_text, workers_text = sys.argv[1:]
+count, workers = int(count_text), int(workers_text)
+reference = f"{owner}/{name}:1"
+versions = Client(access_token=token, api_base_url=url).model_versions
+failed = 0
+
+
+def sync_gets() -> float:
+    global failed
+    began = time.perf_counter()
+    for _ in range(count):
+        try:
+            versions.get(reference)
+        except httpx.HTTPStatusError:
+            failed += 1
+    return time.perf_counter() - began
+
+
+async def async_gets() -> float:
+    # 0 workers: a gather over all at once, as its users write it.
+    gate = asyncio.Semaphore(workers or count)
+
+    async def one() -> None:
+        global failed
+        async with gate:
+            try:
+                await versions.async_get(reference)
+            except httpx.HTTPStatusError:
+                failed += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(count)))
+    return time.perf_counter() - began
+
+
+began = time.process_time()
+seconds = asyncio.run(async_gets()) if work == "async" else sync_gets()
+print(json.dumps({"seconds": seconds, "cpu": time.process_time() - began, "failed": failed}))

@@ -1,0 +1,58 @@
+"""Our client at work: ``ours.py WORK URL TOKEN OWNER NAME COUNT WORKERS``; prints seconds and statuses as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.versions import Versions
+
+work, url, token, owner, name, count_text, workers_text = sys.argv[1:]
+count, workers = int(count_text), int(workers_text)
+reference = f"{owner}/{name}:1"
+
+
+def sync_gets() -> float:
+    with API(url, token) as api:
+        versions = Versions(api)
+        versions.get(reference)
+        began = time.perf_counter()
+        for _ in range(count):
+            versions.get(reference)
+        return time.perf_counter() - began
+
+
+async def async_gets() -> float:
+    async with API(url, token) as api:
+        versions = Versions(api)
+        began = time.perf_counter()
+        left = iter(range(count))
+
+        async def worker() -> None:
+            for _ in left:
+                await versions.async_get(reference)
+
+        await asyncio.gather(*(worker() for _ in range(workers)))
+        return time.perf_counter() - began
+
+
+def limited_gets() -> float:
+    with API(url, token) as api:
+        versions = Versions(api)
+        began = time.perf_counter()
+        for _ in range(count):
+            versions.get(reference)
+        return time.perf_counter() - began
+
+
+began = time.process_time()
+if work == "sync":
+    seconds = sync_gets()
+elif work == "async":
+    seconds = asyncio.run(async_gets())
+else:
+    seconds = limited_gets()
+print(json.dumps({"seconds": seconds, "cpu": time.process_time() - began}))
