@@ -14,7 +14,12 @@ from airflow_provider_wriftai.client.errors import (
     InvalidRequestError,
     PermissionDeniedError,
 )
-from airflow_provider_wriftai.publishing.errors import InvalidImageError, PreflightError, VersionExistsError
+from airflow_provider_wriftai.publishing.errors import (
+    InvalidImageError,
+    PreflightError,
+    UnsettledCreateError,
+    VersionExistsError,
+)
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError
 from airflow_provider_wriftai.templated import InvalidParameterError
 
@@ -28,9 +33,11 @@ FINAL = (
     InvalidRequestError,
     PermissionDeniedError,
     PreflightError,
+    UnsettledCreateError,
     VersionExistsError,
 )
-"""What no retry can fix: the task's own parameters, its connection, and what the service will always refuse."""
+"""What no retry can fix: the task's own parameters, its connection, and what the service will always refuse;
+and what a retry could make worse."""
 
 
 @contextmanager

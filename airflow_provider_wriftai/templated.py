@@ -8,25 +8,30 @@ from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.retention.policy import read_age
 
 _LONGEST_NUMBER = 20
+_NOTHING = ("", "None")
 
 
 class InvalidParameterError(WriftAIError, ValueError):
     """A parameter of a task is not what it has to be; nothing was sent."""
 
 
-def whole_number(name: str, value: object) -> int | None:
-    """Read a whole number; None, and what a template makes of it, stays None.
+def whole_number(name: str, value: object) -> int:
+    """Read a whole number.
 
     Raises:
         InvalidParameterError: It is none.
     """
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
-        return None
     if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) < _LONGEST_NUMBER:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise InvalidParameterError(f"{name} must be a whole number; got {value!r}.")
+    raise InvalidParameterError(f"{name} must be a whole number; got {value!r}.{_left_out(value)}")
+
+
+def _left_out(value: object) -> str:
+    # A criterion that a template made nothing of must not let more go than was meant.
+    nothing = value is None or (isinstance(value, str) and value.strip() in _NOTHING)
+    return " Where there is to be no such criterion, leave the parameter out." if nothing else ""
 
 
 def flag(name: str, value: object) -> bool:
@@ -42,20 +47,18 @@ def flag(name: str, value: object) -> bool:
     raise InvalidParameterError(f"{name} must be true or false; got {value!r}.")
 
 
-def age(name: str, value: object) -> timedelta | None:
-    """Read an age: a timedelta, or a text such as ``30d``; None, and what a template makes of it, stays None.
+def age(name: str, value: object) -> timedelta:
+    """Read an age: a timedelta, or a text such as ``30d``.
 
     Raises:
         InvalidParameterError: It is none.
         InvalidPolicyError: The text is none.
     """
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
-        return None
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip() not in _NOTHING:
         return read_age(value)
-    raise InvalidParameterError(f"{name} must be a timedelta or a text such as '30d'; got {value!r}.")
+    raise InvalidParameterError(f"{name} must be a timedelta or a text such as '30d'; got {value!r}.{_left_out(value)}")
 
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:

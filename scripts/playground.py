@@ -167,14 +167,16 @@ def background(
 
 
 def _end(process: subprocess.Popen[bytes], by: int) -> None:
-    if process.poll() is None:
-        process.send_signal(by)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_PATIENCE)
-    # Whatever is left of its group, even where it ended without its children.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        if process.poll() is None:
+            process.send_signal(by)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE)
+    finally:
+        # Whatever is left of its group, even where it ended without its children, or after a second Ctrl-C.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     if process.stdout is not None:
         process.stdout.close()
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.sandbox.seed import seed
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -23,7 +27,11 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_every_python_block_runs(block: str) -> None:
+def test_every_python_block_runs(sandbox: Any, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
+    """Against a sandbox with the model that the documents speak of."""
+    monkeypatch.setenv("WRIFTAI_API_BASE_URL", sandbox.base_url())
+    monkeypatch.setenv("WRIFTAI_ACCESS_TOKEN", sandbox.token)
+    seed(sandbox.store, "acme", "detector", 60)
     exec(compile(block, "<block>", "exec"), {"__name__": "block"})  # noqa: S102 - our own documents
 
 
@@ -53,3 +61,19 @@ def test_the_connections_settings_are_documented() -> None:
 
     document = (ROOT / "docs" / "connection.md").read_text()
     assert {name for name in EXTRA_FIELDS if f"| `{name}` |" not in document} == set()
+
+
+def test_every_error_is_documented() -> None:
+    import airflow_provider_wriftai.failures
+    import airflow_provider_wriftai.waiting.errors
+
+    def all_of(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
+        return {cls}.union(*(all_of(child) for child in cls.__subclasses__()))
+
+    document = (ROOT / "docs" / "client.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*?) \|$", document, re.MULTILINE))
+    classes = {cls for cls in all_of(WriftAIError) if cls.__module__.startswith("airflow_provider_wriftai")}
+    assert {cls.__name__ for cls in classes} <= rows.keys()
+    for cls in classes:
+        final = issubclass(cls, airflow_provider_wriftai.failures.FINAL)
+        assert rows[cls.__name__].startswith("fails at once" if final else "left to Airflow"), cls

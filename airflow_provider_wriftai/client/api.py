@@ -36,7 +36,7 @@ def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
         return httpx.create_ssl_context()
     try:
         return ssl.create_default_context(cafile=ca_bundle)
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"The CA bundle {ca_bundle!r} cannot be read: {error}") from error
 
 
@@ -86,7 +86,7 @@ class API:
             headers={
                 "user-agent": f"airflow-provider-wriftai/{__version__}",
                 "accept": "application/json",
-                "accept-encoding": "gzip, deflate",
+                "accept-encoding": "identity",
             },
             timeout=httpx.Timeout(timeout).as_dict(),
         )
@@ -125,7 +125,7 @@ class API:
         """
         tries = Tries(call.method, self._retry)
         try:
-            result: T = Retrying(**tries.options())(self._try, call)
+            result: T = Retrying(**tries.options())(self._try, call, tries)
         except NotFoundError:
             if not tries.may_have_deleted:
                 raise
@@ -136,21 +136,23 @@ class API:
         """Carry out a call as :meth:`request` does, asynchronously."""
         tries = Tries(call.method, self._retry)
         try:
-            return await AsyncRetrying(**tries.options())(self._async_try, call)
+            return await AsyncRetrying(**tries.options())(self._async_try, call, tries)
         except NotFoundError:
             if not tries.may_have_deleted:
                 raise
             return call.read(NO_CONTENT)
 
-    def _try(self, call: Call[T]) -> T:
+    def _try(self, call: Call[T], tries: Tries) -> T:
         for wait in self._channel.budget.turn(at_most=self._retry.seconds):
+            tries.waited += wait
             time.sleep(wait)
         exchange = Exchange(call, self._channel)
         self._carry_out(exchange)
         return exchange.result()
 
-    async def _async_try(self, call: Call[T]) -> T:
+    async def _async_try(self, call: Call[T], tries: Tries) -> T:
         for wait in self._channel.budget.turn(at_most=self._retry.seconds):
+            tries.waited += wait
             await asyncio.sleep(wait)
         exchange = Exchange(call, self._channel)
         await self._async_carry_out(exchange)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+import httpx
+
 from airflow_provider_wriftai.client.errors import ConfigurationError
 
 
@@ -43,6 +45,10 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
             f"The access token would be sent unencrypted to {host!r}, which is not this machine. Use https, "
             'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
         )
+    try:
+        httpx.URL(base_url)
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigurationError("The API's base URL names a host that cannot be one.") from None
     return base_url.rstrip("/")
 
 

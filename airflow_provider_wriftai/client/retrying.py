@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 20.0
+_MOST_DOUBLINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Tries:
         self._method = method
         self._policy = policy
         self._failures = 0
+        self.waited = 0.0
+        """Seconds that went into waiting for the token's budget."""
         self._may_have_been_carried_out = False
 
     def options(self) -> dict[str, Any]:
@@ -82,14 +85,15 @@ class Tries:
             return 0.0
         if isinstance(error, ServerError) and error.retry_after is not None:
             return error.retry_after + random.uniform(0, _FIRST_BACKOFF)  # noqa: S311
-        longest = min(_FIRST_BACKOFF * 2 ** (state.attempt_number - 1), _LONGEST_BACKOFF)
+        longest = min(_FIRST_BACKOFF * 2 ** min(state.attempt_number - 1, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
         return random.uniform(longest / 2, longest)  # noqa: S311
 
     def _is_enough(self, state: RetryCallState) -> bool:
-        return (
-            self._failures >= self._policy.attempts
-            or (state.seconds_since_start or 0.0) + state.upcoming_sleep >= self._policy.seconds
-        )
+        spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        if not isinstance(_error_of(state), RateLimitedError):
+            # Waiting for the budget is no trying; only where nothing else went wrong it has to end some time.
+            spent -= self.waited
+        return self._failures >= self._policy.attempts or spent >= self._policy.seconds
 
     def _tell(self, state: RetryCallState) -> None:
         error = _error_of(state)

@@ -15,6 +15,7 @@ from airflow_provider_wriftai.connection import EXTRA_FIELDS
 
 PUBLIC_API = "https://api.wrift.ai/v1"
 _BASE_PATH = "/v1"
+_MOST_SECONDS = 7 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,11 @@ def _checked(name: str, value: Any) -> Any:
             # Connection URIs carry every value as text.
             try:
                 number = float(value) if not isinstance(value, bool) else 0.0
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 number = 0.0
-            if 0 < number < float("inf"):
+            if 0 < number <= _MOST_SECONDS:
                 return number
-            wanted = "a number of seconds above 0"
+            wanted = "a number of seconds above 0 and up to a week"
         case "integer":
             text = str(value).strip()
             if text.isdecimal() and len(text) < 10 and int(text) >= 1 and not isinstance(value, bool):

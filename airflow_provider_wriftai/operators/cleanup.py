@@ -30,7 +30,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         wriftai_conn_id: The Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("model", "keep_last", "older_than", "is_dry_run", "wriftai_conn_id")
+    template_fields: Sequence[str] = ("model", "keep_last", "older_than", "dry_run", "wriftai_conn_id")
     ui_color = "#f9e6dc"
 
     def __init__(
@@ -47,8 +47,12 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         self.model = model
         self.keep_last = keep_last
         self.older_than = older_than
-        # Not self.dry_run: that is a method of every operator, for `airflow tasks test --dry-run`.
-        self.is_dry_run = dry_run
+        # Takes the place of a method of every operator, which `airflow tasks test --dry-run` calls. Under another
+        # name than its parameter's, Airflow would not see what a mapped task's value depends on.
+        self.dry_run = dry_run  # type: ignore[assignment, method-assign]
+        self._given = {
+            name for name, value in (("keep_last", keep_last), ("older_than", older_than)) if value is not None
+        }
         self.wriftai_conn_id = wriftai_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -62,8 +66,11 @@ class WriftAICleanupVersionsOperator(BaseOperator):
 
         with final_errors_fail_the_task():
             model = ModelReference.parse(self.model)
-            policy = RetentionPolicy(whole_number("keep_last", self.keep_last), age("older_than", self.older_than))
-            dry_run = flag("dry_run", self.is_dry_run)
+            policy = RetentionPolicy(
+                whole_number("keep_last", self.keep_last) if "keep_last" in self._given else None,
+                age("older_than", self.older_than) if "older_than" in self._given else None,
+            )
+            dry_run = flag("dry_run", self.dry_run)
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 report = prune(Versions(api), model, policy, dry_run=dry_run)
         return cast("dict[str, Any]", report)

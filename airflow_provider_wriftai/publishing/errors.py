@@ -45,9 +45,17 @@ class UnsettledPublishError(WriftAIError):
     The service may still finish it. Trying again with ``if_exists="reuse"`` finds such a version first.
     """
 
+    next_step = "another try looks there first, before it creates anything."
+
     def __init__(self, model: object, digest: str, seconds: float, cause: Exception) -> None:
         super().__init__(
             f"It is not known whether a version of {model} was created for image {digest}: {cause} "
             f"No such version has appeared within {seconds:.0f} s. Look at the newest versions of {model}; "
-            "another try looks there first, before it creates anything."
+            f"{self.next_step}"
         )
+
+
+class UnsettledCreateError(UnsettledPublishError):
+    """The same with ``if_exists="create"``, where another try could make a second version."""
+
+    next_step = "no other try is made, because with if_exists 'create' it could create a second one."

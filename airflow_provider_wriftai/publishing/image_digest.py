@@ -91,18 +91,20 @@ def _of_file(path: Path) -> str:
         return _of_mapping(_parse(text, repr(str(path))), repr(str(path)))
     if digest := _in_reference(text):
         return digest
-    raise InvalidImageError(f"{str(path)!r} holds no single digest; it begins with {text[:80]!r}.")
+    raise InvalidImageError(f"{str(path)!r} holds no single digest, nor a build's metadata.")
 
 
 def _of_mapping(metadata: Mapping[str, Any], what: str) -> str:
     if "manifests" in metadata:
         raise InvalidImageError(f"{what} is the index of an OCI layout; hand over the folder that it lies in.")
-    for key in _DIGEST_KEYS:
-        if key in metadata:
-            digest = metadata[key]
-            if isinstance(digest, str) and _DIGEST.fullmatch(digest):
-                return digest
-            raise InvalidImageError(f"{what} has {key!r}: {digest!r}, which is not a sha256 digest.")
+    found = {key: metadata[key] for key in _DIGEST_KEYS if key in metadata}
+    for key, digest in found.items():
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise InvalidImageError(f"{what} has {key!r}, but not a sha256 digest under it.")
+    if len(set(found.values())) > 1:
+        raise InvalidImageError(f"{what} names more than one image: {found}.")
+    if found:
+        return str(next(iter(found.values())))
     raise InvalidImageError(
         f"{what} has none of the keys {', '.join(map(repr, _DIGEST_KEYS))}; it has {', '.join(map(repr, metadata))}."
     )
@@ -147,9 +149,11 @@ def _check_blob(folder: Path, digest: str) -> None:
 
 
 def _read(path: Path) -> str:
-    if path.stat().st_size > _LARGEST_FILE:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_FILE + 1)
+    if len(content) > _LARGEST_FILE:
         raise InvalidImageError(f"{str(path)!r} is larger than 1 MiB; no build tool writes that for a digest.")
-    return path.read_text(encoding="utf-8")
+    return content.decode("utf-8")
 
 
 def _parse(text: str, what: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
 from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, PaginationOptions
 from airflow_provider_wriftai.client.references import ModelReference, VersionNumber, parse_version
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
-from airflow_provider_wriftai.publishing.errors import UnsettledPublishError, VersionExistsError
+from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, UnsettledPublishError, VersionExistsError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ def publish(
 
     Raises:
         VersionExistsError: There is one, and ``if_exists`` is ``fail``.
-        UnsettledPublishError: It cannot be told whether a version was created.
+        UnsettledPublishError: It cannot be told whether a version was created. Another try settles it.
+        UnsettledCreateError: The same with ``if_exists`` ``create``, where another try could make a second one.
         WriftAIError: What the client raises; nothing was created then.
     """
     digest = params["container_image_digest"]
@@ -81,7 +82,9 @@ def publish(
         if not error.ambiguous:
             raise
         log.warning("The create had no clear answer: %s Looking whether the version is there.", error)
-        return Published(_settle(versions, model, params, before=newest, error=error, sleep=sleep), "adopted")
+        return Published(
+            _settle(versions, model, params, if_exists=if_exists, before=newest, error=error, sleep=sleep), "adopted"
+        )
     log.info("Created %s for image %s.", created["reference"], digest)
     return Published(created, "created")
 
@@ -101,7 +104,7 @@ def _with_digest(versions: Versions, candidates: Iterable[Version], params: Crea
             except NotFoundError:
                 continue
         if version.get("container_image_digest") == params["container_image_digest"]:
-            return version
+            return version if "schemas" in version else versions.get(version["reference"])
     return None
 
 
@@ -110,6 +113,7 @@ def _settle(
     model: ModelReference,
     params: CreateVersionParams,
     *,
+    if_exists: IfExists,
     before: Sequence[Version],
     error: RequestError,
     sleep: Callable[[float], None],
@@ -118,6 +122,9 @@ def _settle(
         sleep(pause)
         try:
             newer = [version for version in _newest(versions, model, LARGEST_PAGE) if _is_newer(version, before)]
+            if if_exists != "reuse":
+                # What has other notes is of the same image, but somebody else's.
+                newer = [version for version in newer if version.get("release_notes") == params["release_notes"]]
             found = _with_digest(versions, newer, params)
         except RequestError as look_error:
             log.warning("Looking failed too: %s", look_error)
@@ -126,7 +133,8 @@ def _settle(
             log.info("The version is there: %s.", found["reference"])
             _warn_of_differences(found, params)
             return found
-    raise UnsettledPublishError(model, params["container_image_digest"], sum(_SETTLING), error) from error
+    unsettled = UnsettledCreateError if if_exists == "create" else UnsettledPublishError
+    raise unsettled(model, params["container_image_digest"], sum(_SETTLING), error) from error
 
 
 def _is_newer(version: Version, before: Sequence[Version]) -> bool:

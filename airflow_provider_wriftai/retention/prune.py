@@ -107,9 +107,17 @@ def _doubt_those_still_listed(versions: Versions, model: ModelReference, report:
 
 def _read_everything(versions: Versions, model: ModelReference) -> tuple[list[Version], datetime]:
     listed: list[Version] = []
+    references: set[str] = set()
     now: datetime | None = None
     for page in versions.every_page(model.owner, model.name):
-        listed.extend(page.items)
+        for version in page.items:
+            if version["reference"] in references:
+                raise UnplannableError(
+                    f"The service listed {version['reference']} twice, so its list cannot be relied on; "
+                    "nothing was deleted."
+                )
+            references.add(version["reference"])
+            listed.append(version)
         # The first page's time: whatever is published while the rest is read only looks younger for it.
         now = now or page.served_at
     if now is None:

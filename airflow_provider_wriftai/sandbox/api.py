@@ -45,11 +45,17 @@ class Asked:
         if len(body) > _LARGEST_BODY:
             raise HTTPException(413, "The body is larger than 4 MiB")
         try:
-            return json.loads(body)
+            parsed = json.loads(body, parse_constant=_no_number)
+            json.dumps(parsed, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise RefusedError(
                 [{"loc": ["body"], "msg": f"JSON decode error: {error}", "type": "json_invalid"}]
             ) from error
+        return parsed
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
 
 
 class VersionsAPI:

@@ -14,6 +14,8 @@ from airflow_provider_wriftai.sandbox.validation import Page, RefusedError
 
 Json = dict[str, Any]
 
+_LONGEST_NUMBER = 18
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -125,7 +127,7 @@ def _read_cursor(cursor: str | None) -> tuple[str, int | None]:
         return "below", None
     try:
         direction, _, number = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        if direction in ("above", "below"):
+        if direction in ("above", "below") and len(number) <= _LONGEST_NUMBER:
             return direction, int(number)
     except (binascii.Error, ValueError):
         pass

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
 
+# How Airflow resumes a task whose trigger did not end with an event.
+_TRIGGER_FAILED = "__fail__"
+_TRIGGER_TIMED_OUT = "Trigger timeout"
+
+
 class WriftAIVersionSensor(BaseSensorOperator):
     """Waits until a version is there, and returns it.
 
@@ -67,9 +72,19 @@ class WriftAIVersionSensor(BaseSensorOperator):
         from airflow_provider_wriftai.waiting.watch import look
 
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-            version = look(Versions(api), str(self.version))
+            version = look(Versions(api), self._reference())
         self.log.info("%s is %s.", self.version, "there" if version else "not there yet")
         return PokeReturnValue(is_done=version is not None, xcom_value=version)
+
+    def _reference(self) -> str:
+        from airflow_provider_wriftai.client.errors import InvalidReferenceError
+
+        if not isinstance(self.version, str) or self.version in ("", "None"):
+            raise InvalidReferenceError(
+                f"The version to wait for is {self.version!r}; expected an id or 'owner/name:number'. "
+                "Has the task that was to give it returned one?"
+            )
+        return self.version
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
@@ -87,7 +102,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         self.log.info("Waiting in the triggerer, looking every %g s until %s.", self.poke_interval, deadline)
         self.defer(
             trigger=WriftAIVersionTrigger(
-                version=str(self.version),
+                version=self._reference(),
                 poll_interval=self.poke_interval,
                 deadline=deadline.isoformat(),
                 wriftai_conn_id=self.wriftai_conn_id,
@@ -130,4 +145,9 @@ class WriftAIVersionSensor(BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
         # Not the sensor base's way: under soft_fail that skips on every failure (apache/airflow#71255).
+        if next_method == _TRIGGER_FAILED:
+            reason = (next_kwargs or {}).get("error", "unknown")
+            self.log.error("The trigger failed: %s\n%s", reason, "\n".join((next_kwargs or {}).get("traceback") or ()))
+            status = "timeout" if reason == _TRIGGER_TIMED_OUT else "failed"
+            return self.execute_complete(context, {"status": status, "message": f"The wait ended: {reason}."})
         return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)

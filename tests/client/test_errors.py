@@ -19,6 +19,7 @@ from airflow_provider_wriftai.client.errors import (
 from airflow_provider_wriftai.publishing.errors import (
     InvalidImageError,
     PreflightError,
+    UnsettledCreateError,
     UnsettledPublishError,
     VersionExistsError,
 )
@@ -44,6 +45,7 @@ EXAMPLES: list[WriftAIError] = [
     PreflightError("a/b", ["one", "two"]),
     VersionExistsError("a/b", "sha256:0", "a/b:1"),
     UnsettledPublishError("a/b", "sha256:0", 15, ValueError("x")),
+    UnsettledCreateError("a/b", "sha256:0", 15, ValueError("x")),
     InvalidPolicyError("x"),
     UnplannableError("x"),
     PruneIncompleteError(REPORT),

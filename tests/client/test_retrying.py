@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 
 from airflow_provider_wriftai.client import rate_limit, retrying
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.errors import RateLimitedError, WriftAIError
+from airflow_provider_wriftai.client.errors import RateLimitedError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
 
@@ -26,12 +28,17 @@ FAILURES: dict[str, Any] = {
     **{str(status): status for status in (400, 401, 403, 404, 409, 422, 429, 500, 501, 502, 503, 504)},
 }
 
-TRIED_AGAIN = {
-    "GET": {"no connection", "connect timeout", "read timeout", "connection broke", "cut off", "429", "500", "502",
-            "503", "504"},
-    "POST": {"no connection", "connect timeout", "429"},
-}  # fmt: skip
-TRIED_AGAIN["DELETE"] = TRIED_AGAIN["GET"]
+
+def _documented() -> list[tuple[str, str, str]]:
+    """The table in the client's guide: method, failure, and what happens."""
+    guide = (Path(__file__).parent.parent.parent / "docs" / "client.md").read_text()
+    rows = re.findall(r"^\| ([a-z0-9][^|]*) \| ([a-z ]+) \| ([a-z ]+) \| ([a-z ]+) \|$", guide, re.MULTILINE)
+    return [
+        (method, failure.strip(), happens.strip())
+        for failures, *columns in rows
+        for failure in failures.split(",")
+        for method, happens in zip(("GET", "DELETE", "POST"), columns, strict=True)
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -92,17 +99,24 @@ def call(request: pytest.FixtureRequest) -> Call:
     return call_it
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_which_failures_are_tried_again(call: Call, method: str, failure: str) -> None:
+def test_the_table_is_complete() -> None:
+    assert sorted(_documented()) == sorted(set(_documented()))
+    assert {failure for _, failure, _ in _documented()} == set(FAILURES)
+
+
+@pytest.mark.parametrize(("method", "failure", "happens"), _documented())
+def test_the_table_holds(call: Call, method: str, failure: str, happens: str) -> None:
     script = Scripted(FAILURES[failure], "good")
-    if failure in TRIED_AGAIN[method]:
+    if happens == "tried again":
         call(method, script)
         assert script.asked == 2
-    else:
-        with pytest.raises(WriftAIError):
-            call(method, script)
-        assert script.asked == 1
+        return
+    with pytest.raises(RequestError) as caught:
+        call(method, script)
+    assert script.asked == 1
+    assert happens in ("ambiguous", "final")
+    if method == "POST":
+        assert caught.value.ambiguous is (happens == "ambiguous")
 
 
 def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Call) -> None:

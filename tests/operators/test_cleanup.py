@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 
@@ -24,7 +24,7 @@ def _clean_up(model: str, **parameters: Any) -> Any:
     [
         ({"keep_last": 3}, [8, 7, 6]),
         ({"keep_last": "3"}, [8, 7, 6]),
-        ({"keep_last": "3", "older_than": "None", "dry_run": "False"}, [8, 7, 6]),
+        ({"keep_last": "3", "older_than": None, "dry_run": "False"}, [8, 7, 6]),
         ({"older_than": timedelta(days=2, hours=12)}, [8, 7]),
         ({"older_than": "60h"}, [8, 7]),
         ({"keep_last": 2, "older_than": "108h"}, [8, 7, 6, 5]),
@@ -51,7 +51,9 @@ def test_a_dry_run_deletes_nothing(sandbox: Any, dry_run: Any) -> None:
     ("parameters", "said"),
     [
         ({}, "without a criterion"),
-        ({"keep_last": None, "older_than": ""}, "without a criterion"),
+        ({"keep_last": None, "older_than": ""}, "leave the parameter out"),
+        ({"keep_last": "", "older_than": "1s"}, "leave the parameter out"),
+        ({"keep_last": 1, "older_than": "None"}, "leave the parameter out"),
         ({"keep_last": 0}, "at least 1"),
         ({"keep_last": "-1"}, "at least 1"),
         ({"keep_last": "five"}, "whole number"),
@@ -71,6 +73,22 @@ def test_a_mistake_fails_at_once_and_deletes_nothing(sandbox: Any, parameters: d
     assert sandbox.numbers(model) == [3, 2, 1]
 
 
-def test_airflows_own_dry_run_still_works(sandbox: Any) -> None:
-    operator = WriftAICleanupVersionsOperator(task_id="prune", model=sandbox.new_model(), keep_last=1, dry_run=True)
-    assert callable(operator.dry_run)
+def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=3)
+    operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=2, older_than="1s")
+    operator.keep_last = None  # as rendering an XCom that is not there does
+    with pytest.raises(AirflowFailException, match="leave the parameter out"):
+        operator.execute({})
+    assert sandbox.numbers(model) == [3, 2, 1]
+
+
+def test_a_mapped_task_depends_on_what_its_values_come_from() -> None:
+    with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+
+        @task
+        def given() -> Any:
+            return None
+
+        values = {name: given.override(task_id=name)() for name in ("keep_last", "older_than", "dry_run")}
+        prune = WriftAICleanupVersionsOperator.partial(task_id="prune", **values).expand(model=["a/b", "a/c"])
+    assert prune.upstream_task_ids == set(values)

@@ -96,6 +96,27 @@ def test_a_bad_reference_fails_at_once_with_and_without_soft_fail(
         _wait(_sensor(version, soft_fail=soft_fail, **mode))
 
 
+@pytest.mark.parametrize("version", [None, "None", "", 12, True, ["acme/det:1"]])
+def test_a_version_that_another_task_did_not_give_fails_at_once(mode: dict[str, Any], version: Any) -> None:
+    with pytest.raises(AirflowFailException, match="Has the task that was to give it returned one"):
+        _wait(_sensor(version, **mode))
+
+
+@pytest.mark.parametrize(
+    ("reason", "parameters", "ends"),
+    [
+        ("Trigger timeout", {}, AirflowSensorTimeout),
+        ("Trigger timeout", {"soft_fail": True}, AirflowSkipException),
+        ("Trigger failure", {}, WaitFailedError),
+        ("Trigger failure", {"soft_fail": True}, WaitFailedError),
+        ("Trigger failure", {"never_fail": True}, AirflowSkipException),
+    ],
+)
+def test_a_trigger_that_ended_without_an_event(reason: str, parameters: Any, ends: type[Exception]) -> None:
+    with pytest.raises(ends):
+        _sensor("acme/det:1", **parameters).resume_execution("__fail__", {"error": reason, "traceback": ["x"]}, {})
+
+
 def test_a_wrong_token_fails_at_once(sandbox: Any, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(password="wrong-token")))
     with pytest.raises(AirflowFailException, match="401") as caught:
