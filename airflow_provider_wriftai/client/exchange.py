@@ -108,7 +108,7 @@ class Exchange(Generic[T]):
 
     def finish(self, sent: httpx.Response) -> None:
         """Take the response, whose body is complete."""
-        self._response = Response(sent.status_code, dict(sent.headers), b"".join(self._chunks))
+        self._response = Response(sent.status_code, sent.headers, b"".join(self._chunks))
         self._retry_after = self._channel.budget.learn(self._response, self._began)
 
     def result(self) -> T:

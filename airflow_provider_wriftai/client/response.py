@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, headers (names in lower case) and the whole body of a response."""
+    """Status, headers (looked up by names in lower case) and the whole body of a response."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -38,13 +38,13 @@ class Response:
             ValueError: The body is not JSON.
         """
         try:
-            value = json.loads(self.body, parse_int=_bounded, parse_constant=_no_number)
-            return _whole(value) if _SURROGATE in self.body.lower() else value
+            value = _decoder.decode(self.body.decode())
+            return _whole(value) if any(escape in self.body for escape in _SURROGATES) else value
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
 
 
-_SURROGATE = b"\\ud"
+_SURROGATES = (b"\\ud", b"\\uD")
 _LONGEST_INTEGER = 18
 
 
@@ -54,6 +54,9 @@ def _bounded(digits: str) -> int | float:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
+
+
+_decoder = json.JSONDecoder(parse_int=_bounded, parse_constant=_no_number)
 
 
 def _whole(value: Any) -> Any:
