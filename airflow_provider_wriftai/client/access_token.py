@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import httpx
 
 from airflow_provider_wriftai.client.errors import ConfigurationError
@@ -42,18 +40,11 @@ class AccessToken:
         """Blot the token out of a text that came from outside."""
         return text.replace(self._value, "***") if self else text
 
+    def sign(self, request: httpx.Request) -> None:
+        """Send the token with a request (RFC 6750, section 2.1)."""
+        if self:
+            request.headers["authorization"] = f"Bearer {self._value}"
+
     def reveal(self) -> str:
         """The token itself."""
         return self._value
-
-
-class BearerAuth(httpx.Auth):
-    """Sends the token with each request (RFC 6750, section 2.1)."""
-
-    def __init__(self, token: AccessToken) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the header."""
-        request.headers["authorization"] = f"Bearer {self._token.reveal()}"
-        yield request

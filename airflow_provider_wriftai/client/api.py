@@ -13,15 +13,15 @@ import httpx
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_wriftai import __version__
-from airflow_provider_wriftai.client.access_token import AccessToken, BearerAuth
-from airflow_provider_wriftai.client.base_url import check_base_url, is_loopback
+from airflow_provider_wriftai.client.access_token import AccessToken
+from airflow_provider_wriftai.client.base_url import check_base_url
 from airflow_provider_wriftai.client.calls import Call
-from airflow_provider_wriftai.client.clients import Clients
 from airflow_provider_wriftai.client.errors import ConfigurationError, NotFoundError
 from airflow_provider_wriftai.client.exchange import Channel, Exchange
 from airflow_provider_wriftai.client.rate_limit import budget_of
 from airflow_provider_wriftai.client.response import NO_CONTENT
 from airflow_provider_wriftai.client.retrying import RetryPolicy, Tries
+from airflow_provider_wriftai.client.transports import Transports, proxy_for
 
 T = TypeVar("T")
 
@@ -91,20 +91,17 @@ class API:
             timeout=httpx.Timeout(timeout).as_dict(),
         )
         self._retry = retry or RetryPolicy()
-        options: dict[str, Any] = {
-            "auth": BearerAuth(self._token) if self._token else None,
-            "follow_redirects": False,
-            # A proxy from the environment is not for this machine, and is not to see what is meant for it.
-            "trust_env": not is_loopback(httpx.URL(self.base_url).host),
-            # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.
-            "verify": (
-                _tls_context(ca_bundle)
-                if self.base_url.startswith("https:")
-                else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            ),
-        }
-        self._clients = Clients(lambda: httpx.Client(transport=transport, **options))
-        self._async_clients = Clients(lambda: httpx.AsyncClient(transport=async_transport, **options))
+        # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.
+        verify = (
+            _tls_context(ca_bundle) if self.base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        proxy = proxy_for(self.base_url)
+        self._transports: Transports[httpx.BaseTransport] = Transports(
+            lambda: transport or httpx.HTTPTransport(verify=verify, proxy=proxy)
+        )
+        self._async_transports: Transports[httpx.AsyncBaseTransport] = Transports(
+            lambda: async_transport or httpx.AsyncHTTPTransport(verify=verify, proxy=proxy)
+        )
 
     def __repr__(self) -> str:
         return f"API({self.base_url!r})"
@@ -159,8 +156,8 @@ class API:
         return exchange.result()
 
     def _carry_out(self, exchange: Exchange[Any]) -> None:
-        with exchange, self._clients.one() as client:
-            sent = client.send(exchange.request(), stream=True)
+        with exchange, self._transports.one() as transport:
+            sent = transport.handle_request(exchange.request())
             try:
                 for chunk in sent.iter_bytes():
                     exchange.add(chunk)
@@ -169,8 +166,8 @@ class API:
             exchange.finish(sent)
 
     async def _async_carry_out(self, exchange: Exchange[Any]) -> None:
-        with exchange, self._async_clients.one() as client:
-            sent = await client.send(exchange.request(), stream=True)
+        with exchange, self._async_transports.one() as transport:
+            sent = await transport.handle_async_request(exchange.request())
             try:
                 async for chunk in sent.aiter_bytes():
                     exchange.add(chunk)
@@ -180,13 +177,13 @@ class API:
 
     def close(self) -> None:
         """Close what the sync requests opened."""
-        for client in self._clients.taken_out():
-            client.close()
+        for transport in self._transports.taken_out():
+            transport.close()
 
     async def aclose(self) -> None:
         """Close what the async requests opened."""
-        for client in self._async_clients.taken_out():
-            await client.aclose()
+        for transport in self._async_transports.taken_out():
+            await transport.aclose()
 
     def __enter__(self) -> Self:
         return self

@@ -45,7 +45,7 @@ class Channel:
 
     Attributes:
         base_url: The API's base URL, without a trailing slash.
-        token: The access token, to keep it out of errors.
+        token: The access token: sent with each request, and kept out of errors.
         budget: The token's budget, which learns from the responses.
         headers: Sent with each request.
         timeout: httpx's timeouts in seconds.
@@ -79,13 +79,15 @@ class Exchange(Generic[T]):
         """Build the request."""
         call = self._call
         query = f"?{urlencode(call.params)}" if call.params else ""
-        return httpx.Request(
+        request = httpx.Request(
             call.method,
             f"{self._channel.base_url}{call.path}{query}",
             headers=self._channel.headers,
             json=call.body,
             extensions={"timeout": self._channel.timeout},
         )
+        self._channel.token.sign(request)
+        return request
 
     def add(self, chunk: bytes) -> None:
         """Take a part of the response's body.

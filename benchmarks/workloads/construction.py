@@ -23,7 +23,7 @@ def opened() -> object:
     if who == "plain":
         return httpx.Client()
     api = API("https://api.wrift.ai/v1", "token")
-    with api._clients.one():
+    with api._transports.one():
         return api
 
 

@@ -7,10 +7,12 @@ import logging
 import pickle
 import socket
 import ssl
+import threading
 import traceback
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import httpx
@@ -30,6 +32,7 @@ from airflow_provider_wriftai.client.errors import (
     WriftAIError,
 )
 from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.client.transports import proxy_for
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.hooks.settings import ConnectionFields, client_settings
 from airflow_provider_wriftai.sandbox.app import create_app
@@ -151,6 +154,55 @@ def test_no_proxy_sees_what_is_meant_for_this_machine(sandbox: Any, monkeypatch:
         assert len(Versions(api).list(owner, name).items) == 1
 
 
+class _Proxy(BaseHTTPRequestHandler):
+    """A proxy that answers everything itself."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = b'{"number": 1}'
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def no_proxy_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxy_set")
+def test_the_environments_proxy_is_used_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Proxy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        # Without its protocol, as many environments have it.
+        monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{server.server_address[1]}")
+        with API("http://service.example/v1", SECRET, allow_plain_http=True) as api:
+            assert Versions(api).get("acme/det:1")["reference"] == "acme/det:1"
+        assert _Proxy.asked == ["http://service.example/v1/models/acme/det/versions/1"]
+        server.shutdown()
+        thread.join()
+    monkeypatch.setenv("NO_PROXY", ".example")
+    assert proxy_for("http://service.example/v1") is None
+
+
+@pytest.mark.usefixtures("no_proxy_set")
+@pytest.mark.parametrize("proxy", ["ftp://user:{}@h", "http://user:{}@h:port"])
+def test_a_proxy_that_is_none_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(SECRET))
+    with pytest.raises(ConfigurationError, match="proxy that the environment names") as caught:
+        API("https://service.example/v1")
+    assert SECRET not in _everything_about(caught.value)
+
+
 def test_the_token_is_not_written_anywhere() -> None:
     token = AccessToken(SECRET)
     assert SECRET not in repr(token) + str(token) + f"{token}"
@@ -251,7 +303,7 @@ def test_one_context_serves_all_with_the_same_settings(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ssl, "create_default_context", count)
     for _ in range(3):
-        with API("https://h.example/v1", transport=httpx.MockTransport(_echoing(404))) as api, api._clients.one():
+        with API("https://h.example/v1", transport=httpx.MockTransport(_echoing(404))) as api, api._transports.one():
             pass
     assert len(made) <= 1
 
@@ -274,7 +326,6 @@ def test_a_response_that_only_trickles_in_is_given_up(monkeypatch: pytest.Monkey
 
 def test_what_answers_no_http_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        import threading
 
         def babble() -> None:
             connection, _ = listener.accept()
