@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from airflow_provider_wriftai.sandbox.connections import KnownConnection
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Take a port; from now on connections queue up, so nobody has to wait for the server to be ready.
@@ -64,6 +66,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http=KnownConnection,
             loop="asyncio",
             lifespan="off",
             log_level="warning",

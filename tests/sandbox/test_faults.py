@@ -1,0 +1,180 @@
+"""What goes wrong on request, seen from outside over a real socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from airflow_provider_wriftai.sandbox.server import running
+
+Ask = Any
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def url(sandbox: Any, faults: Faults) -> Iterator[str]:
+    with running(create_app(sandbox.store, faults=faults)) as url:
+        yield url
+        faults.clear()
+
+
+@pytest.fixture
+def http(sandbox: Any, url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {sandbox.token}"}) as client:
+        yield client
+
+
+@pytest.fixture
+def model(sandbox: Any) -> str:
+    name: str = sandbox.new_model(versions=1)
+    return name
+
+
+def _create(http: httpx.Client, model: str, digest: str, schemas: Any, **keywords: Any) -> httpx.Response:
+    body = {"release_notes": "x", "schemas": schemas, "container_image_digest": digest}
+    return http.post(f"/v1/models/{model}/versions", json=body, **keywords)
+
+
+def _until(faults: Faults, stage: str) -> None:
+    while faults.stages.get(timeout=30)[0] != stage:
+        pass
+
+
+@pytest.mark.parametrize(("work", "made"), [("first", True), ("last", True), ("never", False)])
+def test_a_status_with_and_without_the_work(
+    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any, made: bool
+) -> None:
+    faults.add([Fault(method="POST", work=work, status=504)])
+    assert http.get(f"/v1/models/{model}/versions").status_code == 200
+    assert _create(http, model, digest, schemas).status_code == 504
+    assert sandbox.numbers(model) == ([2, 1] if made else [1])
+    assert _create(http, model, digest, schemas).status_code == 201
+    assert faults.pending() == []
+
+
+@pytest.mark.parametrize("work", ["first", "never"])
+def test_a_connection_that_breaks(
+    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any
+) -> None:
+    faults.add([Fault(work=work, answer="drop")])
+    with pytest.raises(httpx.TransportError):
+        _create(http, model, digest, schemas)
+    _until(faults, "answered")
+    assert sandbox.numbers(model) == ([2, 1] if work == "first" else [1])
+
+
+def test_an_answer_that_is_cut(http: httpx.Client, faults: Faults, model: str) -> None:
+    faults.add([Fault(answer="cut")])
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        http.get(f"/v1/models/{model}/versions")
+
+
+def test_an_answer_that_is_garbled(http: httpx.Client, faults: Faults, model: str) -> None:
+    faults.add([Fault(answer="garbled")])
+    answer = http.get(f"/v1/models/{model}/versions")
+    assert answer.status_code == 200
+    with pytest.raises(ValueError, match="char"):
+        answer.json()
+
+
+def test_a_page_of_a_proxy(http: httpx.Client, faults: Faults, model: str) -> None:
+    faults.add([Fault(answer="html", work="never")])
+    answer = http.get(f"/v1/models/{model}/versions")
+    assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "<title>502 Bad Gateway</title>" in answer.text
+
+
+def test_headers_are_set_and_left_out(http: httpx.Client, faults: Faults, model: str) -> None:
+    faults.add([Fault(headers={"x-request-id": None, "retry-after": "7"}, status=429, work="never")])
+    answer = http.get(f"/v1/models/{model}/versions")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    faults.add([Fault(headers={"x-request-id": None})])
+    assert "x-request-id" not in http.get(f"/v1/models/{model}/versions").headers
+
+
+def test_work_that_is_done_after_its_caller_gave_up(
+    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
+) -> None:
+    faults.add([Fault(work="last", delay=60)])
+    with pytest.raises(httpx.ReadTimeout):
+        _create(http, model, digest, schemas, timeout=httpx.Timeout(30, read=0.05))
+    _until(faults, "worked")
+    assert sandbox.numbers(model) == [2, 1]
+
+
+def test_work_that_is_done_when_it_is_released(
+    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
+) -> None:
+    faults.add([Fault(work="last", delay=60, answer="drop")])
+    with pytest.raises(httpx.TransportError):
+        _create(http, model, digest, schemas)
+    assert sandbox.numbers(model) == [1]
+    assert http.post("/faults/release").status_code == 204
+    _until(faults, "worked")
+    assert sandbox.numbers(model) == [2, 1]
+
+
+def test_an_answer_that_waits_until_it_is_released(
+    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
+) -> None:
+    faults.add([Fault(delay=60, ends_at_hangup=False)])
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(_create(http, model, digest, schemas).status_code))
+    caller.start()
+    _until(faults, "worked")
+    assert (sandbox.numbers(model), answers) == ([2, 1], [])
+    faults.release()
+    caller.join(timeout=30)
+    assert answers == [201]
+
+
+def test_faults_over_http(http: httpx.Client, model: str) -> None:
+    asked = [{"method": "GET", "path": "/versions$", "times": 2, "status": 500, "work": "never"}, {"answer": "drop"}]
+    assert http.post("/faults", json=asked).json() == asked
+    assert http.get(f"/v1/models/{model}/versions").status_code == 500
+    assert http.get("/faults").json()[0] == {key: value for key, value in asked[0].items() if key != "times"}
+    assert http.delete("/faults").status_code == 204
+    assert http.get("/faults").json() == []
+    assert http.get(f"/v1/models/{model}/versions").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"status": 99}, "status"),
+        ({"path": "("}, "not a regular expression"),
+        ({"stauts": 500}, "stauts"),
+        ({"work": "never", "answer": "cut"}, "no answer to be garbled or cut"),
+        ([{}, {"times": 0}], "times"),
+        (7, "body"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(http: httpx.Client, asked: Any, said: str) -> None:
+    answer = http.post("/faults", json=asked)
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert http.get("/faults").json() == []
+    assert http.post("/faults", content=b"{").status_code == 422
+
+
+def test_a_faulty_request_is_on_the_page_of_requests(sandbox: Any, http: httpx.Client, faults: Faults) -> None:
+    faults.add([Fault(work="never", status=503)])
+    http.get("/v1/models/acme/none/versions?page_size=5")
+    latest = sandbox.store.requests(1)[0]
+    assert (latest["path"], latest["status"]) == ("/v1/models/acme/none/versions", 503)
+
+
+def test_every_field_is_documented(repository: Path) -> None:
+    document = (repository / "docs" / "sandbox.md").read_text()
+    assert set(Fault.model_fields) == {name for name in Fault.model_fields if f"| `{name}` |" in document}
