@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_wriftai.publishing.build_metadata import images_in
+from airflow_provider_wriftai.publishing.digests import Candidate, candidate_in, choose
 from airflow_provider_wriftai.publishing.errors import InvalidImageError
+from airflow_provider_wriftai.publishing.json_text import parse_object
+from airflow_provider_wriftai.publishing.oci_layout import INDEX, read_layout
 
 BuildResult = str | os.PathLike[str] | Mapping[str, Any]
 """What a build may hand over: see :func:`read_image_digest`."""
 
-_DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
-_LARGEST_FILE = 1024 * 1024
-_LARGEST_MANIFEST = 4 * 1024 * 1024
-_ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")
-
-# Where build tools write the digest of the manifest. The digest of the image's config, which some of
-# them write beside it, names something else and is never read.
-_DIGEST_KEYS = ("containerimage.digest", "imageDigest")
+_LARGEST_FILE = 8 * 1024 * 1024
+_ID_FILE = re.compile(r"(?<![a-z])(iid|image-?id)(-?file)?(?![a-z])", re.IGNORECASE)
 
 
-def read_image_digest(build: BuildResult) -> str:
+def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
     """Find the digest of the image's manifest.
 
     Args:
@@ -33,10 +29,15 @@ def read_image_digest(build: BuildResult) -> str:
 
             - a digest, ``sha256:`` and 64 lower-case hexadecimal digits (OCI image-spec, descriptor.md);
             - an image reference that ends in ``@`` and a digest;
-            - the path of a file that holds one of these, as ``podman push --digestfile`` writes it;
-            - the metadata of a build as a mapping, as JSON text, or as the path of a JSON file:
-              ``docker buildx build --metadata-file``, or Jib's ``jib-image.json``;
+            - a text of such lines, or the path of a file of them: the ``--digestfile`` of buildah, podman and
+              skopeo (``skopeo sync`` writes the digest before the reference), kaniko's ``--digest-file`` and
+              ``--image-name-with-digest-file``;
+            - the metadata of a build as a mapping, as JSON text, or as the path of a JSON file: that of
+              ``docker buildx build``, ``bake`` and ``imagetools create`` with ``--metadata-file``, Jib's
+              ``jib-image.json``, a Cloud Build build, an OCI descriptor or index;
             - the path of an OCI image layout: a folder with ``index.json``.
+        selector: Which image, where the build made several: the target of a bake, the name of an image
+            (with or without its tag), its name or platform (``linux/arm64``) in an OCI layout or index.
 
     Returns:
         The digest.
@@ -45,122 +46,72 @@ def read_image_digest(build: BuildResult) -> str:
         InvalidImageError: There is none, or more than one.
     """
     if isinstance(build, Mapping):
-        return _of_mapping(build, "The build's metadata")
+        return choose(images_in(build, "The build's metadata"), selector, "The build's metadata")
     if isinstance(build, str):
-        text = build.strip()
-        if not text:
+        if not build.strip():
             raise InvalidImageError("The image is empty; expected a digest, or what a build left behind.")
-        if text.startswith("{"):
-            return _of_mapping(_parse(text, "The image"), "The image")
-        if digest := _in_reference(text):
-            return digest
-        build = text
+        if images := _images_in_text(build, "The image"):
+            return choose(images, selector, "The image")
+        build = build.strip()
     if isinstance(build, os.PathLike | str):
-        return _of_path(Path(build))
+        return _of_path(Path(build), selector)
     raise InvalidImageError(f"The image is a {type(build).__name__}; expected a text, a path or a mapping.")
 
 
-def _in_reference(text: str) -> str | None:
-    if any(character.isspace() for character in text):
-        return None
-    digest = text.rpartition("@")[2]
-    return digest if _DIGEST.fullmatch(digest) else None
-
-
-def _of_path(path: Path) -> str:
+def _of_path(path: Path, selector: str | None) -> str:
     try:
         if path.is_dir():
-            return _of_layout(path)
+            return read_layout(path, selector)
+        if path.name == INDEX and (path.parent / "oci-layout").is_file():
+            return read_layout(path.parent, selector)
         if path.is_file():
-            return _of_file(path)
+            return _of_file(path, selector)
+    except InvalidImageError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, InvalidImageError):
-            raise
-        raise InvalidImageError(f"{str(path)!r} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidImageError(f"{str(path)[:300]!r} cannot be read: {reason}") from error
     raise InvalidImageError(
-        f"{str(path)!r} is neither a digest (sha256: and 64 lower-case hexadecimal digits), nor an image "
+        f"{str(path)[:300]!r} is neither a digest (sha256: and 64 lower-case hexadecimal digits), nor an image "
         "reference with one (name@sha256:…), nor an existing file or folder of a build on this worker."
     )
 
 
-def _of_file(path: Path) -> str:
-    text = _read(path).strip()
-    if not text:
-        raise InvalidImageError(f"{str(path)!r} is empty: the build has not written a digest into it.")
-    if text.startswith("{"):
-        return _of_mapping(_parse(text, repr(str(path))), repr(str(path)))
-    if digest := _in_reference(text):
-        return digest
-    raise InvalidImageError(f"{str(path)!r} holds no single digest, nor a build's metadata.")
-
-
-def _of_mapping(metadata: Mapping[str, Any], what: str) -> str:
-    if "manifests" in metadata:
-        raise InvalidImageError(f"{what} is the index of an OCI layout; hand over the folder that it lies in.")
-    found = {key: metadata[key] for key in _DIGEST_KEYS if key in metadata}
-    for key, digest in found.items():
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise InvalidImageError(f"{what} has {key!r}, but not a sha256 digest under it.")
-    if len(set(found.values())) > 1:
-        raise InvalidImageError(f"{what} names more than one image: {found}.")
-    if found:
-        return str(next(iter(found.values())))
-    raise InvalidImageError(
-        f"{what} has none of the keys {', '.join(map(repr, _DIGEST_KEYS))}; it has {', '.join(map(repr, metadata))}."
-    )
-
-
-def _of_layout(folder: Path) -> str:
-    index_file = folder / "index.json"
-    if not index_file.is_file():
-        raise InvalidImageError(f"The folder {str(folder)!r} is not an OCI image layout: it has no index.json.")
-    index = _parse(_read(index_file), repr(str(index_file)))
-    manifests = index.get("manifests")
-    if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
-        raise InvalidImageError(f"{str(index_file)!r} has no list of 'manifests'.")
-    images = [entry for entry in manifests if not _is_attestation(entry)]
-    if len(images) != 1:
-        found = ", ".join(str(entry.get("digest")) for entry in images) or "none"
-        raise InvalidImageError(f"The OCI layout {str(folder)!r} must hold one image; found {found}.")
-    digest = images[0].get("digest")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise InvalidImageError(f"{str(index_file)!r} names its image by {digest!r}, which is not a sha256 digest.")
-    _check_blob(folder, digest)
-    return digest
-
-
-def _is_attestation(entry: Mapping[str, Any]) -> bool:
-    annotations = entry.get("annotations")
-    key, value = _ATTESTATION
-    return isinstance(annotations, dict) and annotations.get(key) == value
-
-
-def _check_blob(folder: Path, digest: str) -> None:
-    blob = folder / "blobs" / digest.replace(":", "/")
-    if not blob.is_file():
-        raise InvalidImageError(f"The OCI layout {str(folder)!r} lacks the manifest {digest} that its index names.")
-    if blob.stat().st_size > _LARGEST_MANIFEST:
-        raise InvalidImageError(f"The manifest {digest} of {str(folder)!r} is larger than 4 MiB, which no manifest is.")
-    found = "sha256:" + hashlib.sha256(blob.read_bytes()).hexdigest()
-    if found != digest:
+def _of_file(path: Path, selector: str | None) -> str:
+    what = repr(str(path))
+    if _ID_FILE.search(path.name):
         raise InvalidImageError(
-            f"The OCI layout {str(folder)!r} is damaged: its manifest {digest} has the digest {found}."
+            f"{what} is an image id file by its name. Build tools write the digest of the image's config into that, "
+            "which is not the image's; use --metadata-file or --digestfile."
         )
-
-
-def _read(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_LARGEST_FILE + 1)
     if len(content) > _LARGEST_FILE:
-        raise InvalidImageError(f"{str(path)!r} is larger than 1 MiB; no build tool writes that for a digest.")
-    return content.decode("utf-8")
+        raise InvalidImageError(f"{what} is larger than 8 MiB; no build tool writes that for a digest.")
+    text = content.decode("utf-8-sig")
+    if not text.strip():
+        raise InvalidImageError(
+            f"{what} is empty: the build has not written a digest into it. Some tools end well all the same."
+        )
+    images = _images_in_text(text, what)
+    if images is None:
+        raise InvalidImageError(f"{what} holds neither digests, one a line, nor a build's metadata.")
+    return choose(images, selector, what)
 
 
-def _parse(text: str, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidImageError(f"{what} looks like JSON but is not: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidImageError(f"{what} is a JSON {type(value).__name__}, not an object.")
-    return value
+def _images_in_text(text: str, what: str) -> list[Candidate] | None:
+    """Read metadata or lines; None where the text is neither."""
+    if text.lstrip().startswith("{"):
+        return images_in(parse_object(text, what), what)
+    lines = [_image_in_line(line.strip()) for line in text.splitlines() if line.strip()]
+    return None if None in lines else [line for line in lines if line is not None]
+
+
+def _image_in_line(line: str) -> Candidate | None:
+    first, _, rest = line.partition(" ")
+    image = candidate_in(first)
+    if image is None or not rest:
+        return image
+    # As skopeo sync writes it: the digest before the reference.
+    named = candidate_in(f"{rest.strip()}@{first}")
+    return named if named is not None and "@" not in first else None

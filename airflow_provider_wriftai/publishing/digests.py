@@ -1,0 +1,84 @@
+"""The digest of an image's manifest: its grammar, and choosing one where a build tells of several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_provider_wriftai.publishing.errors import InvalidImageError
+
+_DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
+_MOST_TOLD = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An image that a build tells of.
+
+    Attributes:
+        digest: The digest of its manifest.
+        names: What it can be selected by.
+    """
+
+    digest: str
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.digest} ({', '.join(self.names)})" if self.names else self.digest
+
+
+def is_digest(value: object) -> bool:
+    """Tell whether a value is a digest as the service takes it: ``sha256:`` and 64 lower-case hexadecimal digits.
+
+    The grammar is that of the OCI image specification (descriptor.md, "Digests"), restricted to sha256.
+    """
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+def candidate_in(reference: str) -> Candidate | None:
+    """Read a digest, or an image reference that ends in ``@`` and one.
+
+    Returns:
+        The image; its names are the reference's name with its tag and without. None if the text is neither.
+    """
+    name, _, digest = reference.rpartition("@")
+    if not is_digest(digest) or any(character.isspace() for character in reference):
+        return None
+    return Candidate(digest, names_of(name))
+
+
+def names_of(name: str) -> tuple[str, ...]:
+    """List what an image can be called: its name as it is, and without its tag."""
+    repository, colon, tag = name.rpartition(":")
+    # A colon before a slash is that of a port.
+    untagged = repository if colon and "/" not in tag else name
+    return tuple(dict.fromkeys(text for text in (name, untagged) if text))
+
+
+def choose(candidates: Sequence[Candidate], selector: str | None, what: str) -> str:
+    """Choose the one image that is meant.
+
+    Args:
+        candidates: The images that a build tells of; the same digest may come more than once.
+        selector: A name of the image; None where there is only one.
+        what: What tells of them, to begin a sentence with.
+
+    Returns:
+        Its digest.
+
+    Raises:
+        InvalidImageError: There is none, or more than one, or none of that name.
+    """
+    if not candidates:
+        raise InvalidImageError(f"{what} tells of no image.")
+    meant = candidates if selector is None else [each for each in candidates if selector in each.names]
+    digests = {each.digest for each in meant}
+    if len(digests) == 1:
+        return digests.pop()
+    told = "; ".join(map(str, candidates[:_MOST_TOLD])) + ("; …" if len(candidates) > _MOST_TOLD else "")
+    if not digests:
+        raise InvalidImageError(f"{what} tells of no image that is called {selector!r}. It has: {told}.")
+    if selector is None:
+        raise InvalidImageError(f"{what} tells of more than one image; say which with image_selector. It has: {told}.")
+    raise InvalidImageError(f"{what} tells of more than one image that is called {selector!r}. It has: {told}.")
