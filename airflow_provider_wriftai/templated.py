@@ -15,17 +15,51 @@ class InvalidParameterError(WriftAIError, ValueError):
     """A parameter of a task is not what it has to be; nothing was sent."""
 
 
-def whole_number(name: str, value: object) -> int:
+def whole_number(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:
     """Read a whole number.
 
     Raises:
-        InvalidParameterError: It is none.
+        InvalidParameterError: It is none, or out of bounds.
     """
+    number: int | None = None
     if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) < _LONGEST_NUMBER:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise InvalidParameterError(f"{name} must be a whole number; got {value!r}.{_left_out(value)}")
+        number = int(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    if number is None:
+        raise InvalidParameterError(f"{name} must be a whole number; got {value!r}.{_left_out(value)}")
+    if (least is not None and number < least) or (most is not None and number > most):
+        raise InvalidParameterError(f"{name} must be from {least} to {most}; got {number}.")
+    return number
+
+
+def seconds(name: str, value: object, *, most: float) -> float:
+    """Read a number of seconds, from 0 on.
+
+    Raises:
+        InvalidParameterError: It is none, or more than ``most``.
+    """
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number <= most:
+        raise InvalidParameterError(f"{name} must be a number of seconds from 0 to {most:g}; got {value!r}.")
+    return number
+
+
+def reference_of_version(name: str, value: object) -> str:
+    """Read how a version is named, as another task may have returned it.
+
+    Raises:
+        InvalidParameterError: There is nothing.
+    """
+    if not isinstance(value, str) or value.strip() in _NOTHING:
+        raise InvalidParameterError(
+            f"{name} is {value!r}; expected an id or 'owner/name:number'. "
+            "Has the task that was to give it returned one?"
+        )
+    return value.strip()
 
 
 def _left_out(value: object) -> str:

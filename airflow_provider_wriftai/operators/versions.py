@@ -9,6 +9,8 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from airflow_provider_wriftai.task_memory import is_retry, memory_of
+from airflow_provider_wriftai.template_files import TemplateFilesOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
@@ -16,13 +18,18 @@ if TYPE_CHECKING:
     from airflow_provider_wriftai.publishing.image_digest import BuildResult
     from airflow_provider_wriftai.publishing.publish import IfExists
 
+MEMORY_KEY = "wriftai_create_version"
+"""Under which key of Airflow's task state store the create operator keeps what it is about to create."""
 
-class WriftAICreateVersionOperator(BaseOperator):
+
+class WriftAICreateVersionOperator(TemplateFilesOperator):
     """Publishes an image as a version of a model: exactly one.
 
     What the service would refuse is told before anything is sent. A create without a clear answer
     (a timeout, a broken connection, a failing proxy) is settled by looking at what the service has.
-    An image that has a version among the newest ten gets no second one, unless ``if_exists`` says so.
+    An image that has a version among the newest ``lookback`` gets no second one, unless ``if_exists`` says so.
+    On Airflow 3.3 the task notes down what it is about to create: a try that follows a killed one, or a user's
+    clear, gives back the version that the earlier one made.
 
     The task returns the version as plain JSON; its ``reference`` names it in other tasks.
 
@@ -31,11 +38,22 @@ class WriftAICreateVersionOperator(BaseOperator):
         image: A digest, an image reference that ends in one, or what a build left behind: the path of a
             digest file, of a build's metadata file or of an OCI image layout on this worker, or the metadata
             itself as a mapping or JSON.
-        release_notes: What changed, at most 255 characters.
+        release_notes: What changed, at most 255 characters; or the name of a ``.md`` template file.
         schemas: The JSON Schemas of the version, as a mapping or as JSON text:
-            ``{"prediction": {"input": {...}, "output": {...}}}``.
+            ``{"prediction": {"input": {...}, "output": {...}}}``; or the name of a ``.json`` template file.
+        image_selector: Which image is meant, where the build made several: the target of a bake, an image's name,
+            its name or platform in an OCI layout.
+        compatibilities: Which foreign endpoints the version can stand in for, each with true or false
+            (generation 2 of the API).
+        configuration: The version's ``hardware_identifier`` and ``variable_names`` (generation 2 of the API). Left
+            out, it is that of the previous version.
         if_exists: Where the image has a version already: ``reuse`` returns it, ``fail`` fails the task,
             ``create`` makes another one.
+        lookback: How many of the newest versions are searched for the image: 1 to 50.
+        settle_seconds: Seconds that the service may take to finish a create after its caller is gone; as long is
+            looked for what became of one without a clear answer.
+        remember: Whether the task keeps over its tries what it created (Airflow 3.3). Without, a task that is
+            cleared publishes anew, as ``if_exists`` says.
         wriftai_conn_id: The Airflow connection.
     """
 
@@ -44,10 +62,18 @@ class WriftAICreateVersionOperator(BaseOperator):
         "image",
         "release_notes",
         "schemas",
+        "image_selector",
+        "compatibilities",
+        "configuration",
         "if_exists",
+        "lookback",
+        "settle_seconds",
+        "remember",
         "wriftai_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"release_notes": "md", "schemas": "json", "image": "json"}
+    template_ext: Sequence[str] = (".md", ".json")
+    template_file_fields: ClassVar[tuple[str, ...]] = ("release_notes", "schemas")
     ui_color = "#dcecf9"
 
     def __init__(
@@ -57,7 +83,13 @@ class WriftAICreateVersionOperator(BaseOperator):
         image: BuildResult | XComArg,
         release_notes: str,
         schemas: Mapping[str, Any] | str,
+        image_selector: str | None = None,
+        compatibilities: Mapping[str, bool] | None = None,
+        configuration: Mapping[str, Any] | None = None,
         if_exists: IfExists = "reuse",
+        lookback: int | str = 10,
+        settle_seconds: float | str = 120,
+        remember: bool | str = True,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
@@ -66,7 +98,13 @@ class WriftAICreateVersionOperator(BaseOperator):
         self.image = image
         self.release_notes = release_notes
         self.schemas = schemas
+        self.image_selector = image_selector
+        self.compatibilities = compatibilities
+        self.configuration = configuration
         self.if_exists = if_exists
+        self.lookback = lookback
+        self.settle_seconds = settle_seconds
+        self.remember = remember
         self.wriftai_conn_id = wriftai_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -75,13 +113,113 @@ class WriftAICreateVersionOperator(BaseOperator):
         from airflow_provider_wriftai.failures import final_errors_fail_the_task
         from airflow_provider_wriftai.publishing.preflight import check_new_version
         from airflow_provider_wriftai.publishing.publish import publish
-        from airflow_provider_wriftai.templated import one_of
+        from airflow_provider_wriftai.templated import flag, one_of, seconds, whole_number
 
         with final_errors_fail_the_task():
             if_exists = cast("IfExists", one_of("if_exists", self.if_exists, ("reuse", "fail", "create")))
+            lookback = whole_number("lookback", self.lookback, least=1, most=50)
+            settle_seconds = seconds("settle_seconds", self.settle_seconds, most=3600)
+            remember = flag("remember", self.remember)
             model, params = check_new_version(
-                self.model, cast("BuildResult", self.image), self.release_notes, self.schemas
+                self.model,
+                cast("BuildResult", self.image),
+                self.release_notes,
+                self.schemas,
+                image_selector=self.image_selector,
+                compatibilities=self.compatibilities,
+                configuration=self.configuration,
             )
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-                published = publish(Versions(api), model, params, if_exists=if_exists)
+                published = publish(
+                    Versions(api),
+                    model,
+                    params,
+                    if_exists=if_exists,
+                    lookback=lookback,
+                    settle_seconds=settle_seconds,
+                    memory=memory_of(context, MEMORY_KEY) if remember else None,
+                    is_retry=is_retry(context),
+                )
         return dict(published.version)
+
+
+class WriftAIGetVersionOperator(BaseOperator):
+    """Fetches a version, and returns it as plain JSON.
+
+    A version that is not there fails the task; to wait for one there is the sensor.
+
+    Args:
+        version: The version's id, or ``owner/name:number``.
+        wriftai_conn_id: The Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("version", "wriftai_conn_id")
+    ui_color = "#dcecf9"
+
+    def __init__(self, *, version: str | XComArg, wriftai_conn_id: str = DEFAULT_CONNECTION_ID, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.version = version
+        self.wriftai_conn_id = wriftai_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Fetch the version."""
+        from airflow_provider_wriftai.client.versions import Versions
+        from airflow_provider_wriftai.failures import final_errors_fail_the_task
+        from airflow_provider_wriftai.templated import reference_of_version
+
+        with final_errors_fail_the_task():
+            reference = reference_of_version("version", self.version)
+            with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
+                version = Versions(api).get(reference)
+        self.log.info("Fetched %s.", reference)
+        return dict(version)
+
+
+class WriftAIDeleteVersionOperator(BaseOperator):
+    """Deletes one version, whichever it is: also the newest, which callers get who name none.
+
+    To prune the versions of a model by rules there is ``WriftAICleanupVersionsOperator``. The task returns
+    ``{"reference": ..., "deleted": ...}``: ``deleted`` is false where the version was gone already.
+
+    Args:
+        version: The version's id, or ``owner/name:number``.
+        fail_if_missing: Whether a version that is not there fails the task. By default that is what was asked for.
+        wriftai_conn_id: The Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("version", "fail_if_missing", "wriftai_conn_id")
+    ui_color = "#f9e6dc"
+
+    def __init__(
+        self,
+        *,
+        version: str | XComArg,
+        fail_if_missing: bool | str = False,
+        wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.version = version
+        self.fail_if_missing = fail_if_missing
+        self.wriftai_conn_id = wriftai_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Delete the version."""
+        from airflow_provider_wriftai.client.errors import NotFoundError
+        from airflow_provider_wriftai.client.versions import Versions
+        from airflow_provider_wriftai.failures import final_errors_fail_the_task
+        from airflow_provider_wriftai.templated import flag, reference_of_version
+
+        deleted = True
+        with final_errors_fail_the_task():
+            reference = reference_of_version("version", self.version)
+            fail_if_missing = flag("fail_if_missing", self.fail_if_missing)
+            with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
+                try:
+                    Versions(api).delete(reference)
+                except NotFoundError:
+                    if fail_if_missing:
+                        raise
+                    deleted = False
+        self.log.info("Deleted %s." if deleted else "%s was gone already.", reference)
+        return {"reference": reference, "deleted": deleted}

@@ -31,31 +31,34 @@ class VersionExistsError(WriftAIError):
         reference: The version that is there.
     """
 
-    def __init__(self, model: object, digest: str, reference: str) -> None:
+    def __init__(self, model: object, digest: str, reference: str, *, is_retry: bool = False) -> None:
         self.reference = reference
+        own = " It may be this task's own, made by an earlier try whose answer was lost." if is_retry else ""
         super().__init__(
-            f"{model} has a version of image {digest} already: {reference}. No other one was created, "
+            f"{model} has a version of image {digest} already: {reference}.{own} No other one was created, "
             "because if_exists is 'fail'; 'reuse' returns the one that is there."
         )
 
 
 class UnsettledPublishError(WriftAIError):
-    """The create had no clear answer, and no version of the image has appeared since.
+    """A create had no clear answer, and it could not be settled what became of it.
 
-    The service may still finish it. Trying again with ``if_exists="reuse"`` finds such a version first.
+    Another try looks for what this one may have made before it creates anything.
     """
 
     next_step = "another try looks there first, before it creates anything."
 
-    def __init__(self, model: object, digest: str, seconds: float, cause: Exception) -> None:
+    def __init__(self, model: object, digest: str, problem: str) -> None:
         super().__init__(
-            f"It is not known whether a version of {model} was created for image {digest}: {cause} "
-            f"No such version has appeared within {seconds:.0f} s. Look at the newest versions of {model}; "
-            f"{self.next_step}"
+            f"It is not known whether a version of {model} was created for image {digest}: {problem} "
+            f"Look at the newest versions of {model}; {self.next_step}"
         )
 
 
 class UnsettledCreateError(UnsettledPublishError):
-    """The same with ``if_exists="create"``, where another try could make a second version."""
+    """The same with ``if_exists="create"`` and nothing kept between tries: another try could make a second version."""
 
-    next_step = "no other try is made, because with if_exists 'create' it could create a second one."
+    next_step = (
+        "no other try is made, because with if_exists 'create', and without a memory over the tries (Airflow 3.3), "
+        "it could create a second one."
+    )

@@ -24,7 +24,14 @@ _LARGEST_SCHEMAS = 1024 * 1024
 
 
 def check_new_version(
-    model: str, image: BuildResult, release_notes: str, schemas: Mapping[str, Any] | str
+    model: str,
+    image: BuildResult,
+    release_notes: str,
+    schemas: Mapping[str, Any] | str,
+    *,
+    image_selector: str | None = None,
+    compatibilities: Mapping[str, bool] | None = None,
+    configuration: Mapping[str, Any] | None = None,
 ) -> tuple[ModelReference, CreateVersionParams]:
     """Check everything that a new version is made of.
 
@@ -33,6 +40,10 @@ def check_new_version(
         image: A digest, or what a build left behind: see ``image_digest``.
         release_notes: What changed, at most 255 characters.
         schemas: The version's JSON Schemas, as a mapping or as JSON text.
+        image_selector: Which image, where the build made several: see ``image_digest``.
+        compatibilities: Which foreign endpoints the version can stand in for (generation 2); None to leave it out.
+        configuration: ``hardware_identifier`` and ``variable_names`` (generation 2); None to leave it out, which
+            takes over that of the previous version.
 
     Returns:
         The model, and what to create a version with.
@@ -48,17 +59,24 @@ def check_new_version(
     except InvalidReferenceError as error:
         problems.append(f"model: {error}")
     try:
-        digest = read_image_digest(image)
+        digest = read_image_digest(image, image_selector)
     except InvalidImageError as error:
         problems.append(f"image: {error}")
     problems.extend(f"release_notes: {problem}" for problem in _problems_of_notes(release_notes))
     parsed = _parsed(schemas)
     problems.extend(f"schemas: {problem}" for problem in _problems_of_schemas(parsed))
+    problems.extend(f"compatibilities: {problem}" for problem in _problems_of_compatibilities(compatibilities))
+    problems.extend(f"configuration: {problem}" for problem in _problems_of_configuration(configuration))
     if problems or reference is None:
         raise PreflightError(model, problems)
-    return reference, CreateVersionParams(
+    params = CreateVersionParams(
         release_notes=release_notes, schemas=cast("Any", parsed), container_image_digest=digest
     )
+    if compatibilities is not None:
+        params["compatibilities"] = compatibilities
+    if configuration is not None:
+        params["configuration"] = configuration
+    return reference, params
 
 
 def _problems_of_notes(notes: object) -> Iterator[str]:
@@ -70,6 +88,37 @@ def _problems_of_notes(notes: object) -> Iterator[str]:
         yield f"{len(notes)} characters long; the service takes at most {LONGEST_RELEASE_NOTES}."
 
 
+def _problems_of_compatibilities(compatibilities: object) -> Iterator[str]:
+    if compatibilities is None:
+        return
+    if not isinstance(compatibilities, Mapping):
+        yield f"expected an object of names with true or false, got a {type(compatibilities).__name__}."
+        return
+    for name, value in compatibilities.items():
+        if not isinstance(name, str) or not isinstance(value, bool):
+            yield f"{name!r} must be true or false, not {str(value)[:60]!r}."
+
+
+def _problems_of_configuration(configuration: object) -> Iterator[str]:
+    if configuration is None:
+        return
+    if not isinstance(configuration, Mapping):
+        yield f"expected an object, got a {type(configuration).__name__}."
+        return
+    for name, value in configuration.items():
+        match name, value:
+            case ("hardware_identifier", str()):
+                continue
+            case ("variable_names", [*names]) if all(isinstance(each, str) for each in names):
+                continue
+            case ("hardware_identifier", _):
+                yield f"'hardware_identifier' must be a text, not a {type(value).__name__}."
+            case ("variable_names", _):
+                yield "'variable_names' must be a list of texts."
+            case _:
+                yield f"there is no {name!r}, only 'hardware_identifier' and 'variable_names'."
+
+
 def _parsed(schemas: object) -> object:
     if isinstance(schemas, str):
         try:
@@ -79,9 +128,19 @@ def _parsed(schemas: object) -> object:
     return schemas
 
 
+def _why_no_json(text: str) -> str:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"got the text {text[:60]!r}, in which line {error.lineno}, column {error.colno} is none: {error.msg}"
+    except (ValueError, RecursionError):
+        return f"got the text {text[:60]!r}, which is nested too deeply"
+    return f"got the text {text[:60]!r}"
+
+
 def _problems_of_schemas(schemas: object) -> Iterator[str]:
     if isinstance(schemas, str):
-        yield f"expected an object, or one as JSON; got the text {schemas[:60]!r}."
+        yield f"expected an object, or one as JSON; {_why_no_json(schemas)}."
         return
     if not isinstance(schemas, Mapping) or not isinstance(schemas.get("prediction"), Mapping):
         yield 'expected {"prediction": {"input": {…}, "output": {…}}}.'

@@ -1,20 +1,22 @@
-"""Create exactly one version for an image: look, create once, settle what had no clear answer."""
+"""Create exactly one version for an image: look, note the intent down, create, settle what had no clear answer."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
-from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, PaginationOptions
-from airflow_provider_wriftai.client.references import ModelReference, VersionNumber, parse_version
+from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, UnsettledPublishError, VersionExistsError
+from airflow_provider_wriftai.publishing.intent import Intent, Memory
+from airflow_provider_wriftai.publishing.look import newer_than, newest_page, of_image
+from airflow_provider_wriftai.publishing.settle import settle
+from airflow_provider_wriftai.publishing.watermark import Watermark
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +26,25 @@ IfExists = Literal["reuse", "fail", "create"]
 DEFAULT_LOOKBACK = 10
 """How many of the newest versions are searched for the image."""
 
-_SMALLEST_PAGE = 5
-_SETTLING = (1.0, 2.0, 4.0, 8.0)
+DEFAULT_SETTLE_SECONDS = 120.0
+"""Seconds after which the service is taken to have finished a create, or to have dropped it."""
+
+_MOST_CREATES = 3
+_SETTLE_AFTER_UNKNOWN_TRY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The version of an image, and how it came about."""
+    """The version of an image, and how it came about.
+
+    Attributes:
+        version: The version.
+        how: ``created`` just now; ``reused``: it was there before; ``adopted``: created by a request whose answer was
+            lost, in this try or an earlier one; ``remembered``: an earlier try of this task had it already.
+    """
 
     version: Version
-    how: Literal["created", "reused", "adopted"]
+    how: Literal["created", "reused", "adopted", "remembered"]
 
 
 def publish(
@@ -43,12 +54,16 @@ def publish(
     *,
     if_exists: IfExists = "reuse",
     lookback: int = DEFAULT_LOOKBACK,
+    settle_seconds: float = DEFAULT_SETTLE_SECONDS,
+    memory: Memory | None = None,
+    is_retry: bool = False,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Published:
-    """Make sure that an image has a version, and that at most one is created.
+    """Make sure that an image has a version, and that this task creates at most one.
 
-    Where the create has no clear answer (a timeout, a broken connection, a 5xx), the newest versions are
-    looked at again until the new one shows up, for at most 15 seconds.
+    Where a create has no clear answer (a timeout, a broken connection, a 5xx), the newest versions are
+    looked at until the new one shows up. Only when it has not within ``settle_seconds`` is the create sent again.
 
     Args:
         versions: The client.
@@ -56,113 +71,194 @@ def publish(
         params: The checked parameters of the version: see ``preflight``.
         if_exists: What to do where the image has a version among the newest ``lookback``.
         lookback: How many of the newest versions are searched: 1 to 50.
+        settle_seconds: Seconds that the service may take to finish a create after its caller is gone.
+        memory: What the task keeps over all its tries; None where it can keep nothing.
+        is_retry: Whether there was an earlier try of the task.
         sleep: Waits a number of seconds.
+        clock: Tells the time in seconds.
 
     Returns:
-        The version, and whether it was created, reused, or created by a request whose answer was lost.
+        The version, and how it came about.
 
     Raises:
         VersionExistsError: There is one, and ``if_exists`` is ``fail``.
         UnsettledPublishError: It cannot be told whether a version was created. Another try settles it.
-        UnsettledCreateError: The same with ``if_exists`` ``create``, where another try could make a second one.
+        UnsettledCreateError: The same with ``if_exists`` ``create`` and no memory, where another try could make a
+            second one.
         WriftAIError: What the client raises; nothing was created then.
     """
-    digest = params["container_image_digest"]
-    newest = _newest(versions, model, lookback)
-    log.info("Looked at the newest %d versions of %s for image %s.", len(newest), model, digest)
-    if if_exists != "create" and (found := _with_digest(versions, newest, params)):
-        if if_exists == "fail":
-            raise VersionExistsError(model, digest, found["reference"])
-        _warn_of_differences(found, params)
-        log.info("Found %s: it is of this image, so no other version is created.", found["reference"])
-        return Published(found, "reused")
-    try:
-        created = versions.create(model.owner, model.name, params)
-    except RequestError as error:
-        if not error.ambiguous:
-            raise
-        log.warning("The create had no clear answer: %s Looking whether the version is there.", error)
-        return Published(
-            _settle(versions, model, params, if_exists=if_exists, before=newest, error=error, sleep=sleep), "adopted"
+    publication = _Publication(
+        versions, model, params, if_exists, lookback, settle_seconds, memory, is_retry, sleep, clock
+    )
+    return publication.carry_out()
+
+
+@dataclass
+class _Publication:
+    """One try at publishing, with what all its steps need."""
+
+    versions: Versions
+    model: ModelReference
+    params: CreateVersionParams
+    if_exists: IfExists
+    lookback: int
+    settle_seconds: float
+    memory: Memory | None
+    is_retry: bool
+    sleep: Callable[[float], None]
+    clock: Callable[[], float]
+    tries_are_unknown: bool = False
+    """Whether an earlier try may have sent a create of which nothing was noted down."""
+
+    @property
+    def digest(self) -> str:
+        return self.params["container_image_digest"]
+
+    def carry_out(self) -> Published:
+        earlier = self._recalled()
+        if earlier and (published := self._from_earlier_try(earlier)):
+            return published
+        page = newest_page(self.versions, self.model, self.lookback)
+        intent = Intent(
+            model=str(self.model),
+            digest=self.digest,
+            release_notes=self.params["release_notes"],
+            # What an unsettled create of an earlier try may have made is to be found later too.
+            watermark=earlier.watermark if earlier and not earlier.reference else Watermark.of(page.items),
+            noted_at=page.served_at,
         )
-    log.info("Created %s for image %s.", created["reference"], digest)
-    return Published(created, "created")
+        newest = page.items[: self.lookback]
+        if self.if_exists != "create" and (found := self._existing(newest)):
+            return self._reuse(found, intent)
+        log.info("Looked at the newest %d versions of %s.", len(newest), self.model)
+        return self._create(intent)
 
-
-def _newest(versions: Versions, model: ModelReference, count: int) -> list[Version]:
-    options = PaginationOptions(page_size=min(max(count, _SMALLEST_PAGE), LARGEST_PAGE))
-    return versions.list(model.owner, model.name, options).items[:count]
-
-
-def _with_digest(versions: Versions, candidates: Iterable[Version], params: CreateVersionParams) -> Version | None:
-    """Find the newest version of the image; those with the same notes are the likeliest and come first."""
-    for item in sorted(candidates, key=lambda version: version.get("release_notes") != params["release_notes"]):
-        version = item
-        if not isinstance(item.get("container_image_digest"), str):
-            try:
-                version = versions.get(item["reference"])
-            except NotFoundError:
-                continue
-        if version.get("container_image_digest") == params["container_image_digest"]:
-            return version if "schemas" in version else versions.get(version["reference"])
-    return None
-
-
-def _settle(
-    versions: Versions,
-    model: ModelReference,
-    params: CreateVersionParams,
-    *,
-    if_exists: IfExists,
-    before: Sequence[Version],
-    error: RequestError,
-    sleep: Callable[[float], None],
-) -> Version:
-    for pause in _SETTLING:
-        sleep(pause)
+    def _recalled(self) -> Intent | None:
+        """Recall what an earlier try of this task was about to create, or has."""
+        saved = self.memory.load() if self.memory else None
+        if saved is None:
+            self.tries_are_unknown = self.is_retry and self.memory is None
+            return None
         try:
-            newer = [version for version in _newest(versions, model, LARGEST_PAGE) if _is_newer(version, before)]
-            if if_exists != "reuse":
-                # What has other notes is of the same image, but somebody else's.
-                newer = [version for version in newer if version.get("release_notes") == params["release_notes"]]
-            found = _with_digest(versions, newer, params)
-        except RequestError as look_error:
-            log.warning("Looking failed too: %s", look_error)
-            continue
-        if found:
-            log.info("The version is there: %s.", found["reference"])
-            _warn_of_differences(found, params)
+            intent = Intent.from_json(saved)
+        except ValueError as error:
+            log.warning("What an earlier try of this task noted down cannot be read: %s", error)
+            self.tries_are_unknown = True
+            return None
+        if (intent.model, intent.digest) != (str(self.model), self.digest):
+            log.info("An earlier try of this task was about another image or model; this one begins anew.")
+            return None
+        return intent
+
+    def _from_earlier_try(self, intent: Intent) -> Published | None:
+        if intent.reference:
+            return self._still_there(intent.reference)
+        now = newest_page(self.versions, self.model, 1).served_at
+        left = max(0.0, self.settle_seconds - intent.seconds_before(now))
+        log.info("An earlier try of this task was about to create a version; looking whether it did, for %.0f s.", left)
+        return self._adopted(intent, left, "an earlier try of this task was about to, and ended.")
+
+    def _still_there(self, reference: str) -> Published | None:
+        try:
+            version = self.versions.get(reference)
+        except NotFoundError:
+            log.info("%s, which this task published before, is gone; beginning anew.", reference)
+            return None
+        log.info("%s, which this task published before, is still there.", reference)
+        self._warn_of_differences(version)
+        return Published(version, "remembered")
+
+    def _existing(self, newest: list[Version]) -> Version | None:
+        """Look among the newest versions for one of the image."""
+        found = self._of_image(newest)
+        if found or not self.tries_are_unknown:
             return found
-    unsettled = UnsettledCreateError if if_exists == "create" else UnsettledPublishError
-    raise unsettled(model, params["container_image_digest"], sum(_SETTLING), error) from error
+        log.info("An earlier try of this task may have sent a create just before it ended; making sure it did not.")
+        return settle(
+            lambda: self._of_image(newest_page(self.versions, self.model, self.lookback).items),
+            min(self.settle_seconds, _SETTLE_AFTER_UNKNOWN_TRY),
+            sleep=self.sleep,
+            clock=self.clock,
+        )
 
+    def _reuse(self, found: Version, intent: Intent) -> Published:
+        reference = found["reference"]
+        if self.if_exists == "fail":
+            raise VersionExistsError(self.model, self.digest, reference, is_retry=self.is_retry)
+        log.info("Found %s: it is of image %s, so no other version is created.", reference, self.digest)
+        self._warn_of_differences(found)
+        self._note_down(intent.became(reference))
+        return Published(found, "reused")
 
-def _is_newer(version: Version, before: Sequence[Version]) -> bool:
-    """Tell whether a version was made after those that were the newest before; in doubt it was not."""
-    if any(version["reference"] == other["reference"] for other in before):
-        return False
-    number = _number_of(version)
-    if number is not None:
-        return all(number > (_number_of(other) or 0) for other in before)
-    created_at = _time_of(version)
-    known = [_time_of(other) for other in before]
-    return created_at is not None and all(other is not None and created_at >= other for other in known)
+    def _create(self, intent: Intent) -> Published:
+        for sent in range(1, _MOST_CREATES + 1):
+            self._remember(intent)
+            sent_at = self.clock()
+            try:
+                created = self.versions.create(self.model.owner, self.model.name, self.params)
+            except RequestError as error:
+                if not error.ambiguous:
+                    raise
+                unclear = error
+            else:
+                log.info("Created %s for image %s.", created["reference"], self.digest)
+                self._note_down(intent.became(created["reference"]))
+                return Published(created, "created")
+            left = max(0.0, self.settle_seconds - (self.clock() - sent_at))
+            log.warning("The create had no clear answer: %s Looking whether it was done, for %.0f s.", unclear, left)
+            if adopted := self._adopted(intent, left, str(unclear)):
+                return adopted
+            if sent < _MOST_CREATES:
+                page = newest_page(self.versions, self.model, self.lookback)
+                if self.if_exists == "fail" and (found := self._of_image(page.items)):
+                    raise VersionExistsError(self.model, self.digest, found["reference"]) from unclear
+                log.info("It was not done; creating the version again (%d of %d).", sent + 1, _MOST_CREATES)
+                intent = replace(intent, noted_at=page.served_at)
+        raise UnsettledPublishError(
+            self.model,
+            self.digest,
+            f"{unclear} That was the last of {_MOST_CREATES} creates without a clear answer, and nothing has come of "
+            f"them within {self.settle_seconds:.0f} s each.",
+        ) from unclear
 
+    def _adopted(self, intent: Intent, seconds: float, why: str) -> Published | None:
+        """Look for what a create made, for some time."""
+        try:
+            found = settle(lambda: self._made_by(intent), seconds, sleep=self.sleep, clock=self.clock)
+        except RequestError as error:
+            forgets = self.if_exists == "create" and self.memory is None
+            unsettled = UnsettledCreateError if forgets else UnsettledPublishError
+            raise unsettled(self.model, self.digest, f"{why} Looking for it failed: {error}") from error
+        if found is None:
+            return None
+        log.info("It was done: %s is there, of image %s.", found["reference"], self.digest)
+        self._warn_of_differences(found)
+        self._note_down(intent.became(found["reference"]))
+        return Published(found, "adopted")
 
-def _number_of(version: Version) -> int | None:
-    reference = parse_version(version["reference"])
-    return reference.number if isinstance(reference, VersionNumber) else None
+    def _made_by(self, intent: Intent) -> Version | None:
+        """Look once for a version that a create may have made."""
+        newer = newer_than(self.versions, self.model, intent.watermark)
+        if self.if_exists != "reuse":
+            # What has other notes is of the same image, but somebody else's.
+            newer = [version for version in newer if intent.may_have_become(version)]
+        return self._of_image(newer)
 
+    def _of_image(self, candidates: list[Version]) -> Version | None:
+        return of_image(self.versions, candidates, self.digest, self.params["release_notes"])
 
-def _time_of(version: Version) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(str(version.get("created_at")))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None
+    def _remember(self, intent: Intent) -> None:
+        if self.memory:
+            self.memory.save(intent.to_json())
 
+    def _note_down(self, intent: Intent) -> None:
+        """Remember the outcome; where that fails, the intent is there, and leads to the version too."""
+        try:
+            self._remember(intent)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the version is there and the task has its result
+            log.warning("That %s is this task's could not be noted down: %s", intent.reference, error)
 
-def _warn_of_differences(found: Version, params: CreateVersionParams) -> None:
-    for key, ours in (("release_notes", params["release_notes"]), ("schemas", params["schemas"])):
-        if key in found and found.get(key) != ours:
-            log.warning("%s has other %s than were asked for; versions never change.", found["reference"], key)
+    def _warn_of_differences(self, found: Version) -> None:
+        for key, ours in (("release_notes", self.params["release_notes"]), ("schemas", self.params["schemas"])):
+            if key in found and found.get(key) != ours:
+                log.warning("%s has other %s than were asked for; versions never change.", found["reference"], key)

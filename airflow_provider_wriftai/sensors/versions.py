@@ -77,14 +77,9 @@ class WriftAIVersionSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=version is not None, xcom_value=version)
 
     def _reference(self) -> str:
-        from airflow_provider_wriftai.client.errors import InvalidReferenceError
+        from airflow_provider_wriftai.templated import reference_of_version
 
-        if not isinstance(self.version, str) or self.version in ("", "None"):
-            raise InvalidReferenceError(
-                f"The version to wait for is {self.version!r}; expected an id or 'owner/name:number'. "
-                "Has the task that was to give it returned one?"
-            )
-        return self.version
+        return reference_of_version("version", self.version)
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)

@@ -1,55 +1,144 @@
-"""Publishing against the sandbox, with answers lost on the way."""
+"""Publishing against a sandbox where things go wrong, in time that passes only when somebody waits."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.errors import ConnectionFailedError, NotFoundError
+from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
-from airflow_provider_wriftai.publishing.errors import UnsettledPublishError, VersionExistsError
-from airflow_provider_wriftai.publishing.publish import IfExists, publish
+from airflow_provider_wriftai.publishing.errors import (
+    UnsettledCreateError,
+    UnsettledPublishError,
+    VersionExistsError,
+)
+from airflow_provider_wriftai.publishing.publish import DEFAULT_SETTLE_SECONDS, IfExists, Published, publish
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from airflow_provider_wriftai.sandbox.server import running
+
+MODES: list[IfExists] = ["reuse", "fail", "create"]
 
 
-class Faulty(httpx.HTTPTransport):
-    """The network, but for the POSTs that a test wants to go wrong."""
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Network(httpx.HTTPTransport):
+    """The network, which counts what is sent, and where the process can be killed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lose_answer = False
-        self.lose_request = False
-        self.posts = 0
-        self.gets = 0
+        self.sent: list[str] = []
+        self.kill_before_post = False
+        self.kill_after_post = False
+        self.after_post: Callable[[], None] = lambda: None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "POST":
-            self.posts += 1
-            if self.lose_request:
-                raise httpx.ReadTimeout("lost before the work was done", request=request)
+        if request.method != "POST":
+            self.sent.append(request.method)
+            return super().handle_request(request)
+        if self.kill_before_post:
+            raise Killed
+        self.sent.append(request.method)
+        try:
             response = super().handle_request(request)
-            if self.lose_answer:
-                response.close()
-                raise httpx.RemoteProtocolError("lost after the work was done", request=request)
-            return response
-        self.gets += 1
-        return super().handle_request(request)
+        finally:
+            after_post, self.after_post = self.after_post, lambda: None
+            after_post()
+        if self.kill_after_post:
+            response.close()
+            raise Killed
+        return response
+
+    @property
+    def posts(self) -> int:
+        return self.sent.count("POST")
+
+
+class Time:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        self.alarms.append((when, what))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for alarm in [alarm for alarm in self.alarms if alarm[0] <= self.now]:
+            self.alarms.remove(alarm)
+            alarm[1]()
+
+    def clock(self) -> float:
+        return self.now
+
+
+class Notes:
+    """A memory, which keeps only what JSON can say."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.fails_after = 1_000
+
+    def load(self) -> Any:
+        return None if self.text is None else json.loads(self.text)
+
+    def save(self, value: dict[str, Any]) -> None:
+        self.fails_after -= 1
+        if self.fails_after < 0:
+            raise ConnectionError("no database")
+        self.text = json.dumps(value, allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def faulty(sandbox: Any) -> Iterator[tuple[str, Faults]]:
+    """A sandbox over the same data where things go wrong, and what goes wrong with it."""
+    faults = Faults()
+    with running(create_app(sandbox.store, faults=faults)) as url:
+        yield url, faults
 
 
 @pytest.fixture
-def network() -> Faulty:
-    return Faulty()
+def faults(faulty: tuple[str, Faults]) -> Iterator[Faults]:
+    _, faults = faulty
+    yield faults
+    faults.clear()
+    while not faults.stages.empty():
+        faults.stages.get()
 
 
 @pytest.fixture
-def versions(sandbox: Any, generation: int, network: Faulty) -> Iterator[Versions]:
-    with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as api:
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def memory() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def versions(
+    sandbox: Any, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network
+) -> Iterator[Versions]:
+    base_url = f"{faulty[0]}/generation-{generation}/v1"
+    with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1), timeout=0.5) as api:
         yield Versions(api)
 
 
@@ -58,130 +147,139 @@ def params(digest: str, schemas: Any) -> CreateVersionParams:
     return {"release_notes": "new", "schemas": schemas, "container_image_digest": digest}
 
 
-def _no_sleep(seconds: float) -> None:
-    pass
+@pytest.fixture
+def model(sandbox: Any) -> ModelReference:
+    return ModelReference.parse(sandbox.new_model(versions=2))
 
 
-def test_a_new_image_gets_a_version(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty, generation: int
-) -> None:
-    model = sandbox.new_model(versions=3)
-    published = publish(versions, ModelReference.parse(model), params)
+Publish = Callable[..., Published]
+
+
+@pytest.fixture
+def publish_it(versions: Versions, model: ModelReference, params: CreateVersionParams, time: Time) -> Publish:
+    """Publish the image, in the time of the test."""
+
+    def run(**keywords: Any) -> Published:
+        changes = keywords.pop("params", {})
+        return publish(versions, model, {**params, **changes}, sleep=time.sleep, clock=time.clock, **keywords)
+
+    return run
+
+
+def _someone_else_publishes(sandbox: Any, model: ModelReference, params: CreateVersionParams, **changes: Any) -> None:
+    sandbox.store.create_version(model.owner, model.name, **{**params, **changes})
+
+
+def _wait_until_worked(faults: Faults) -> None:
+    while faults.stages.get(timeout=30)[0] != "worked":
+        pass
+
+
+# ---- nothing goes wrong
+
+
+@pytest.mark.parametrize("existing", [0, 3, 30])
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_new_image_gets_a_version_for_few_requests(
+    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Network, generation: int, existing: int,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    model = sandbox.new_model(versions=existing)
+    published = publish(versions, ModelReference.parse(model), params, if_exists=if_exists, lookback=10)
     assert published.how == "created"
     assert published.version["container_image_digest"] == params["container_image_digest"]
-    assert sandbox.numbers(model) == [4, 3, 2, 1]
-    # Generation 2 lists carry no digest: one more request for each version that is looked at.
-    assert (network.gets, network.posts) == ((1, 1) if generation == 1 else (4, 1))
+    assert sandbox.numbers(model) == list(range(existing + 1, 0, -1))
+    # Lists of generation 2 carry no digest: one more request for each version that is looked at.
+    details = min(existing, 10) if generation == 2 and if_exists != "create" else 0
+    assert network.sent == ["GET"] * (1 + details) + ["POST"]
+
+
+def test_lists_that_carry_the_digest_need_no_details(
+    sandbox: Any, params: CreateVersionParams, network: Network
+) -> None:
+    model = sandbox.new_model(versions=8)
+    with running(create_app(sandbox.store, digest_in_lists=True)) as url:
+        with API(f"{url}/v1", sandbox.token, transport=network) as api:
+            assert publish(Versions(api), ModelReference.parse(model), params).how == "created"
+            assert network.sent == ["GET", "POST"]
+            again = publish(Versions(api), ModelReference.parse(model), params)
+    assert again.how == "reused"
+    assert again.version["schemas"] == params["schemas"]
+    assert network.sent[2:] == ["GET", "GET"]
+
+
+def test_details_are_fetched_newest_first_and_those_with_the_same_notes_before(
+    sandbox: Any, params: CreateVersionParams, model: ModelReference
+) -> None:
+    for number, notes in enumerate(["x", "new", "y", "new", "z"], start=3):
+        _someone_else_publishes(
+            sandbox, model, params, release_notes=notes, container_image_digest=f"sha256:{number:064x}"
+        )
+    asked: list[str] = []
+
+    class Noting(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.path.rpartition("/")[2])
+            return super().handle_request(request)
+
+    with API(sandbox.base_url(2), sandbox.token, transport=Noting()) as api:
+        publish(Versions(api), model, params, lookback=6)
+    assert asked == ["versions", "6", "4", "7", "5", "3", "2", "versions"]
 
 
 def test_an_image_that_has_a_version_gets_no_second_one(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, caplog: pytest.LogCaptureFixture
+    sandbox: Any, publish_it: Publish, model: ModelReference, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = sandbox.new_model(versions=3)
-    first = publish(versions, ModelReference.parse(model), params)
+    first = publish_it()
     with caplog.at_level(logging.WARNING):
-        again = publish(versions, ModelReference.parse(model), {**params, "release_notes": "other"})
+        again = publish_it(params={"release_notes": "other"})
     assert again.how == "reused"
     assert again.version["reference"] == first.version["reference"]
     assert "other release_notes than were asked for" in caplog.text
-    assert sandbox.numbers(model) == [4, 3, 2, 1]
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
-def test_fail_names_the_version_that_is_there(sandbox: Any, versions: Versions, params: CreateVersionParams) -> None:
-    model = ModelReference.parse(sandbox.new_model())
-    first = publish(versions, model, params)
+def test_fail_names_the_version_that_is_there(sandbox: Any, publish_it: Publish, model: ModelReference) -> None:
+    first = publish_it()
     with pytest.raises(VersionExistsError) as caught:
-        publish(versions, model, params, if_exists="fail")
+        publish_it(if_exists="fail")
     assert caught.value.reference == first.version["reference"]
-    assert sandbox.numbers(str(model)) == [1]
+    assert "earlier try" not in str(caught.value)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
-def test_create_makes_another_one(sandbox: Any, versions: Versions, params: CreateVersionParams) -> None:
-    model = ModelReference.parse(sandbox.new_model())
-    publish(versions, model, params)
-    assert publish(versions, model, params, if_exists="create").how == "created"
-    assert sandbox.numbers(str(model)) == [2, 1]
+def test_create_makes_another_one(sandbox: Any, publish_it: Publish, model: ModelReference) -> None:
+    publish_it()
+    assert publish_it(if_exists="create").how == "created"
+    assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
 
 
-def test_only_the_newest_are_searched(sandbox: Any, versions: Versions, params: CreateVersionParams) -> None:
-    model = sandbox.new_model()
-    publish(versions, ModelReference.parse(model), params)
-    owner, name = model.split("/")
+def test_only_the_newest_are_searched(
+    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams
+) -> None:
+    publish_it()
     for number in range(3):
-        sandbox.store.create_version(
-            owner, name, release_notes="x", schemas=params["schemas"], container_image_digest=f"sha256:{number:064x}"
-        )
-    assert publish(versions, ModelReference.parse(model), params, lookback=3).how == "created"
-    assert publish(versions, ModelReference.parse(model), params, lookback=1).how == "reused"
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    assert publish_it(lookback=4).how == "reused"
+    assert publish_it(lookback=3).how == "created"
+    assert publish_it(lookback=1).how == "reused"
 
 
-@pytest.mark.parametrize("if_exists", ["reuse", "fail", "create"])
-def test_a_version_whose_answer_was_lost_is_adopted(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty, if_exists: IfExists
-) -> None:
-    model = sandbox.new_model(versions=2)
-    network.lose_answer = True
-    published = publish(versions, ModelReference.parse(model), params, if_exists=if_exists, sleep=_no_sleep)
-    assert published.how == "adopted"
-    assert published.version["container_image_digest"] == params["container_image_digest"]
-    assert network.posts == 1
-    assert sandbox.numbers(model) == [3, 2, 1]
-
-
-def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty
-) -> None:
-    model = sandbox.new_model(versions=2)
-    first = publish(versions, ModelReference.parse(model), params)
-    network.lose_request = True
-    with pytest.raises(UnsettledPublishError):
-        publish(versions, ModelReference.parse(model), params, if_exists="create", sleep=_no_sleep)
-    network.lose_request, network.lose_answer = False, True
-    second = publish(versions, ModelReference.parse(model), params, if_exists="create", sleep=_no_sleep)
-    assert second.version["reference"] != first.version["reference"]
-    assert sandbox.numbers(model) == [4, 3, 2, 1]
-
-
-def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty
-) -> None:
-    model = sandbox.new_model(versions=2)
-    waited: list[float] = []
-    network.lose_request = True
-    with pytest.raises(UnsettledPublishError, match="It is not known whether a version") as caught:
-        publish(versions, ModelReference.parse(model), params, sleep=waited.append)
-    assert isinstance(caught.value.__cause__, ConnectionFailedError)
-    assert (network.posts, sum(waited)) == (1, 15)
-    network.lose_request = False
-    assert publish(versions, ModelReference.parse(model), params).how == "created"
-    assert sandbox.numbers(model) == [3, 2, 1]
-
-
-def test_a_version_that_appears_late_is_adopted(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty
-) -> None:
-    model = sandbox.new_model(versions=2)
-    owner, name = model.split("/")
-    waits = 0
-
-    def sleep(seconds: float) -> None:
-        nonlocal waits
-        waits += 1
-        if waits == 3:
-            sandbox.store.create_version(
-                owner, name, release_notes="new", schemas=params["schemas"],
-                container_image_digest=params["container_image_digest"],
-            )  # fmt: skip
-
-    network.lose_request = True
-    assert publish(versions, ModelReference.parse(model), params, sleep=sleep).how == "adopted"
-    assert waits == 3
-    assert sandbox.numbers(model) == [3, 2, 1]
-
-
-def test_a_clear_refusal_is_raised_as_it_is(sandbox: Any, versions: Versions, params: CreateVersionParams) -> None:
+def test_a_clear_refusal_is_raised_as_it_is(versions: Versions, params: CreateVersionParams) -> None:
     with pytest.raises(NotFoundError):
         publish(versions, ModelReference.parse("acme/no-such-model"), params)
+
+
+def test_the_log_tells_the_story(publish_it: Publish, caplog: pytest.LogCaptureFixture, digest: str) -> None:
+    with caplog.at_level(logging.INFO, "airflow_provider_wriftai.publishing"):
+        reference = publish_it().version["reference"]
+        publish_it()
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("Looked at the newest 2 versions of acme/model-")
+    assert told[1:] == [
+        f"Created {reference} for image {digest}.",
+        f"Found {reference}: it is of image {digest}, so no other version is created.",
+    ]
 
 
 def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionParams) -> None:
@@ -198,21 +296,341 @@ def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionPa
     assert (published.how, published.version["reference"]) == ("reused", "acme/det:7")
 
 
-def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Faulty
+# ---- the answer to the create is lost
+
+LOST_AFTER_THE_WORK = {
+    "connection broke": Fault(method="POST", answer="drop"),
+    "cut off": Fault(method="POST", answer="cut"),
+    "garbled": Fault(method="POST", answer="garbled"),
+    "a proxy's page": Fault(method="POST", answer="html"),
+    "a login page": Fault(method="POST", answer="html", status=200),
+    "timeout": Fault(method="POST", delay=60),
+    **{str(status): Fault(method="POST", status=status, headers={}) for status in (500, 502, 503, 504)},
+}
+
+
+@pytest.mark.parametrize("lost", LOST_AFTER_THE_WORK)
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_version_whose_answer_was_lost_is_adopted(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, digest: str,
+    if_exists: IfExists, lost: str,
+) -> None:  # fmt: skip
+    fault = LOST_AFTER_THE_WORK[lost]
+    faults.add([fault])
+    published = publish_it(if_exists=if_exists)
+    assert published.how == "adopted"
+    assert published.version["container_image_digest"] == digest
+    assert network.posts == 1
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_was_never_carried_out_is_sent_again(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", answer="drop"), Fault(method="POST", work="never", status=504)])
+    assert publish_it(if_exists=if_exists).how == "created"
+    assert network.posts == 3
+    assert time.now == pytest.approx(2 * DEFAULT_SETTLE_SECONDS)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_is_carried_out_late_is_not_sent_again(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+
+    def at_last() -> None:
+        faults.release()
+        _wait_until_worked(faults)
+
+    time.at(100, at_last)
+    assert publish_it(if_exists=if_exists).how == "adopted"
+    assert network.posts == 1
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_creates_are_given_up_at_last_and_the_next_try_does_it(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, memory: Notes,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    with pytest.raises(UnsettledPublishError, match=r"the last of 3 creates .* nothing has come of them") as caught:
+        publish_it(if_exists=if_exists, memory=memory)
+    assert not isinstance(caught.value, UnsettledCreateError)
+    assert isinstance(caught.value.__cause__, RequestError)
+    assert network.posts == 3
+    assert sandbox.numbers(str(model)) == [2, 1]
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "created"
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+@pytest.mark.parametrize("remembers", [True, False])
+def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, if_exists: IfExists,
+    remembers: bool,
+) -> None:  # fmt: skip
+    memory = Notes() if remembers else None
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=1000)])
+    with pytest.raises(UnsettledPublishError, match="Looking for it failed") as caught:
+        publish_it(if_exists=if_exists, memory=memory)
+    # Without a memory, another try with "create" could make a second version.
+    assert isinstance(caught.value, UnsettledCreateError) is (if_exists == "create" and not remembers)
+
+    faults.clear()
+    if remembers or if_exists == "reuse":
+        again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
+        assert again.version["reference"] == publish_it().version["reference"]
+    elif if_exists == "fail":
+        with pytest.raises(VersionExistsError, match="may be this task's own"):
+            publish_it(if_exists=if_exists, is_retry=True)
+    assert network.posts == 1
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+def test_looks_that_fail_for_a_while_do_no_harm(
+    publish_it: Publish, faults: Faults, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = sandbox.new_model()
-    owner, name = model.split("/")
-    publish(versions, ModelReference.parse(model), params)
-    for number in range(12):
-        sandbox.store.create_version(
-            owner, name, release_notes="x", schemas=params["schemas"], container_image_digest=f"sha256:{number:064x}"
-        )
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=4)])
+    with caplog.at_level(logging.WARNING):
+        assert publish_it().how == "adopted"
+    assert caplog.text.count("Looking failed") == 4
 
-    def prune_all_but_the_oldest(seconds: float) -> None:
-        for version in sandbox.store.versions(owner, name)[:-1]:
-            sandbox.store.delete_version(version)
 
-    network.lose_request = True
+# ---- who made it?
+
+
+def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults
+) -> None:
+    first = publish_it()
+    faults.add([Fault(method="POST", work="never", status=503, times=3)])
     with pytest.raises(UnsettledPublishError):
-        publish(versions, ModelReference.parse(model), params, if_exists="create", sleep=prune_all_but_the_oldest)
+        publish_it(if_exists="create")
+    faults.add([Fault(method="POST", answer="drop")])
+    second = publish_it(if_exists="create")
+    assert second.version["reference"] != first.version["reference"]
+    assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_somebody_elses_version_of_the_image(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams, if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="theirs")
+    match if_exists:
+        case "reuse":
+            # One of the image is what was asked for, whoever made it.
+            assert publish_it(if_exists=if_exists).how == "adopted"
+        case "fail":
+            with pytest.raises(VersionExistsError):
+                publish_it(if_exists=if_exists)
+        case "create":
+            assert publish_it(if_exists=if_exists).how == "created"
+    assert sandbox.numbers(str(model))[0] == (4 if if_exists == "create" else 3)
+
+
+def test_notes_whose_white_space_the_service_tidies_are_the_same(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="new notes")
+    assert publish_it(params={"release_notes": " new\nnotes\n"}, if_exists="create").how == "adopted"
+
+
+def test_a_lost_version_is_found_behind_many_newer_ones(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", answer="drop")])
+
+    def others_publish() -> None:
+        for number in range(60):
+            _someone_else_publishes(
+                sandbox, model, params, release_notes="x", container_image_digest=f"sha256:{number:064x}"
+            )
+
+    network.after_post = others_publish
+    published = publish_it(if_exists="create")
+    assert published.how == "adopted"
+    assert published.version["release_notes"] == "new"
+
+
+def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams,
+) -> None:  # fmt: skip
+    publish_it()
+    for number in range(12):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+
+    def prune_all_but_the_image() -> None:
+        for version in sandbox.store.versions(model.owner, model.name):
+            if version.number != 3:
+                sandbox.store.delete_version(version)
+
+    network.after_post = prune_all_but_the_image
+    assert publish_it(if_exists="create").how == "created"
+    assert network.posts == 3  # the first version, the lost create, and the one after it
+
+
+# ---- the task is killed, and tried again
+
+
+def _killed(publish_it: Publish, **keywords: Any) -> None:
+    with pytest.raises(Killed):
+        publish_it(**keywords)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_task_killed_after_its_create_adopts_what_it_made(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    network.kill_after_post = True
+    _killed(publish_it, if_exists=if_exists, memory=memory)
+    network.kill_after_post = False
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "adopted"
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "remembered"
+    assert (network.posts, time.now) == (1, 0)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_task_killed_before_its_create_makes_it_after_all(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    network.kill_before_post = True
+    _killed(publish_it, if_exists=if_exists, memory=memory)
+    network.kill_before_post = False
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "created"
+    # Whether the create was sent, nobody knows: the service is given the time to finish it.
+    assert DEFAULT_SETTLE_SECONDS - 5 <= time.now <= DEFAULT_SETTLE_SECONDS
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_is_carried_out_after_its_task_was_killed_is_found(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    params: CreateVersionParams, if_exists: IfExists,
+) -> None:  # fmt: skip
+    network.kill_before_post = True
+    _killed(publish_it, if_exists=if_exists, memory=memory)
+    network.kill_before_post = False
+    time.at(90, lambda: _someone_else_publishes(sandbox, model, params))
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "adopted"
+    assert network.posts == 0
+
+
+def test_notes_that_change_from_try_to_try_hide_nothing(
+    publish_it: Publish, network: Network, memory: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.kill_after_post = True
+    _killed(publish_it, if_exists="create", memory=memory, params={"release_notes": "try 1"})
+    network.kill_after_post = False
+    published = publish_it(if_exists="create", memory=memory, is_retry=True, params={"release_notes": "try 2"})
+    assert published.version["release_notes"] == "try 1"
+    assert "has other release_notes" in caplog.text
+
+
+@pytest.mark.parametrize("comes_at", [0, 20])
+def test_a_killed_task_without_a_memory_finds_its_version_with_reuse(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
+    params: CreateVersionParams, comes_at: float,
+) -> None:  # fmt: skip
+    network.kill_before_post = True
+    _killed(publish_it)
+    network.kill_before_post = False
+    time.at(comes_at, lambda: _someone_else_publishes(sandbox, model, params))
+    time.sleep(0)
+    assert publish_it(is_retry=True).how == "reused"
+    assert network.posts == 0
+
+
+def test_a_retry_without_a_memory_looks_for_a_while_and_then_creates(
+    publish_it: Publish, network: Network, time: Time
+) -> None:
+    assert publish_it(is_retry=True).how == "created"
+    assert (network.posts, time.now) == (1, 30)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
+    sandbox: Any, publish_it: Publish, model: ModelReference, memory: Notes, network: Network, if_exists: IfExists
+) -> None:
+    first = publish_it(if_exists=if_exists, memory=memory)
+    again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
+    assert (again.how, again.version["reference"]) == ("remembered", first.version["reference"])
+    sandbox.store.delete_version(sandbox.store.version_by_number(model.owner, model.name, 3))
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "created"
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).how == "remembered"
+    assert sandbox.numbers(str(model)) == [4, 2, 1]
+    assert network.posts == 2
+
+
+def test_a_version_that_was_reused_is_remembered_too(
+    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams, memory: Notes
+) -> None:
+    publish_it()
+    assert publish_it(memory=memory).how == "reused"
+    for number in range(12):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    assert publish_it(memory=memory, is_retry=True).how == "remembered"
+
+
+def test_another_image_is_another_publication(
+    publish_it: Publish, memory: Notes, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish_it(memory=memory)
+    with caplog.at_level(logging.INFO):
+        other = publish_it(memory=memory, is_retry=True, params={"container_image_digest": f"sha256:{7:064x}"})
+    assert (other.how, time.now) == ("created", 0)
+    assert "another image or model" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "noted",
+    ['"x"', "[]", "7", "{}", '{"format": 2}', '{"format": 1, "model": "x"}', '{"format": 1, "watermark": {}}'],
+)
+def test_notes_that_cannot_be_read_are_no_notes(
+    publish_it: Publish, memory: Notes, time: Time, caplog: pytest.LogCaptureFixture, noted: str
+) -> None:
+    memory.text = noted
+    assert publish_it(memory=memory, is_retry=True).how == "created"
+    assert "cannot be read" in caplog.text
+    assert time.now == 30
+    assert publish_it(memory=memory, is_retry=True).how == "remembered"
+
+
+def test_nothing_is_created_that_could_not_be_noted_down_before(
+    sandbox: Any, publish_it: Publish, model: ModelReference, memory: Notes, network: Network
+) -> None:
+    memory.fails_after = 0
+    with pytest.raises(ConnectionError):
+        publish_it(memory=memory)
+    assert network.posts == 0
+
+
+def test_a_version_that_could_not_be_noted_down_after_is_returned_all_the_same(
+    publish_it: Publish, memory: Notes, network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.fails_after = 1
+    first = publish_it(memory=memory)
+    assert first.how == "created"
+    assert "could not be noted down" in caplog.text
+    memory.fails_after = 1_000
+    again = publish_it(memory=memory, is_retry=True)
+    assert (again.how, again.version["reference"]) == ("adopted", first.version["reference"])
+    assert network.posts == 1

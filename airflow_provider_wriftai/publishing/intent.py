@@ -1,0 +1,97 @@
+"""What a task is about to create, written down before it does, so that its next try knows what it may have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.publishing.watermark import Watermark
+
+_FORMAT = 1
+
+
+class Memory(Protocol):
+    """Keeps one JSON value over all tries of a task."""
+
+    def load(self) -> Any:
+        """Give back what was saved last; None where nothing was."""
+
+    def save(self, value: dict[str, Any]) -> None:
+        """Save a value; it is kept when this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A create that may have been sent.
+
+    Attributes:
+        model: The model.
+        digest: The digest of the image.
+        release_notes: The release notes that the version has.
+        watermark: What was known before the first such create of this task.
+        noted_at: The service's time just before the create, where it told it.
+        reference: The version that came of it; None as long as that is not known.
+    """
+
+    model: str
+    digest: str
+    release_notes: str
+    watermark: Watermark
+    noted_at: datetime | None
+    reference: str | None = None
+
+    def became(self, reference: str) -> Intent:
+        """Say which version came of it."""
+        return replace(self, reference=reference)
+
+    def may_have_become(self, version: Version) -> bool:
+        """Tell whether a version of the image that is newer than the watermark is the one; its notes tell it.
+
+        The service may have tidied their white space.
+        """
+        return str(version.get("release_notes")).split() == self.release_notes.split()
+
+    def seconds_before(self, now: datetime | None) -> float:
+        """Count the seconds since it was noted, by the service's clock; 0 where that cannot be told."""
+        if self.noted_at is None or now is None:
+            return 0.0
+        return max(0.0, (now - self.noted_at).total_seconds())
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return {
+            "format": _FORMAT,
+            "model": self.model,
+            "digest": self.digest,
+            "release_notes": self.release_notes,
+            "watermark": self.watermark.to_json(),
+            "noted_at": self.noted_at.isoformat() if self.noted_at else None,
+            "reference": self.reference,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Intent:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            written_as = value["format"]
+            noted_at, reference = value["noted_at"], value["reference"]
+            intent = cls(
+                model=str(ModelReference.parse(value["model"])),
+                digest=str(value["digest"]),
+                release_notes=str(value["release_notes"]),
+                watermark=Watermark.from_json(value["watermark"]),
+                noted_at=None if noted_at is None else datetime.fromisoformat(noted_at),
+                reference=None if reference is None else str(reference),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"it is no intent: {error!r}") from error
+        if written_as != _FORMAT:
+            raise ValueError(f"it has the format {written_as!r}, which this version of the provider does not know")
+        return intent

@@ -1,0 +1,67 @@
+"""Looking at a model's newest versions for one of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.errors import NotFoundError
+from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, PaginatedResponse, PaginationOptions
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.publishing.watermark import Watermark
+
+_SMALLEST_PAGE = 5
+
+
+def newest_page(versions: Versions, model: ModelReference, count: int) -> PaginatedResponse[Version]:
+    """Fetch the first page of a model's versions.
+
+    Args:
+        versions: The client.
+        model: The model.
+        count: How many versions are wanted: 1 to 50. The page may have more.
+    """
+    options = PaginationOptions(page_size=min(max(count, _SMALLEST_PAGE), LARGEST_PAGE))
+    return versions.list(model.owner, model.name, options)
+
+
+def newer_than(versions: Versions, model: ModelReference, watermark: Watermark) -> list[Version]:
+    """Fetch all versions of a model that were made after a watermark, newest first."""
+    found: list[Version] = []
+    for page in versions.every_page(model.owner, model.name):
+        newer = [version for version in page.items if watermark.is_below(version)]
+        found.extend(newer)
+        if len(newer) < len(page.items):
+            break
+    return found
+
+
+def of_image(versions: Versions, candidates: Iterable[Version], digest: str, likely_notes: str) -> Version | None:
+    """Find the newest version of an image among some, with its details.
+
+    Lists of generation 2 leave the digest out: then the details of each candidate are fetched, of those with the
+    likely notes first.
+
+    Args:
+        versions: The client.
+        candidates: The versions to look at, newest first.
+        digest: The digest of the image.
+        likely_notes: The release notes that the version has, most likely.
+
+    Returns:
+        The version, or None.
+    """
+    for item in sorted(candidates, key=lambda version: version.get("release_notes") != likely_notes):
+        listed = item.get("container_image_digest")
+        if isinstance(listed, str) and listed != digest:
+            continue
+        version = item
+        if not isinstance(listed, str) or "schemas" not in item:
+            try:
+                version = versions.get(item["reference"])
+            except NotFoundError:
+                continue
+        if version.get("container_image_digest") == digest:
+            return version
+    return None
