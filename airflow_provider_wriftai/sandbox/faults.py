@@ -7,6 +7,7 @@ import queue
 import re
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -61,8 +62,21 @@ class Fault(BaseModel):
         return self.method in (None, method) and re.search(self.path, path) is not None
 
 
-Stage = Literal["received", "worked", "answered"]
-"""How far a request with a fault has come."""
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a request with a fault has come.
+
+    Attributes:
+        stage: What was done last: the request was ``received``, carried out (``worked``), or ``answered``.
+        method: Its HTTP method.
+        path: Its path.
+        port: The caller's port.
+    """
+
+    stage: Literal["received", "worked", "answered"]
+    method: str
+    path: str
+    port: int
 
 
 class Faults:
@@ -75,8 +89,8 @@ class Faults:
         self._lock = threading.Lock()
         self._pending: list[Fault] = []
         self._release = _Release()
-        self.stages: queue.Queue[tuple[Stage, str, str]] = queue.Queue()
-        """Each stage that a request with a fault reaches, with its method and path; for whoever waits for one."""
+        self.reached: queue.Queue[Reached] = queue.Queue()
+        """Each stage that a request with a fault reaches, for whoever waits for one."""
 
     def add(self, faults: Sequence[Fault]) -> None:
         """Let these go wrong too, after the ones that are still to come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
-from typing import Any
+from typing import Any, Literal
 
 from starlette.concurrency import run_in_threadpool
 from starlette.endpoints import HTTPEndpoint
@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_wriftai.sandbox.connections import reset
-from airflow_provider_wriftai.sandbox.faults import Fault, Faults, Stage
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults, Reached
 from airflow_provider_wriftai.sandbox.store import Store
 from airflow_provider_wriftai.sandbox.validation import RefusedError, validated
 
@@ -75,8 +75,9 @@ class Faulty:
         answer.raw_headers = [tuple(header) for header in sent[0]["headers"]]
         return answer
 
-    def _tell(self, stage: Stage, scope: Scope) -> None:
-        self._faults.stages.put((stage, scope["method"], scope["path"]))
+    def _tell(self, stage: Literal["received", "worked", "answered"], scope: Scope) -> None:
+        port = scope["client"][1] if scope["client"] else 0
+        self._faults.reached.put(Reached(stage, scope["method"], scope["path"], port))
 
 
 async def _pause(fault: Fault, release: Any, receive: Receive) -> None:

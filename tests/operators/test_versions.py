@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_wriftai.client.errors import NotFoundError
-from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
+from airflow_provider_wriftai.operators.versions import (
+    MEMORY_KEY,
+    WriftAICreateVersionOperator,
+    WriftAIDeleteVersionOperator,
+    WriftAIGetVersionOperator,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +57,11 @@ def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Any, schemas: Any)
     ("changes", "said"),
     [
         ({"if_exists": "maybe"}, "must be one of 'reuse', 'fail', 'create'"),
+        ({"lookback": "0"}, "lookback must be from 1 to 50; got 0"),
+        ({"lookback": 51}, "lookback must be from 1 to 50; got 51"),
+        ({"settle_seconds": "-1"}, "settle_seconds must be a number of seconds from 0 to 3600"),
+        ({"settle_seconds": "nan"}, "settle_seconds must be a number of seconds"),
+        ({"remember": "maybe"}, "remember must be true or false"),
         ({"model": "acme"}, "owner/name"),
         ({"model": "other/model"}, "403 Forbidden"),
         ({"if_exists": "fail", "release_notes": "again"}, "has a version of image"),
@@ -75,3 +87,124 @@ def test_a_wrong_token_fails_at_once(sandbox: Any, digest: str, schemas: Any, mo
 def test_what_may_pass_is_left_to_airflows_retries(digest: str, schemas: Any) -> None:
     with pytest.raises(NotFoundError):
         _create("acme/not-made-yet", image=digest, schemas=schemas)
+
+
+class Store(dict[str, Any]):
+    """As Airflow's task state store, as far as it is used."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def _operator(model: str, digest: str, schemas: Any, **changes: Any) -> WriftAICreateVersionOperator:
+    return WriftAICreateVersionOperator(
+        task_id="publish", model=model, image=digest, schemas=schemas, release_notes="new", **changes
+    )
+
+
+def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
+    sandbox: Any, digest: str, schemas: Any
+) -> None:
+    model, store = sandbox.new_model(), Store()
+    context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=1)}
+    operator = _operator(model, digest, schemas, if_exists="create")
+    first = operator.execute(context)
+    context["ti"].try_number = 2
+    assert operator.execute(context)["reference"] == first["reference"]
+    assert sandbox.numbers(model) == [1]
+    assert set(store) == {MEMORY_KEY}
+    assert sandbox.token not in json.dumps(store)
+
+    forgetful = _operator(model, digest, schemas, if_exists="create", remember="False")
+    assert forgetful.execute(context)["number"] == 2
+
+
+def test_what_generation_2_takes_besides(sandbox: Any, digest: str, schemas: Any) -> None:
+    version = _create(
+        sandbox.new_model(), image=digest, schemas=schemas, compatibilities={"openai_embeddings": True},
+        configuration={"hardware_identifier": "gpu-1", "variable_names": []},
+    )  # fmt: skip
+    assert version["compatibilities"]["openai_embeddings"] is True
+    assert version["configuration"] == {"hardware_identifier": "gpu-1", "variable_names": []}
+
+
+def _rendered(folder: Path, **parameters: Any) -> WriftAICreateVersionOperator:
+    with DAG(
+        "rendering", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), template_searchpath=[str(folder)]
+    ):
+        operator = WriftAICreateVersionOperator(task_id="publish", **parameters)
+    operator.resolve_template_files()
+    operator.render_template_fields({"run_id": "r1", "params": {"keep": 3}})  # type: ignore[typeddict-item]
+    return operator
+
+
+def test_notes_and_schemas_may_be_template_files(tmp_path: Path, schemas: Any) -> None:
+    (tmp_path / "notes.md").write_text("Trained in {{ run_id }}\n")
+    (tmp_path / "schemas.json").write_text(json.dumps(schemas))
+    operator = _rendered(
+        tmp_path, model="acme/{{ run_id }}", image="x", release_notes="notes.md", schemas="schemas.json",
+        lookback="{{ params.keep }}",
+    )  # fmt: skip
+    assert operator.release_notes == "Trained in r1"
+    assert json.loads(operator.schemas) == schemas  # type: ignore[arg-type]
+    assert (operator.model, operator.lookback) == ("acme/r1", "3")
+
+
+def test_nothing_else_is_taken_for_a_template_file(tmp_path: Path) -> None:
+    schemas = {"prediction": {"input": {"$ref": "https://acme.example/{{ run_id }}/input.json"}, "output": {}}}
+    operator = _rendered(
+        tmp_path, model="acme/det", image="/builds/{{ run_id }}/metadata.json", release_notes="{{ run_id }}",
+        schemas=schemas, image_selector="app.json",
+    )  # fmt: skip
+    assert operator.image == "/builds/r1/metadata.json"
+    assert operator.schemas == {"prediction": {"input": {"$ref": "https://acme.example/r1/input.json"}, "output": {}}}
+    assert operator.image_selector == "app.json"
+    mapping = _rendered(tmp_path, model="a/b", image={"image.name": "x.json"}, release_notes="", schemas={})
+    assert mapping.image == {"image.name": "x.json"}
+
+
+def test_a_template_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"release_notes ends like the name of a file \(\.md, \.json\)"):
+        _rendered(tmp_path, model="acme/det", image="x", release_notes="Update README.md", schemas={})
+    (tmp_path / "notes.md").write_text("{% include 'lost.md' %}")
+    with pytest.raises(Exception, match=r"lost\.md") as caught:
+        _rendered(tmp_path, model="acme/det", image="x", release_notes="notes.md", schemas={})
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_a_version_is_fetched(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=2)
+    fetched = WriftAIGetVersionOperator(task_id="get", version=f"{model}:2").execute({})  # type: ignore[typeddict-item]
+    assert (fetched["reference"], fetched["release_notes"]) == (f"{model}:2", "Nightly build 2")
+    assert json.loads(json.dumps(fetched)) == fetched
+
+
+def test_a_version_that_is_not_there_is_left_to_airflows_retries(sandbox: Any) -> None:
+    with pytest.raises(NotFoundError):
+        WriftAIGetVersionOperator(task_id="get", version=f"{sandbox.new_model()}:1").execute({})  # type: ignore[typeddict-item]
+
+
+def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=2)
+
+    def delete(**more: Any) -> Any:
+        return WriftAIDeleteVersionOperator(task_id="delete", version=f"{model}:2", **more).execute({})  # type: ignore[typeddict-item]
+
+    assert delete() == {"reference": f"{model}:2", "deleted": True}
+    assert sandbox.numbers(model) == [1]
+    assert delete() == {"reference": f"{model}:2", "deleted": False}
+    assert delete(fail_if_missing="False") == {"reference": f"{model}:2", "deleted": False}
+    with pytest.raises(NotFoundError):
+        delete(fail_if_missing=True)
+    assert sandbox.numbers(model) == [1]
+
+
+@pytest.mark.parametrize("operator", [WriftAIGetVersionOperator, WriftAIDeleteVersionOperator])
+@pytest.mark.parametrize(
+    ("version", "said"), [("None", "has the task"), ("", "has the task"), ("acme/det", "owner/name:number")]
+)
+def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Any, operator: Any, version: str, said: str) -> None:
+    asked = len(sandbox.store.requests(20_000))
+    with pytest.raises(AirflowFailException, match=f"(?i){said}"):
+        operator(task_id="x", version=version).execute({})
+    assert len(sandbox.store.requests(20_000)) == asked

@@ -85,3 +85,47 @@ def test_release_notes_are_a_text(digest: str, schemas: Any, notes: Any) -> None
 def test_release_notes_are_whole_characters(digest: str, schemas: Any) -> None:
     with pytest.raises(PreflightError, match="surrogate"):
         check_new_version("acme/det", digest, "x\ud800", schemas)
+
+
+def test_a_bad_image_bad_notes_and_a_bad_schema_are_told_together_with_limit_and_size() -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_new_version("acme/det", "latest", "x" * 300, _schemas({"description": "x" * 2**20}))
+    image, notes, schemas = caught.value.problems
+    assert image.startswith("image: 'latest' is neither a digest")
+    assert notes == "release_notes: 300 characters long; the service takes at most 255."
+    assert schemas == f"schemas: {2**20 + 60} bytes of JSON; at most {2**20} are sent."
+
+
+def test_json_that_is_none_is_told_with_its_place(digest: str) -> None:
+    with pytest.raises(PreflightError, match=r"line 2, column 1 is none: Expecting"):
+        check_new_version("acme/det", digest, "", '{"prediction":\n}')
+
+
+def test_what_generation_2_takes_besides(digest: str, schemas: Any) -> None:
+    _, params = check_new_version(
+        "acme/det", digest, "", schemas,
+        compatibilities={"openai_embeddings": True},
+        configuration={"hardware_identifier": "gpu-1", "variable_names": ["TOKEN"]},
+    )  # fmt: skip
+    assert params["compatibilities"] == {"openai_embeddings": True}
+    assert params["configuration"] == {"hardware_identifier": "gpu-1", "variable_names": ["TOKEN"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"compatibilities": ["openai_embeddings"]}, "expected an object of names with true or false, got a list"),
+        ({"compatibilities": {"openai_embeddings": "yes"}}, "'openai_embeddings' must be true or false, not 'yes'"),
+        ({"compatibilities": "{}"}, "got a str"),
+        ({"configuration": []}, "configuration: expected an object, got a list"),
+        ({"configuration": {"hardware": "gpu"}}, "there is no 'hardware'"),
+        ({"configuration": {"hardware_identifier": 7}}, "'hardware_identifier' must be a text, not a int"),
+        ({"configuration": {"variable_names": "TOKEN"}}, "'variable_names' must be a list of texts"),
+        ({"configuration": {"variable_names": [7]}}, "'variable_names' must be a list of texts"),
+        ({"image_selector": "other"}, "no image that is called 'other'"),
+    ],
+)
+def test_what_generation_2_would_refuse(digest: str, schemas: Any, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_new_version("acme/det", digest, "", schemas, **more)
+    assert said in str(caught.value)

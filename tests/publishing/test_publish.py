@@ -114,8 +114,8 @@ def faults(faulty: tuple[str, Faults]) -> Iterator[Faults]:
     _, faults = faulty
     yield faults
     faults.clear()
-    while not faults.stages.empty():
-        faults.stages.get()
+    while not faults.reached.empty():
+        faults.reached.get()
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def _someone_else_publishes(sandbox: Any, model: ModelReference, params: CreateV
 
 
 def _wait_until_worked(faults: Faults) -> None:
-    while faults.stages.get(timeout=30)[0] != "worked":
+    while faults.reached.get(timeout=30).stage != "worked":
         pass
 
 

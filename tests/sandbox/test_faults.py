@@ -47,7 +47,7 @@ def _create(http: httpx.Client, model: str, digest: str, schemas: Any, **keyword
 
 
 def _until(faults: Faults, stage: str) -> None:
-    while faults.stages.get(timeout=30)[0] != stage:
+    while faults.reached.get(timeout=30).stage != stage:
         pass
 
 
