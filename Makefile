@@ -68,5 +68,5 @@ $(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)
 $(OLDEST)/installed: $(UV) $(PACKAGE)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[sandbox]"
-	$(UV) pip install --quiet --python $(OLDEST)/bin/python hypothesis pytest pytest-timeout trustme
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
 	@touch $@

@@ -10,6 +10,7 @@ from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
+from airflow_provider_wriftai.client.pagination import PaginatedResponse
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, UnsettledPublishError, VersionExistsError
@@ -31,6 +32,7 @@ DEFAULT_SETTLE_SECONDS = 120.0
 
 _MOST_CREATES = 3
 _SETTLE_AFTER_UNKNOWN_TRY = 30.0
+_LOOK_IS_FRESH_FOR = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class _Publication:
     is_retry: bool
     sleep: Callable[[float], None]
     clock: Callable[[], float]
+    looked_at: float = 0.0
+    """When the newest versions were looked at last."""
     tries_are_unknown: bool = False
     """Whether an earlier try may have sent a create of which nothing was noted down."""
 
@@ -118,7 +122,7 @@ class _Publication:
         earlier = self._recalled()
         if earlier and (published := self._from_earlier_try(earlier)):
             return published
-        page = newest_page(self.versions, self.model, self.lookback)
+        page = self._newest()
         intent = Intent(
             model=str(self.model),
             digest=self.digest,
@@ -132,6 +136,11 @@ class _Publication:
             return self._reuse(found, intent)
         log.info("Looked at the newest %d versions of %s.", len(newest), self.model)
         return self._create(intent)
+
+    def _newest(self) -> PaginatedResponse[Version]:
+        """Look at the newest versions."""
+        self.looked_at = self.clock()
+        return newest_page(self.versions, self.model, self.lookback)
 
     def _recalled(self) -> Intent | None:
         """Recall what an earlier try of this task was about to create, or has."""
@@ -153,7 +162,7 @@ class _Publication:
     def _from_earlier_try(self, intent: Intent) -> Published | None:
         if intent.reference:
             return self._still_there(intent.reference)
-        now = newest_page(self.versions, self.model, 1).served_at
+        now = self._newest().served_at
         left = max(0.0, self.settle_seconds - intent.seconds_before(now))
         log.info("An earlier try of this task was about to create a version; looking whether it did, for %.0f s.", left)
         return self._adopted(intent, left, "an earlier try of this task was about to, and ended.")
@@ -175,7 +184,7 @@ class _Publication:
             return found
         log.info("An earlier try of this task may have sent a create just before it ended; making sure it did not.")
         return settle(
-            lambda: self._of_image(newest_page(self.versions, self.model, self.lookback).items),
+            lambda: self._of_image(self._newest().items),
             min(self.settle_seconds, _SETTLE_AFTER_UNKNOWN_TRY),
             sleep=self.sleep,
             clock=self.clock,
@@ -193,6 +202,8 @@ class _Publication:
     def _create(self, intent: Intent) -> Published:
         for sent in range(1, _MOST_CREATES + 1):
             self._remember(intent)
+            if found := self._made_meanwhile(intent):
+                return self._reuse(found, intent)
             sent_at = self.clock()
             try:
                 created = self.versions.create(self.model.owner, self.model.name, self.params)
@@ -209,7 +220,7 @@ class _Publication:
             if adopted := self._adopted(intent, left, str(unclear)):
                 return adopted
             if sent < _MOST_CREATES:
-                page = newest_page(self.versions, self.model, self.lookback)
+                page = self._newest()
                 if self.if_exists == "fail" and (found := self._of_image(page.items)):
                     raise VersionExistsError(self.model, self.digest, found["reference"]) from unclear
                 log.info("It was not done; creating the version again (%d of %d).", sent + 1, _MOST_CREATES)
@@ -220,6 +231,12 @@ class _Publication:
             f"{unclear} That was the last of {_MOST_CREATES} creates without a clear answer, and nothing has come of "
             f"them within {self.settle_seconds:.0f} s each.",
         ) from unclear
+
+    def _made_meanwhile(self, intent: Intent) -> Version | None:
+        """Look again where the last look was long ago: a try that was held up may have been replaced by another one."""
+        if self.if_exists == "create" or self.clock() - self.looked_at <= _LOOK_IS_FRESH_FOR:
+            return None
+        return self._of_image(newer_than(self.versions, self.model, intent.watermark))
 
     def _adopted(self, intent: Intent, seconds: float, why: str) -> Published | None:
         """Look for what a create made, for some time."""

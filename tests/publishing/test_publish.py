@@ -485,6 +485,26 @@ def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
     assert network.posts == 3  # the first version, the lost create, and the one after it
 
 
+@pytest.mark.parametrize("if_exists", ["reuse", "fail"])
+def test_a_try_that_was_held_up_looks_again(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
+    params: CreateVersionParams, if_exists: IfExists,
+) -> None:  # fmt: skip
+    class Slow(Notes):
+        def save(self, value: dict[str, Any]) -> None:
+            super().save(value)
+            if value["reference"] is None:
+                time.sleep(60)
+                _someone_else_publishes(sandbox, model, params)
+
+    if if_exists == "reuse":
+        assert publish_it(if_exists=if_exists, memory=Slow()).how == "reused"
+    else:
+        with pytest.raises(VersionExistsError):
+            publish_it(if_exists=if_exists, memory=Slow())
+    assert network.posts == 0
+
+
 # ---- the task is killed, and tried again
 
 

@@ -1,0 +1,107 @@
+"""kill -9 around the create, on a real scheduler and executor: one version, whatever the moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from real_airflow import AIRFLOW_2, RealAirflow, one_task_at_a_time, running_airflow
+
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from airflow_provider_wriftai.sandbox.server import running
+
+# Without a memory over the tries, "fail" would find its own version, and "create" make another.
+MODES = ["reuse"] if AIRFLOW_2 else ["reuse", "fail", "create"]
+
+# What is held up, at which stage of it something is done to the process, and what.
+MOMENTS: Mapping[str, tuple[Fault, str, str]] = {
+    "looking": (Fault(method="GET", delay=60), "received", "kill"),
+    "never-done": (Fault(method="POST", work="never", delay=60), "received", "kill"),
+    "done-later": (Fault(method="POST", work="last", delay=60), "received", "kill"),
+    "done": (Fault(method="POST", delay=60), "worked", "kill"),
+    "with-its-worker": (Fault(method="POST", delay=60), "worked", "kill with worker"),
+    # Stopped, declared dead by Airflow, replaced by another try; and then it goes on.
+    "stopped": (Fault(method="GET", delay=60), "received", "stop with worker"),
+}
+if one_task_at_a_time():
+    # What is stopped would hold up all the others.
+    MOMENTS = {moment: what for moment, what in MOMENTS.items() if moment != "stopped"}
+NOT_MADE_BY_THE_FIRST = ("looking", "never-done", "stopped")
+
+
+def _process_at(port: int) -> psutil.Process:
+    """Find the process whose end of a connection has a port."""
+    (pid,) = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.laddr and connection.laddr.port == port and connection.pid not in (None, os.getpid())
+    }
+    return psutil.Process(pid)
+
+
+def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
+    """Kill or stop a task's process, and its worker too if asked; gives those that were only stopped."""
+    worker = task.parent() if "with worker" in what else None
+    met = [process for process in (worker, task) if process is not None]
+    for process in met:
+        process.send_signal(signal.SIGKILL if what.startswith("kill") else signal.SIGSTOP)
+    return met if what.startswith("stop") else []
+
+
+@pytest.mark.timeout(600)
+def test_one_version_whatever_happens_to_the_task(sandbox: Any, tmp_path: Path, repository: Path) -> None:
+    faults = Faults()
+    dags = [f"{moment}-{mode}" for moment in (*MOMENTS, "answered") for mode in MODES]
+    for dag in dags:
+        sandbox.store.add_model("acme", dag)
+        if fault := MOMENTS.get(dag.rpartition("-")[0]):
+            faults.add([fault[0].model_copy(update={"path": f"/models/acme/{dag}/versions$"})])
+    with running(create_app(sandbox.store, faults=faults)) as url:
+        environment = {
+            "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection(host=f"{url}/v1")),
+            "MOMENTS": " ".join([*MOMENTS, "answered"]),
+            "MODES": " ".join(MODES),
+            # Airflow 2 may take a task for dead that is being tried again already, unless that is later.
+            "RETRY_DELAY": "15" if AIRFLOW_2 else "1",
+        }
+        with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "killed_dags", environment) as airflow:
+            awaited = {dag for dag in dags if not dag.startswith("answered-")}
+            stopped: list[psutil.Process] = []
+            tasks: set[int] = set()
+            while awaited:
+                reached = faults.reached.get(timeout=240)
+                dag = reached.path.split("/")[-2]
+                _, stage, what = MOMENTS[dag.rpartition("-")[0]]
+                if dag in awaited and reached.stage == stage:
+                    task = _process_at(reached.port)
+                    tasks.add(task.pid)
+                    stopped += _signal(task, what)
+                    awaited.remove(dag)
+            for dag in dags:
+                _check(airflow, sandbox, dag)
+            faults.release()
+            for process in stopped:
+                process.send_signal(signal.SIGCONT)
+            _, alive = psutil.wait_procs([task for task in stopped if task.pid in tasks], timeout=60)
+            assert not alive
+            for dag in dags:
+                _check(airflow, sandbox, dag)
+
+
+def _check(airflow: RealAirflow, sandbox: Any, dag: str) -> None:
+    tries = airflow.until(dag, "publish", "success", "failed", "upstream_failed")
+    logs = airflow.logs(dag, "publish")
+    assert airflow.task(dag, "publish")[0] == "success", logs
+    assert tries >= 2, logs
+    (version,) = sandbox.store.versions("acme", dag)
+    assert airflow.result(dag, "publish")["reference"] == f"acme/{dag}:{version.number}"
+    made_by_the_first = dag.rpartition("-")[0] not in NOT_MADE_BY_THE_FIRST
+    assert (version.release_notes == "Try 1") == made_by_the_first, logs
+    assert sandbox.token not in logs

@@ -1,0 +1,73 @@
+"""A PostgreSQL of a test's own, where the machine has one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def programs() -> Path | None:
+    """Find the folder of PostgreSQL's programs; None where this machine, or this user, cannot run them."""
+    if os.geteuid() == 0 and not _has_user("postgres"):
+        return None
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def running_postgres(bin_folder: Path) -> Iterator[str]:
+    """Run a server with an empty database.
+
+    Yields:
+        The database's SQLAlchemy URL.
+    """
+    # It refuses to run as root, and its user cannot enter a test's own folder.
+    user = "postgres" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    if user:
+        shutil.chown(folder, user)
+    port = free_port()
+
+    def run(program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [bin_folder / program, *arguments], user=user, cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    data, log = str(folder / "data"), str(folder / "log")
+    try:
+        run("initdb", "--pgdata", data, "--username", "airflow", "--auth", "trust", "--no-sync")
+        settings = (
+            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200"
+        )
+        run("pg_ctl", "start", "--wait", "--pgdata", data, "--log", log, "--options", settings)
+        try:
+            yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "stop", "--mode", "immediate", "--pgdata", data)
+    finally:
+        shutil.rmtree(folder)

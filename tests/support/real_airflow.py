@@ -1,0 +1,153 @@
+"""An Airflow of real processes (scheduler, executor, and on Airflow 3 all that belongs to it), for a test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import airflow
+import sqlalchemy
+from postgres import free_port, programs, running_postgres
+
+AIRFLOW_2 = airflow.__version__.startswith("2.")
+_PATIENCE = 240.0
+_PROCESSES = ("scheduler",) if AIRFLOW_2 else ("api-server", "scheduler", "dag-processor")
+
+
+def one_task_at_a_time() -> bool:
+    """Tell whether Airflow can only run one task at a time here: Airflow 2 on SQLite can do no more."""
+    return AIRFLOW_2 and programs() is None
+
+
+@dataclass
+class RealAirflow:
+    """A running Airflow, and what its database says.
+
+    Attributes:
+        home: Its home; its logs are below.
+    """
+
+    home: Path
+    _engine: sqlalchemy.Engine
+
+    def task(self, dag: str, task: str) -> tuple[str | None, int]:
+        """Tell the state and the try of a task of the latest run; no state before there is one."""
+        found = self._rows(
+            "SELECT state, try_number FROM task_instance WHERE dag_id = :dag AND task_id = :task ORDER BY run_id DESC",
+            dag=dag, task=task,
+        )  # fmt: skip
+        return (found[0][0], found[0][1]) if found else (None, 0)
+
+    def until(self, dag: str, task: str, *states: str) -> int:
+        """Ask until a task has one of the states, and tell its try; Airflow offers no event for it."""
+        deadline = time.monotonic() + _PATIENCE
+        while (seen := self.task(dag, task))[0] not in states:
+            assert time.monotonic() < deadline, f"{dag}.{task} is {seen}\n{self.logs(dag, task)}"
+            time.sleep(0.5)
+        return seen[1]
+
+    def result(self, dag: str, task: str) -> Any:
+        """What a task returned."""
+        found = self._rows(
+            "SELECT value FROM xcom WHERE dag_id = :dag AND task_id = :task AND key = 'return_value'",
+            dag=dag, task=task,
+        )  # fmt: skip
+        value = found[0][0]
+        while isinstance(value, str | bytes | memoryview):
+            value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
+        return value
+
+    def logs(self, dag: str, task: str) -> str:
+        """All that a task logged, over all its tries."""
+        files = sorted((self.home / "logs").glob(f"dag_id={dag}/**/task_id={task}/**/*.log"))
+        return "\n".join(file.read_text(errors="replace") for file in files)
+
+    def _rows(self, query: str, **values: Any) -> list[Any]:
+        with self._engine.connect() as connection:
+            return list(connection.execute(sqlalchemy.text(query), values).all())
+
+
+@contextlib.contextmanager
+def running_airflow(folder: Path, dags: Path, environment: Mapping[str, str]) -> Iterator[RealAirflow]:
+    """Run Airflow, on PostgreSQL with the LocalExecutor where the machine has PostgreSQL.
+
+    Args:
+        folder: Where its home is made.
+        dags: The folder of its DAG files.
+        environment: More variables for its processes.
+
+    Yields:
+        The running Airflow; the first DAG may still be waiting to be parsed.
+    """
+    postgres = programs()
+    with contextlib.ExitStack() as stack:
+        home = folder / "airflow"
+        home.mkdir()
+        url = stack.enter_context(running_postgres(postgres)) if postgres else f"sqlite:///{home}/airflow.db"
+        executor = "SequentialExecutor" if one_task_at_a_time() else "LocalExecutor"
+        port = free_port()
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
+        variables = {
+            **inherited,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "ignore",
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__EXECUTOR": executor,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "of these tests " * 8,
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            # How soon a worker that is gone is noticed: under its name before Airflow 3, and since.
+            "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "10",
+            "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "3",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
+            "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+            **environment,
+        }
+        command = [sys.executable, "-m", "airflow"]
+        done = subprocess.run([*command, "db", "migrate"], env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name in _PROCESSES:
+            stack.enter_context(_process([*command, name], variables, home / f"{name}.log"))
+        engine = sqlalchemy.create_engine(url)
+        stack.callback(engine.dispose)
+        yield RealAirflow(home, engine)
+
+
+@contextlib.contextmanager
+def _process(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield
+            assert process.poll() is None, f"{command[-1]} ended by itself:\n{log.read_text()[-5000:]}"
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
