@@ -15,7 +15,7 @@ PEERS := .venv-wriftai-0.13.0 .venv-wriftai-0.34.0
 OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test bench lint format clean
+.PHONY: help demo ui test bench chaos lint format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -33,6 +33,9 @@ test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to
 
 bench: $(VENV)/installed-test $(PEERS:%=%/installed)  ## Our client beside its peers: a table and benchmarks/results
 	$(BIN)/python benchmarks/client.py $(if $(QUICK),--quick)
+
+chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Publish under random faults: what is lost or made twice? SEED=…
+	$(BIN)/python chaos/publish.py --seed $(or $(SEED),1) --schedules $(or $(SCHEDULES),3000)
 
 lint: $(VENV)/installed-test  ## Style and types
 	$(BIN)/ruff format --check .

@@ -77,3 +77,18 @@ def test_every_error_is_documented() -> None:
     for cls in classes:
         final = issubclass(cls, airflow_provider_wriftai.failures.FINAL)
         assert rows[cls.__name__].startswith("fails at once" if final else "left to Airflow"), cls
+
+
+@pytest.mark.parametrize(
+    ("document", "operators"),
+    [("publish.md", ["WriftAICreateVersionOperator", "WriftAIGetVersionOperator", "WriftAIDeleteVersionOperator"])],
+)
+def test_every_parameter_is_documented(document: str, operators: list[str]) -> None:
+    import inspect
+
+    from airflow_provider_wriftai.operators import versions
+
+    text = (ROOT / "docs" / document).read_text()
+    for name in operators:
+        parameters = set(inspect.signature(getattr(versions, name).__init__).parameters) - {"self", "kwargs"}
+        assert {each for each in parameters if f"`{each}`" not in text and f"{each}=" not in text} == set(), name

@@ -89,6 +89,8 @@ class Faults:
         self._lock = threading.Lock()
         self._pending: list[Fault] = []
         self._release = _Release()
+        self.under_way: set[asyncio.Task[None]] = set()
+        """The requests with a fault that the server is at work on."""
         self.reached: queue.Queue[Reached] = queue.Queue()
         """Each stage that a request with a fault reaches, for whoever waits for one."""
 

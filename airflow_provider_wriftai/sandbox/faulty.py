@@ -41,6 +41,10 @@ class Faulty:
         if taken is None:
             await self._app(scope, receive, send)
             return
+        task = asyncio.current_task()
+        if task is not None:
+            self._faults.under_way.add(task)
+            task.add_done_callback(self._faults.under_way.discard)
         fault, release = taken
         body = await Request(scope, receive).body()
         self._tell("received", scope)
@@ -150,8 +154,11 @@ class FaultsEndpoint(HTTPEndpoint):
 
 
 async def release(request: Request) -> Response:
-    """``POST /faults/release``: end every delay that is under way."""
+    """``POST /faults/release``: end every delay that is under way, and answer when what waited for it is done."""
+    waiting = set(_faults(request).under_way)
     _faults(request).release()
+    if waiting:
+        await asyncio.wait(waiting)
     return Response(status_code=204)
 
 

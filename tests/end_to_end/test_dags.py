@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,43 +17,89 @@ import pytest
 RunDag = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow home with a database."""
+    folder = tmp_path_factory.mktemp("airflow")
+    _airflow(["db", "migrate"], {**_outside(), "AIRFLOW_HOME": str(folder)})
+    return folder
+
+
 @pytest.fixture
-def run_dag(sandbox: Any, tmp_path: Path) -> RunDag:
-    """Run a DAG once in an Airflow home of its own; gives what Airflow said."""
+def run_dag(sandbox: Any, home: Path) -> RunDag:
+    """Run a DAG once; gives what Airflow said."""
 
     def run(folder: Path, dag: str, **variables: str) -> str:
         environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")},
-            "AIRFLOW_HOME": str(tmp_path / "airflow"),
+            **_outside(),
+            "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
             "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()),
             **variables,
         }
-        said = ""
-        for command in (["db", "migrate"], ["dags", "test", dag]):
-            done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "airflow", *command],
-                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            )  # fmt: skip
-            said += done.stdout
-            assert done.returncode == 0, said
+        said = _airflow(["dags", "test", dag], environment)
         assert sandbox.token not in said
         return said
 
     return run
 
 
-def test_the_pipeline(sandbox: Any, run_dag: RunDag, repository: Path) -> None:
+def _outside() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
+
+
+def _airflow(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "airflow", *command],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def sentiment(sandbox: Any) -> Callable[[], list[Any]]:
+    """The model of the example DAGs; gives its versions, newest first."""
     sandbox.store.add_model("acme", "sentiment")
-    for number in range(7):
+    for version in sandbox.store.versions("acme", "sentiment"):
+        sandbox.store.delete_version(version)
+    return lambda: sandbox.store.versions("acme", "sentiment")
+
+
+def test_the_pipeline(
+    sandbox: Any, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]], schemas: Any
+) -> None:
+    made = [
         sandbox.store.create_version(
             "acme", "sentiment", release_notes=f"{number}", schemas={}, container_image_digest=f"sha256:{number:064x}"
-        )
+        ).number
+        for number in range(7)
+    ]
     run_dag(repository / "example_dags", "publish_after_build")
-    versions = sandbox.store.versions("acme", "sentiment")
-    assert [version.number for version in versions] == [8, 7, 6, 5, 4]
+    versions = sentiment()
+    assert [version.number for version in versions] == [made[-1] + 1, *reversed(made[-4:])]
     assert versions[0].release_notes.startswith("Trained in manual__")
+
+
+@pytest.mark.parametrize(
+    ("dag", "notes", "tools"),
+    [
+        ("publish_from_buildah", "Built by buildah in manual__", ["buildah"]),
+        ("promote_with_skopeo", "Promoted in manual__", ["skopeo", "umoci"]),
+        ("publish_from_xcom", "Sentiment model, built in manual__", []),
+    ],
+)
+def test_a_hand_over(
+    run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]], dag: str, notes: str, tools: list[str]
+) -> None:
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
+        pytest.skip(f"not on this machine: {', '.join(missing)}")
+    said = run_dag(repository / "example_dags", dag)
+    (version,) = sentiment()
+    assert version.release_notes.startswith(notes)
+    assert f"for image {version.container_image_digest}" in said
+    assert version.schemas["prediction"]["input"]["type"] == "object"
 
 
 def test_a_wait_in_each_mode(

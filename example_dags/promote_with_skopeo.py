@@ -1,0 +1,42 @@
+"""Copy a tested image to where production pulls from, and publish it by what the copy leaves behind.
+
+Needs skopeo and umoci on the worker, the connection ``wriftai_default`` and the model ``acme/sentiment``. Instead of
+the folders that this copies between, you name your registries: ``docker://staging.example/acme/sentiment:candidate``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
+
+
+@task.bash
+def test_and_promote() -> str:
+    """Copy the image; the last line that it prints is the path of the digest file."""
+    return """
+        set -eu
+        folder=$(mktemp -d)
+        umoci init --layout "$folder/staging"
+        umoci new --image "$folder/staging:candidate"
+        skopeo copy --digestfile "$folder/digest" "oci:$folder/staging:candidate" "oci:$folder/production:stable"
+        echo "$folder/digest"
+    """
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+def promote_with_skopeo() -> None:
+    """The pipeline."""
+    WriftAICreateVersionOperator(
+        task_id="publish_version",
+        model="acme/sentiment",
+        image=test_and_promote(),
+        release_notes="Promoted in {{ run_id }}",
+        schemas={"prediction": {"input": {"type": "object"}, "output": {"type": "object"}}},
+        if_exists="fail",
+    )
+
+
+promote_with_skopeo()

@@ -1,0 +1,45 @@
+"""Publish what a build in another place reported through XCom, with release notes and schemas kept in files.
+
+``build`` stands for a task that builds somewhere else and returns the metadata of its build: a KubernetesPodOperator
+with ``do_xcom_push`` whose pod writes it to ``/airflow/xcom/return.json``, or Google's Cloud Build operator. Needs the
+connection ``wriftai_default`` and the model ``acme/sentiment``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
+
+
+@task
+def build(built_in: str) -> dict[str, Any]:
+    """Report two images, as ``docker buildx bake --metadata-file`` does."""
+    return {
+        target: {
+            "containerimage.digest": "sha256:" + hashlib.sha256(f"{target} of {built_in}".encode()).hexdigest(),
+            "image.name": f"registry.example/acme/{target}:latest",
+        }
+        for target in ("sentiment", "topics")
+    }
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+def publish_from_xcom() -> None:
+    """The pipeline."""
+    WriftAICreateVersionOperator(
+        task_id="publish_version",
+        model="acme/sentiment",
+        image=build("{{ run_id }}"),
+        image_selector="sentiment",
+        # Template files beside this one.
+        release_notes="publish_from_xcom_notes.md",
+        schemas="publish_from_xcom_schemas.json",
+    )
+
+
+publish_from_xcom()
