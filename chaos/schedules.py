@@ -78,7 +78,7 @@ def schedule(seed: int) -> Schedule:
 def _create_fault(draw: random.Random) -> Fault:
     kind = draw.choice(("never", "done", "late", "refused"))
     if kind == "refused":
-        headers = draw.choice(({}, {"retry-after": "1"}, {"retry-after": "0"}))
+        headers = draw.choice(({}, {"retry-after": "60"}, {"retry-after": "1"}, {"retry-after": "0"}))
         return {"method": "POST", "work": "never", "status": 429, "headers": headers}
     if kind == "late":
         # The answer, or the end of the connection, comes at once; the work is done later, whatever the caller does.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Protocol
 
 from airflow_provider_wriftai.client.common_types import Version
@@ -32,7 +31,6 @@ class Intent:
         digest: The digest of the image.
         release_notes: The release notes that the version has.
         watermark: What was known before the first such create of this task.
-        noted_at: The service's time just before the create, where it told it.
         reference: The version that came of it; None as long as that is not known.
     """
 
@@ -40,7 +38,6 @@ class Intent:
     digest: str
     release_notes: str
     watermark: Watermark
-    noted_at: datetime | None
     reference: str | None = None
 
     def became(self, reference: str) -> Intent:
@@ -54,12 +51,6 @@ class Intent:
         """
         return str(version.get("release_notes")).split() == self.release_notes.split()
 
-    def seconds_before(self, now: datetime | None) -> float:
-        """Count the seconds since it was noted, by the service's clock; 0 where that cannot be told."""
-        if self.noted_at is None or now is None:
-            return 0.0
-        return max(0.0, (now - self.noted_at).total_seconds())
-
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
         return {
@@ -68,7 +59,6 @@ class Intent:
             "digest": self.digest,
             "release_notes": self.release_notes,
             "watermark": self.watermark.to_json(),
-            "noted_at": self.noted_at.isoformat() if self.noted_at else None,
             "reference": self.reference,
         }
 
@@ -81,13 +71,12 @@ class Intent:
         """
         try:
             written_as = value["format"]
-            noted_at, reference = value["noted_at"], value["reference"]
+            reference = value["reference"]
             intent = cls(
                 model=str(ModelReference.parse(value["model"])),
                 digest=str(value["digest"]),
                 release_notes=str(value["release_notes"]),
                 watermark=Watermark.from_json(value["watermark"]),
-                noted_at=None if noted_at is None else datetime.fromisoformat(noted_at),
                 reference=None if reference is None else str(reference),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

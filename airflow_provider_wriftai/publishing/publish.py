@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
@@ -129,7 +129,6 @@ class _Publication:
             release_notes=self.params["release_notes"],
             # What an unsettled create of an earlier try may have made is to be found later too.
             watermark=earlier.watermark if earlier and not earlier.reference else Watermark.of(page.items),
-            noted_at=page.served_at,
         )
         newest = page.items[: self.lookback]
         if self.if_exists != "create" and (found := self._existing(newest)):
@@ -162,10 +161,12 @@ class _Publication:
     def _from_earlier_try(self, intent: Intent) -> Published | None:
         if intent.reference:
             return self._still_there(intent.reference)
-        now = self._newest().served_at
-        left = max(0.0, self.settle_seconds - intent.seconds_before(now))
-        log.info("An earlier try of this task was about to create a version; looking whether it did, for %.0f s.", left)
-        return self._adopted(intent, left, "an earlier try of this task was about to, and ended.")
+        # However long ago it was noted down: the create may have waited for the rate limit, and been sent just now.
+        log.info(
+            "An earlier try of this task was about to create a version; looking whether it did, for up to %.0f s.",
+            self.settle_seconds,
+        )
+        return self._adopted(intent, "an earlier try of this task was about to, and ended.")
 
     def _still_there(self, reference: str) -> Published | None:
         try:
@@ -204,7 +205,6 @@ class _Publication:
             self._remember(intent)
             if found := self._made_meanwhile(intent):
                 return self._reuse(found, intent)
-            sent_at = self.clock()
             try:
                 created = self.versions.create(self.model.owner, self.model.name, self.params)
             except RequestError as error:
@@ -215,16 +215,17 @@ class _Publication:
                 log.info("Created %s for image %s.", created["reference"], self.digest)
                 self._note_down(intent.became(created["reference"]))
                 return Published(created, "created")
-            left = max(0.0, self.settle_seconds - (self.clock() - sent_at))
-            log.warning("The create had no clear answer: %s Looking whether it was done, for %.0f s.", unclear, left)
-            if adopted := self._adopted(intent, left, str(unclear)):
+            log.warning(
+                "The create had no clear answer: %s Looking whether it was done, for up to %.0f s.",
+                unclear,
+                self.settle_seconds,
+            )
+            if adopted := self._adopted(intent, str(unclear)):
                 return adopted
+            if self.if_exists == "fail" and (found := self._of_image(self._newest().items)):
+                raise VersionExistsError(self.model, self.digest, found["reference"]) from unclear
             if sent < _MOST_CREATES:
-                page = self._newest()
-                if self.if_exists == "fail" and (found := self._of_image(page.items)):
-                    raise VersionExistsError(self.model, self.digest, found["reference"]) from unclear
                 log.info("It was not done; creating the version again (%d of %d).", sent + 1, _MOST_CREATES)
-                intent = replace(intent, noted_at=page.served_at)
         raise UnsettledPublishError(
             self.model,
             self.digest,
@@ -238,10 +239,10 @@ class _Publication:
             return None
         return self._of_image(newer_than(self.versions, self.model, intent.watermark))
 
-    def _adopted(self, intent: Intent, seconds: float, why: str) -> Published | None:
-        """Look for what a create made, for some time."""
+    def _adopted(self, intent: Intent, why: str) -> Published | None:
+        """Look for what a create made, until it is there or has had the time to be."""
         try:
-            found = settle(lambda: self._made_by(intent), seconds, sleep=self.sleep, clock=self.clock)
+            found = settle(lambda: self._made_by(intent), self.settle_seconds, sleep=self.sleep, clock=self.clock)
         except RequestError as error:
             forgets = self.if_exists == "create" and self.memory is None
             unsettled = UnsettledCreateError if forgets else UnsettledPublishError
@@ -255,6 +256,7 @@ class _Publication:
 
     def _made_by(self, intent: Intent) -> Version | None:
         """Look once for a version that a create may have made."""
+        self.looked_at = self.clock()
         newer = newer_than(self.versions, self.model, intent.watermark)
         if self.if_exists != "reuse":
             # What has other notes is of the same image, but somebody else's.
