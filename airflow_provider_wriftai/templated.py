@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.retention.policy import read_age
+
+T = TypeVar("T")
 
 _LONGEST_NUMBER = 20
 _NOTHING = ("", "None")
@@ -13,6 +17,29 @@ _NOTHING = ("", "None")
 
 class InvalidParameterError(WriftAIError, ValueError):
     """A parameter of a task is not what it has to be; nothing was sent."""
+
+
+class Problems:
+    """Gathers what is wrong with some parameters, so that it can be told at once.
+
+    Attributes:
+        found: What is wrong, each a sentence.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def unless(self, read: Callable[..., T], *arguments: Any, **bounds: Any) -> T:
+        """Read a parameter with one of the functions below, or note down what is wrong with it.
+
+        Returns:
+            What was read; something that must not be used where there are problems.
+        """
+        try:
+            return read(*arguments, **bounds)
+        except InvalidParameterError as error:
+            self.found.append(str(error))
+            return cast("T", None)
 
 
 def whole_number(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:

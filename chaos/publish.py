@@ -80,6 +80,8 @@ def run(worker: str, python: str, seed: int, count: int) -> list[Outcome]:
                 )
         for share in shares:
             share.result()
+    while not outcomes.empty():
+        seen.append(outcomes.get())
     if len(seen) != count:
         raise SystemExit(f"{worker} ended after {len(seen)} of {count} schedules")
     return sorted(seen, key=lambda outcome: int(outcome["seed"]))

@@ -14,10 +14,8 @@ Fault = dict[str, Any]
 MODES = ("reuse", "fail", "create")
 
 _STATUSES = (500, 502, 503, 504)
-# The service is taken to finish what it has begun within this time after its caller is gone: two minutes, or half a
-# minute where the next try can remember nothing.
-_LATEST = 110.0
-_LATEST_UNREMEMBERED = 25.0
+# The service is taken to finish what it has begun within two minutes after its caller is gone.
+_LATEST = 115.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def schedule(seed: int) -> Schedule:
         existing=draw.choice((0, 0, 1, 3, 12)),
         creates=creates,
         looks=looks,
-        late=draw.uniform(0, _LATEST if remembers else _LATEST_UNREMEMBERED),
+        late=draw.uniform(0, _LATEST),
         dies_at=draw.randrange(12) if may_die and draw.random() < 0.3 else None,
         dies_before=draw.random() < 0.5,
         retry_delay=draw.choice((0.0, 1.0, 300.0)),

@@ -62,7 +62,12 @@ def list_versions(model: ModelReference, options: PaginationOptions | None) -> C
 
 def create_version(model: ModelReference, options: Mapping[str, Any]) -> Call[Version]:
     """Create a version of a model."""
-    return Call("POST", _versions_path(model), lambda response: _read_version(_object(response), model), body=options)
+    digest = options.get("container_image_digest")
+
+    def read(response: Response) -> Version:
+        return _read_new_version(_object(response), model, digest)
+
+    return Call("POST", _versions_path(model), read, body=options)
 
 
 def get_user() -> Call[str]:
@@ -115,6 +120,14 @@ def _read_version(body: object, model: ModelReference | None) -> Version:
     if not isinstance(body, dict):
         raise UnexpectedBodyError(f"a version that is a JSON {type(body).__name__}, not an object")
     return cast("Version", {**body, "reference": _reference_in(body, model)})
+
+
+def _read_new_version(body: object, model: ModelReference, digest: object) -> Version:
+    version = _read_version(body, model)
+    told = version.get("container_image_digest")
+    if isinstance(told, str) and told != digest:
+        raise UnexpectedBodyError("a version of another image than was asked for")
+    return version
 
 
 def _reference_in(body: Mapping[str, Any], model: ModelReference | None) -> str:

@@ -33,6 +33,9 @@ from typing import Any, ClassVar
 
 _LONGEST_DETAIL = 500
 
+_GIVEN_UP = (408, 499)
+"""Statuses with which a proxy says that it did not wait for the service."""
+
 
 class WriftAIError(Exception):
     """Base of every error that this package raises on purpose. All of them pickle."""
@@ -126,7 +129,7 @@ class APIError(RequestError):
         self.detail = detail
         self.request_id = request_id
         self.retry_after = retry_after
-        self.ambiguous = status >= 500
+        self.ambiguous = status >= 500 or 300 <= status < 400 or status in _GIVEN_UP
         said = f": {detail}" if detail else ""
         traced = f" (request id {request_id})" if request_id else ""
         super().__init__(method, path, f"was answered {status} {_phrase(status)}{said}{traced}")

@@ -39,11 +39,18 @@ class Transports(Generic[TransportT]):
         try:
             transport = self._idle.pop()
         except IndexError:
-            transport = self._open_one()
+            transport = self._opened()
         try:
             yield transport
         finally:
             self._idle.append(transport)
+
+    def _opened(self) -> TransportT:
+        try:
+            return self._open_one()
+        except ImportError as error:
+            # A SOCKS proxy, for which httpx needs another package.
+            raise ConfigurationError(f"No connection can be made: {error}") from error
 
     def taken_out(self) -> Iterator[TransportT]:
         """Give up every transport that is not lent, for the caller to close."""

@@ -74,6 +74,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"release_notes": "md", "schemas": "json", "image": "json"}
     template_ext: Sequence[str] = (".md", ".json")
     template_file_fields: ClassVar[tuple[str, ...]] = ("release_notes", "schemas")
+    template_text_fields: ClassVar[tuple[str, ...]] = ("release_notes",)
     ui_color = "#dcecf9"
 
     def __init__(
@@ -113,13 +114,14 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
         from airflow_provider_wriftai.failures import final_errors_fail_the_task
         from airflow_provider_wriftai.publishing.preflight import check_new_version
         from airflow_provider_wriftai.publishing.publish import publish
-        from airflow_provider_wriftai.templated import flag, one_of, seconds, whole_number
+        from airflow_provider_wriftai.templated import Problems, flag, one_of, seconds, whole_number
 
         with final_errors_fail_the_task():
-            if_exists = cast("IfExists", one_of("if_exists", self.if_exists, ("reuse", "fail", "create")))
-            lookback = whole_number("lookback", self.lookback, least=1, most=50)
-            settle_seconds = seconds("settle_seconds", self.settle_seconds, most=3600)
-            remember = flag("remember", self.remember)
+            problems = Problems()
+            if_exists = problems.unless(one_of, "if_exists", self.if_exists, ("reuse", "fail", "create"))
+            lookback = problems.unless(whole_number, "lookback", self.lookback, least=1, most=50)
+            settle_seconds = problems.unless(seconds, "settle_seconds", self.settle_seconds, most=3600)
+            remember = problems.unless(flag, "remember", self.remember)
             model, params = check_new_version(
                 self.model,
                 cast("BuildResult", self.image),
@@ -128,13 +130,14 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                 image_selector=self.image_selector,
                 compatibilities=self.compatibilities,
                 configuration=self.configuration,
+                problems=problems.found,
             )
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 published = publish(
                     Versions(api),
                     model,
                     params,
-                    if_exists=if_exists,
+                    if_exists=cast("IfExists", if_exists),
                     lookback=lookback,
                     settle_seconds=settle_seconds,
                     memory=memory_of(context, MEMORY_KEY) if remember else None,

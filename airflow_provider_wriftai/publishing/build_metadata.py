@@ -45,6 +45,7 @@ def _images_in(metadata: Mapping[str, Any], what: str) -> Iterator[Candidate]:
         return
     yield from _images_of_buildx(metadata, what)
     if "imageDigest" in metadata:
+        _refuse_id(metadata, "imageDigest", "imageId", what)
         image = metadata.get("image")
         yield _candidate(metadata, "imageDigest", what, names_of(image) if isinstance(image, str) else ())
     elif "digest" in metadata:
@@ -58,7 +59,7 @@ def _images_in(metadata: Mapping[str, Any], what: str) -> Iterator[Candidate]:
             yield _candidate(image, "digest", f"An image of {what}", names_of(name) if isinstance(name, str) else ())
     for target, built in metadata.items():
         if isinstance(built, Mapping) and target != "containerimage.descriptor":
-            for image in _images_of_buildx(built, f"The target {target!r} of {what}"):
+            for image in _images_of_buildx(built, f"The target {str(target)[:100]!r} of {what}"):
                 yield Candidate(image.digest, (str(target), *image.names))
 
 
@@ -68,6 +69,7 @@ def _images_of_buildx(metadata: Mapping[str, Any], what: str) -> Iterator[Candid
         tuple(name for each in named.split(",") for name in names_of(each.strip())) if isinstance(named, str) else ()
     )
     if "containerimage.digest" in metadata:
+        _refuse_id(metadata, "containerimage.digest", "containerimage.config.digest", what)
         yield _candidate(metadata, "containerimage.digest", what, names)
     descriptor = metadata.get("containerimage.descriptor")
     if isinstance(descriptor, Mapping):
@@ -117,12 +119,21 @@ def _is_empty_list_of_images(metadata: Mapping[str, Any]) -> bool:
     return metadata.get("manifests") == [] or (isinstance(results, Mapping) and results.get("images") == [])
 
 
+def _refuse_id(metadata: Mapping[str, Any], digest_key: str, id_key: str, what: str) -> None:
+    # As docker's own builder writes it where it only loads the image: there is no manifest, so nothing can be pulled.
+    if isinstance(metadata[digest_key], str) and metadata[digest_key] == metadata.get(id_key):
+        raise InvalidImageError(
+            f"{what} has the same digest as {digest_key!r} and {id_key!r}: that is the image's id and not its digest, "
+            "because the image was only loaded and not pushed. Push it (docker buildx build --push)."
+        )
+
+
 def _candidate(holder: Mapping[str, Any], key: str, what: str, names: tuple[str, ...]) -> Candidate:
     digest, media_type = holder.get(key), holder.get("mediaType")
     if not is_digest(digest):
+        said = repr(digest[:100]) if isinstance(digest, str) else f"a {type(digest).__name__}"
         raise InvalidImageError(
-            f"{what} has {str(digest)[:100]!r} as {key!r}, which is no digest: sha256: and 64 lower-case "
-            "hexadecimal digits."
+            f"{what} has {said} as {key!r}, which is no digest: sha256: and 64 lower-case hexadecimal digits."
         )
     if isinstance(media_type, str) and not ("manifest" in media_type or "index" in media_type):
         raise InvalidImageError(f"{what} describes a {media_type[:100]!r}, which is no image's manifest or index.")

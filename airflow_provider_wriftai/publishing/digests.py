@@ -10,6 +10,8 @@ from airflow_provider_wriftai.publishing.errors import InvalidImageError
 
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 _MOST_TOLD = 10
+_LONGEST_NAME = 200
+_TRANSPORT = "docker://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Candidate:
     names: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.digest} ({', '.join(self.names)})" if self.names else self.digest
+        names = ", ".join(name[:_LONGEST_NAME] for name in self.names[:_MOST_TOLD])
+        return f"{self.digest} ({names})" if names else self.digest
 
 
 def is_digest(value: object) -> bool:
@@ -49,7 +52,8 @@ def candidate_in(reference: str) -> Candidate | None:
 
 
 def names_of(name: str) -> tuple[str, ...]:
-    """List what an image can be called: its name as it is, and without its tag."""
+    """List what an image can be called: its name as it is, and without its tag; a registry needs no transport."""
+    name = name.removeprefix(_TRANSPORT)
     repository, colon, tag = name.rpartition(":")
     # A colon before a slash is that of a port.
     untagged = repository if colon and "/" not in tag else name
@@ -77,8 +81,8 @@ def choose(candidates: Sequence[Candidate], selector: str | None, what: str) -> 
     if len(digests) == 1:
         return digests.pop()
     told = "; ".join(map(str, candidates[:_MOST_TOLD])) + ("; …" if len(candidates) > _MOST_TOLD else "")
+    called = "" if selector is None else f" that is called {selector[:_LONGEST_NAME]!r}"
     if not digests:
-        raise InvalidImageError(f"{what} tells of no image that is called {selector!r}. It has: {told}.")
-    if selector is None:
-        raise InvalidImageError(f"{what} tells of more than one image; say which with image_selector. It has: {told}.")
-    raise InvalidImageError(f"{what} tells of more than one image that is called {selector!r}. It has: {told}.")
+        raise InvalidImageError(f"{what} tells of no image{called}. It has: {told}.")
+    advice = "; say which with image_selector" if selector is None else ""
+    raise InvalidImageError(f"{what} tells of more than one image{called}{advice}. It has: {told}.")

@@ -17,8 +17,9 @@ from airflow_provider_wriftai.publishing.oci_layout import INDEX, read_layout
 BuildResult = str | os.PathLike[str] | Mapping[str, Any]
 """What a build may hand over: see :func:`read_image_digest`."""
 
+_BYTE_ORDER_MARK = "\ufeff"
 _LARGEST_FILE = 8 * 1024 * 1024
-_ID_FILE = re.compile(r"(?<![a-z])(iid|image-?id)(-?file)?(?![a-z])", re.IGNORECASE)
+_ID_FILE = re.compile(r"(?<![a-z])(iid|(image|img)[-_.]?id)([-_.]?file)?(?![a-z])", re.IGNORECASE)
 
 
 def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
@@ -48,13 +49,15 @@ def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
     if isinstance(build, Mapping):
         return choose(images_in(build, "The build's metadata"), selector, "The build's metadata")
     if isinstance(build, str):
+        build = build.removeprefix(_BYTE_ORDER_MARK)
         if not build.strip():
             raise InvalidImageError("The image is empty; expected a digest, or what a build left behind.")
         if images := _images_in_text(build, "The image"):
             return choose(images, selector, "The image")
         build = build.strip()
-    if isinstance(build, os.PathLike | str):
-        return _of_path(Path(build), selector)
+    path = os.fspath(build) if isinstance(build, os.PathLike) else build
+    if isinstance(path, str):
+        return _of_path(Path(path), selector)
     raise InvalidImageError(f"The image is a {type(build).__name__}; expected a text, a path or a mapping.")
 
 

@@ -44,13 +44,6 @@ class Intent:
         """Say which version came of it."""
         return replace(self, reference=reference)
 
-    def may_have_become(self, version: Version) -> bool:
-        """Tell whether a version of the image that is newer than the watermark is the one; its notes tell it.
-
-        The service may have tidied their white space.
-        """
-        return str(version.get("release_notes")).split() == self.release_notes.split()
-
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
         return {
@@ -84,3 +77,8 @@ class Intent:
         if written_as != _FORMAT:
             raise ValueError(f"it has the format {written_as!r}, which this version of the provider does not know")
         return intent
+
+
+def has_notes(version: Version, release_notes: str) -> bool:
+    """Tell whether a version has some release notes, but for white space, which the service may have tidied."""
+    return str(version.get("release_notes")).split() == release_notes.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError
@@ -12,6 +13,19 @@ from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.publishing.watermark import Watermark
 
 _SMALLEST_PAGE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look has found.
+
+    Attributes:
+        found: The newest version of the image, with its details; None where none is known to be.
+        untold: The versions whose image the service does not tell, newest first; not looked for behind ``found``.
+    """
+
+    found: Version | None = None
+    untold: list[Version] = field(default_factory=list)
 
 
 def newest_page(versions: Versions, model: ModelReference, count: int) -> PaginatedResponse[Version]:
@@ -27,41 +41,42 @@ def newest_page(versions: Versions, model: ModelReference, count: int) -> Pagina
 
 
 def newer_than(versions: Versions, model: ModelReference, watermark: Watermark) -> list[Version]:
-    """Fetch all versions of a model that were made after a watermark, newest first."""
+    """Fetch all versions of a model that were, or may have been, made after a watermark, newest first."""
     found: list[Version] = []
     for page in versions.every_page(model.owner, model.name):
-        newer = [version for version in page.items if watermark.is_below(version)]
+        newer = [version for version in page.items if watermark.is_below(version) is not False]
         found.extend(newer)
-        if len(newer) < len(page.items):
+        if page.items and not newer:
             break
     return found
 
 
-def of_image(versions: Versions, candidates: Iterable[Version], digest: str, likely_notes: str) -> Version | None:
-    """Find the newest version of an image among some, with its details.
+def look_for_image(versions: Versions, candidates: Iterable[Version], digest: str, likely_notes: str) -> Seen:
+    """Look for the newest version of an image among some.
 
     Lists of generation 2 leave the digest out: then the details of each candidate are fetched, of those with the
-    likely notes first.
+    likely notes first. Some deployments leave it out of the details too.
 
     Args:
         versions: The client.
         candidates: The versions to look at, newest first.
         digest: The digest of the image.
         likely_notes: The release notes that the version has, most likely.
-
-    Returns:
-        The version, or None.
     """
+    untold: list[Version] = []
     for item in sorted(candidates, key=lambda version: version.get("release_notes") != likely_notes):
-        listed = item.get("container_image_digest")
-        if isinstance(listed, str) and listed != digest:
+        told = item.get("container_image_digest")
+        if isinstance(told, str) and told != digest:
             continue
         version = item
-        if not isinstance(listed, str) or "schemas" not in item:
+        if not isinstance(told, str) or "schemas" not in item:
             try:
                 version = versions.get(item["reference"])
             except NotFoundError:
                 continue
-        if version.get("container_image_digest") == digest:
-            return version
-    return None
+            told = told or version.get("container_image_digest")
+        if told == digest:
+            return Seen(version, untold)
+        if not isinstance(told, str):
+            untold.append(version)
+    return Seen(None, untold)

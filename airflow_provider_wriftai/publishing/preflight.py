@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
@@ -32,6 +32,7 @@ def check_new_version(
     image_selector: str | None = None,
     compatibilities: Mapping[str, bool] | None = None,
     configuration: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
 ) -> tuple[ModelReference, CreateVersionParams]:
     """Check everything that a new version is made of.
 
@@ -44,6 +45,7 @@ def check_new_version(
         compatibilities: Which foreign endpoints the version can stand in for (generation 2); None to leave it out.
         configuration: ``hardware_identifier`` and ``variable_names`` (generation 2); None to leave it out, which
             takes over that of the previous version.
+        problems: What the caller found wrong already, to be told together.
 
     Returns:
         The model, and what to create a version with.
@@ -51,7 +53,7 @@ def check_new_version(
     Raises:
         PreflightError: The service would refuse it. Every problem is named.
     """
-    problems: list[str] = []
+    problems = list(problems)
     reference: ModelReference | None = None
     digest = ""
     try:
@@ -94,9 +96,10 @@ def _problems_of_compatibilities(compatibilities: object) -> Iterator[str]:
     if not isinstance(compatibilities, Mapping):
         yield f"expected an object of names with true or false, got a {type(compatibilities).__name__}."
         return
+    yield from _problems_of_writing(compatibilities)
     for name, value in compatibilities.items():
         if not isinstance(name, str) or not isinstance(value, bool):
-            yield f"{name!r} must be true or false, not {str(value)[:60]!r}."
+            yield f"{str(name)[:60]!r} must be true or false, not {str(value)[:60]!r}."
 
 
 def _problems_of_configuration(configuration: object) -> Iterator[str]:
@@ -105,6 +108,7 @@ def _problems_of_configuration(configuration: object) -> Iterator[str]:
     if not isinstance(configuration, Mapping):
         yield f"expected an object, got a {type(configuration).__name__}."
         return
+    yield from _problems_of_writing(configuration)
     for name, value in configuration.items():
         match name, value:
             case ("hardware_identifier", str()):
@@ -116,13 +120,20 @@ def _problems_of_configuration(configuration: object) -> Iterator[str]:
             case ("variable_names", _):
                 yield "'variable_names' must be a list of texts."
             case _:
-                yield f"there is no {name!r}, only 'hardware_identifier' and 'variable_names'."
+                yield f"there is no {str(name)[:60]!r}, only 'hardware_identifier' and 'variable_names'."
+
+
+def _problems_of_writing(value: object) -> Iterator[str]:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        yield f"cannot be written as JSON: {error}."
 
 
 def _parsed(schemas: object) -> object:
     if isinstance(schemas, str):
         try:
-            return json.loads(schemas)
+            return json.loads(schemas.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             return schemas
     return schemas
@@ -133,8 +144,8 @@ def _why_no_json(text: str) -> str:
         json.loads(text)
     except json.JSONDecodeError as error:
         return f"got the text {text[:60]!r}, in which line {error.lineno}, column {error.colno} is none: {error.msg}"
-    except (ValueError, RecursionError):
-        return f"got the text {text[:60]!r}, which is nested too deeply"
+    except (ValueError, RecursionError) as error:
+        return f"got the text {text[:60]!r}, which cannot be read: {str(error)[:100]}"
     return f"got the text {text[:60]!r}"
 
 
@@ -172,12 +183,13 @@ def _problems_of_schema(schema: object) -> Iterator[str]:
         return
     draft = schema.get("$schema", _DRAFT)
     if not isinstance(draft, str) or draft.rstrip("#") != _DRAFT:
-        yield f"declares $schema {draft!r}; the service takes Draft 2020-12 ({_DRAFT})."
+        yield f"declares $schema {str(draft)[:100]!r}; the service takes Draft 2020-12 ({_DRAFT})."
         return
     try:
-        Draft202012Validator.check_schema(cast("Any", schema))
-    except (RecursionError, OverflowError):
-        yield "has a pattern that cannot be read."
+        # Without a check of formats: that of patterns is Python's, and schemas write them as ECMA-262 has them.
+        Draft202012Validator.check_schema(cast("Any", schema), format_checker=FormatChecker(formats=()))
+    except RecursionError:
+        yield "is nested too deeply."
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path)) or "the top"
         yield f"is not a JSON Schema of Draft 2020-12: at {where}: {error.message[:300]}"

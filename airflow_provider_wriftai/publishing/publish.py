@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
+from airflow_provider_wriftai.client.errors import NotFoundError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, UnsettledPublishError, VersionExistsError
-from airflow_provider_wriftai.publishing.intent import Intent, Memory
-from airflow_provider_wriftai.publishing.look import newer_than, newest_page, of_image
+from airflow_provider_wriftai.publishing.intent import Intent, Memory, has_notes
+from airflow_provider_wriftai.publishing.look import Seen, look_for_image, newer_than, newest_page
 from airflow_provider_wriftai.publishing.settle import settle
 from airflow_provider_wriftai.publishing.watermark import Watermark
 
@@ -31,7 +31,6 @@ DEFAULT_SETTLE_SECONDS = 120.0
 """Seconds after which the service is taken to have finished a create, or to have dropped it."""
 
 _MOST_CREATES = 3
-_SETTLE_AFTER_UNKNOWN_TRY = 30.0
 _LOOK_IS_FRESH_FOR = 10.0
 
 
@@ -118,6 +117,10 @@ class _Publication:
     def digest(self) -> str:
         return self.params["container_image_digest"]
 
+    @property
+    def _reuses(self) -> bool:
+        return self.if_exists == "reuse"
+
     def carry_out(self) -> Published:
         earlier = self._recalled()
         if earlier and (published := self._from_earlier_try(earlier)):
@@ -128,7 +131,7 @@ class _Publication:
             digest=self.digest,
             release_notes=self.params["release_notes"],
             # What an unsettled create of an earlier try may have made is to be found later too.
-            watermark=earlier.watermark if earlier and not earlier.reference else Watermark.of(page.items),
+            watermark=earlier.watermark if earlier and not earlier.reference else Watermark.of(page),
         )
         newest = page.items[: self.lookback]
         if self.if_exists != "create" and (found := self._existing(newest)):
@@ -150,6 +153,9 @@ class _Publication:
         try:
             intent = Intent.from_json(saved)
         except ValueError as error:
+            if self.if_exists == "create":
+                problem = f"what an earlier try of this task noted down cannot be read: {error}."
+                raise UnsettledCreateError(self.model, self.digest, problem) from error
             log.warning("What an earlier try of this task noted down cannot be read: %s", error)
             self.tries_are_unknown = True
             return None
@@ -172,6 +178,9 @@ class _Publication:
         try:
             version = self.versions.get(reference)
         except NotFoundError:
+            version = None
+        told = version.get("container_image_digest") if version else None
+        if version is None or (isinstance(told, str) and told != self.digest):
             log.info("%s, which this task published before, is gone; beginning anew.", reference)
             return None
         log.info("%s, which this task published before, is still there.", reference)
@@ -180,16 +189,27 @@ class _Publication:
 
     def _existing(self, newest: list[Version]) -> Version | None:
         """Look among the newest versions for one of the image."""
-        found = self._of_image(newest)
-        if found or not self.tries_are_unknown:
-            return found
+        if not self.tries_are_unknown:
+            seen = self._look_among(newest)
+            if seen.untold and not seen.found:
+                log.warning(
+                    "The service does not tell of which image %s are; what is among them is not reused.",
+                    ", ".join(version["reference"] for version in seen.untold),
+                )
+            return seen.found
+
+        def look() -> Version | None:
+            seen = self._look_among(self._newest().items[: self.lookback])
+            same = [version for version in seen.untold if has_notes(version, self.params["release_notes"])]
+            if same and not seen.found:
+                raise self._unsettled(
+                    f"an earlier try of this task may have, and of {same[0]['reference']}, which has the same release "
+                    "notes, the service does not tell of which image it is."
+                )
+            return seen.found
+
         log.info("An earlier try of this task may have sent a create just before it ended; making sure it did not.")
-        return settle(
-            lambda: self._of_image(self._newest().items),
-            min(self.settle_seconds, _SETTLE_AFTER_UNKNOWN_TRY),
-            sleep=self.sleep,
-            clock=self.clock,
-        )
+        return settle(look, self.settle_seconds, sleep=self.sleep, clock=self.clock)
 
     def _reuse(self, found: Version, intent: Intent) -> Published:
         reference = found["reference"]
@@ -222,13 +242,11 @@ class _Publication:
             )
             if adopted := self._adopted(intent, str(unclear)):
                 return adopted
-            if self.if_exists == "fail" and (found := self._of_image(self._newest().items)):
-                raise VersionExistsError(self.model, self.digest, found["reference"]) from unclear
+            if self.if_exists == "fail" and (found := self._existing(self._newest().items[: self.lookback])):
+                raise VersionExistsError(self.model, self.digest, found["reference"], is_retry=True) from unclear
             if sent < _MOST_CREATES:
                 log.info("It was not done; creating the version again (%d of %d).", sent + 1, _MOST_CREATES)
-        raise UnsettledPublishError(
-            self.model,
-            self.digest,
+        raise self._unsettled(
             f"{unclear} That was the last of {_MOST_CREATES} creates without a clear answer, and nothing has come of "
             f"them within {self.settle_seconds:.0f} s each.",
         ) from unclear
@@ -237,16 +255,16 @@ class _Publication:
         """Look again where the last look was long ago: a try that was held up may have been replaced by another one."""
         if self.if_exists == "create" or self.clock() - self.looked_at <= _LOOK_IS_FRESH_FOR:
             return None
-        return self._of_image(newer_than(self.versions, self.model, intent.watermark))
+        return self._look_among(newer_than(self.versions, self.model, intent.watermark)).found
 
     def _adopted(self, intent: Intent, why: str) -> Published | None:
         """Look for what a create made, until it is there or has had the time to be."""
         try:
             found = settle(lambda: self._made_by(intent), self.settle_seconds, sleep=self.sleep, clock=self.clock)
-        except RequestError as error:
-            forgets = self.if_exists == "create" and self.memory is None
-            unsettled = UnsettledCreateError if forgets else UnsettledPublishError
-            raise unsettled(self.model, self.digest, f"{why} Looking for it failed: {error}") from error
+        except UnsettledPublishError:
+            raise
+        except WriftAIError as error:
+            raise self._unsettled(f"{why} Looking for it failed: {error}") from error
         if found is None:
             return None
         log.info("It was done: %s is there, of image %s.", found["reference"], self.digest)
@@ -258,13 +276,22 @@ class _Publication:
         """Look once for a version that a create may have made."""
         self.looked_at = self.clock()
         newer = newer_than(self.versions, self.model, intent.watermark)
-        if self.if_exists != "reuse":
-            # What has other notes is of the same image, but somebody else's.
-            newer = [version for version in newer if intent.may_have_become(version)]
-        return self._of_image(newer)
+        own = [version for version in newer if has_notes(version, intent.release_notes)]
+        seen = self._look_among(own)
+        # What is as new, has the same notes, and tells of no image is taken for it too.
+        if found := seen.found or next(iter(seen.untold), None):
+            if not self._reuses and intent.watermark.is_below(found) is None:
+                raise self._unsettled(f"{found['reference']} may be it, or an older one: its time does not tell.")
+            return found
+        # What has other notes is somebody else's; one of the image is what reuse asks for, whoever made it.
+        return self._look_among([version for version in newer if version not in own]).found if self._reuses else None
 
-    def _of_image(self, candidates: list[Version]) -> Version | None:
-        return of_image(self.versions, candidates, self.digest, self.params["release_notes"])
+    def _look_among(self, candidates: list[Version]) -> Seen:
+        return look_for_image(self.versions, candidates, self.digest, self.params["release_notes"])
+
+    def _unsettled(self, problem: str) -> UnsettledPublishError:
+        forgets = self.if_exists == "create" and self.memory is None
+        return (UnsettledCreateError if forgets else UnsettledPublishError)(self.model, self.digest, problem)
 
     def _remember(self, intent: Intent) -> None:
         if self.memory:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.pagination import PaginatedResponse
 from airflow_provider_wriftai.client.references import VersionNumber, parse_version
 
 
@@ -16,50 +17,58 @@ class Watermark:
     """The newest versions of a model at some moment.
 
     Attributes:
-        number: The highest number; None in generation 1, and where there were no versions.
-        created_at: The latest time of creation; None where there were no versions, or where it could not be read.
-        references: Which versions were created at that time.
+        known: How they are named.
+        is_all: Whether the model had no others.
+        number: The highest number among them; None in generation 1.
+        oldest: The earliest time of creation among them; None where one could not be read.
     """
 
+    known: frozenset[str]
+    is_all: bool
     number: int | None
-    created_at: datetime | None
-    references: frozenset[str]
+    oldest: datetime | None
 
     @classmethod
-    def of(cls, newest: Sequence[Version]) -> Watermark:
+    def of(cls, newest: PaginatedResponse[Version]) -> Watermark:
         """Take the watermark of a model.
 
         Args:
-            newest: Its newest versions, in any order; none only where it has none.
+            newest: The first page of its versions.
         """
-        numbers = [number for number in map(_number_of, newest) if number is not None]
-        times = [_time_of(version) for version in newest]
-        readable = [time for time in times if time is not None]
-        latest = max(readable) if readable and len(readable) == len(times) else None
+        numbers = [number for number in map(_number_of, newest.items) if number is not None]
+        times = [time for time in map(_time_of, newest.items) if time is not None]
         return cls(
-            max(numbers, default=None),
-            latest,
-            frozenset(version["reference"] for version, time in zip(newest, times, strict=True) if time == latest),
+            known=frozenset(version["reference"] for version in newest.items),
+            is_all=newest.next_cursor is None,
+            number=max(numbers, default=None),
+            oldest=min(times) if times and len(times) == len(newest.items) else None,
         )
 
-    def is_below(self, version: Version) -> bool:
-        """Tell whether a version was made later; in doubt it was not."""
-        if version["reference"] in self.references:
+    def is_below(self, version: Version) -> bool | None:
+        """Tell whether a version was made later; None where that cannot be told.
+
+        Numbers count up. Times need not, where more than one clock makes them: what is not known, and was made after
+        the oldest that is, was not there before.
+        """
+        if version["reference"] in self.known:
             return False
+        if self.is_all:
+            return True
         number = _number_of(version)
-        if number is not None:
-            return number > (self.number or 0)
+        if number is not None and self.number is not None:
+            return number > self.number
         created_at = _time_of(version)
-        if created_at is None or (self.created_at is None and self.references):
-            return False
-        return self.created_at is None or created_at >= self.created_at
+        if created_at is None or self.oldest is None or created_at == self.oldest:
+            return None
+        return created_at > self.oldest
 
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
         return {
+            "known": sorted(self.known),
+            "is_all": self.is_all,
             "number": self.number,
-            "created_at": self.created_at.isoformat() if self.created_at else None,
-            "references": sorted(self.references),
+            "oldest": self.oldest.isoformat() if self.oldest else None,
         }
 
     @classmethod
@@ -69,19 +78,15 @@ class Watermark:
         Raises:
             KeyError, TypeError, ValueError: It is something else.
         """
-        number, created_at = value["number"], value["created_at"]
+        known, is_all, number, oldest = value["known"], value["is_all"], value["number"], value["oldest"]
+        if not isinstance(is_all, bool) or not isinstance(known, list) or not all(isinstance(k, str) for k in known):
+            raise TypeError("'known' or 'is_all' is of another type")
         return cls(
+            frozenset(known),
+            is_all,
             None if number is None else int(number),
-            None if created_at is None else datetime.fromisoformat(created_at),
-            frozenset(_texts(value["references"])),
+            None if oldest is None else datetime.fromisoformat(oldest),
         )
-
-
-def _texts(values: Iterable[object]) -> Iterable[str]:
-    for value in values:
-        if not isinstance(value, str):
-            raise TypeError(f"{value!r} is no text")
-        yield value
 
 
 def _number_of(version: Version) -> int | None:

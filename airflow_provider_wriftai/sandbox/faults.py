@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import re
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 
 def _pattern(text: str) -> str:
@@ -19,6 +20,10 @@ def _pattern(text: str) -> str:
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from error
     return text
+
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[ -~]*$")]
 
 
 class Fault(BaseModel):
@@ -41,7 +46,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str | None = None
+    method: Annotated[str, StringConstraints(pattern=r"^[A-Z]+$")] | None = None
     path: Annotated[str, AfterValidator(_pattern)] = ""
     times: Annotated[int, Field(ge=1)] = 1
     work: Literal["first", "last", "never"] = "first"
@@ -49,12 +54,14 @@ class Fault(BaseModel):
     ends_at_hangup: bool = True
     answer: Literal["as_usual", "html", "garbled", "cut", "drop"] = "as_usual"
     status: Annotated[int, Field(ge=200, le=599)] | None = None
-    headers: dict[str, str | None] = {}
+    headers: dict[HeaderName, HeaderValue | None] = {}
 
     @model_validator(mode="after")
     def _can_be_answered(self) -> Fault:
         if self.work == "never" and self.answer in ("garbled", "cut"):
             raise ValueError("a request that is never carried out has no answer to be garbled or cut")
+        if self.status in (204, 304) and (self.work == "never" or self.answer != "as_usual"):
+            raise ValueError(f"an answer with status {self.status} has no body")
         return self
 
     def is_for(self, method: str, path: str) -> bool:
@@ -141,7 +148,9 @@ class _Release:
         with self._lock:
             self._ended = True
             for loop, event in self._waiting:
-                loop.call_soon_threadsafe(event.set)
+                # A server that has ended waits for nothing any more.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(event.set)
 
     async def wait(self) -> None:
         event = asyncio.Event()

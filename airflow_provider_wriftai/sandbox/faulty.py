@@ -104,13 +104,17 @@ def _status(fault: Fault) -> int:
 
 async def _answer(fault: Fault, answer: Response | None, scope: Scope, receive: Receive, send: Send) -> None:
     if fault.answer == "html":
-        phrase = f"{_status(fault)} {http.HTTPStatus(_status(fault)).phrase}"
+        known = {status.value: status.phrase for status in http.HTTPStatus}
+        phrase = f"{_status(fault)} {known.get(_status(fault), 'Unknown')}"
         page = f"<html><head><title>{phrase}</title></head><body><h1>{phrase}</h1></body></html>"
         answer = HTMLResponse(page, _status(fault))
     elif answer is None:
         answer = JSONResponse({"detail": "A fault that was asked for"}, _status(fault))
     elif fault.status is not None:
         answer.status_code = fault.status
+        if fault.status in (204, 304):
+            answer.body = b""
+            answer.headers["content-length"] = "0"
     if fault.answer == "garbled":
         answer.body = answer.body[: len(answer.body) // 2]
         answer.headers["content-length"] = str(len(answer.body))
@@ -143,7 +147,7 @@ class FaultsEndpoint(HTTPEndpoint):
             _faults(request).add([validated(Fault, each, "body") for each in listed])
         except RefusedError as error:
             return JSONResponse({"detail": error.detail}, 422)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return JSONResponse({"detail": f"not JSON: {error}"}, 422)
         return await self.get(request)
 

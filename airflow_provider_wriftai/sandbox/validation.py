@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -19,7 +19,8 @@ class RefusedError(Exception):
 
 def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     try:
-        Draft202012Validator.check_schema(schema)
+        # Patterns are ECMA-262's, which Python's check of formats does not know.
+        Draft202012Validator.check_schema(schema, format_checker=FormatChecker(formats=()))
     except SchemaError as error:
         raise ValueError(f"not a JSON Schema of Draft 2020-12: {error.message}") from error
     return schema

@@ -25,7 +25,10 @@ FAILURES: dict[str, Any] = {
     "read timeout": httpx.ReadTimeout("slow"),
     "connection broke": httpx.RemoteProtocolError("reset"),
     "cut off": httpx.ReadError("eof"),
-    **{str(status): status for status in (400, 401, 403, 404, 409, 422, 429, 500, 501, 502, 503, 504)},
+    **{
+        str(status): status
+        for status in (301, 303, 307, 400, 401, 403, 404, 408, 409, 422, 429, 499, 500, 501, 502, 503, 504)
+    },
 }
 
 

@@ -102,6 +102,14 @@ def test_a_hand_over(
     assert version.schemas["prediction"]["input"]["type"] == "object"
 
 
+def test_many_images_of_a_task(sandbox: Any, run_dag: RunDag) -> None:
+    model = sandbox.new_model()
+    run_dag(Path(__file__).parent / "dags", "mapped", MODEL=model, RESULTS="")
+    versions = sandbox.store.versions(*model.split("/"))
+    assert sorted(version.release_notes for version in versions) == ["Number 0", "Number 1", "Number 2"]
+    assert versions[0].schemas["prediction"]["input"] == {"title": "mapped"}
+
+
 def test_a_wait_in_each_mode(
     sandbox: Any, run_dag: RunDag, schemas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,13 +128,15 @@ def test_what_generation_2_takes_besides(sandbox: Any, digest: str, schemas: Any
     assert version["configuration"] == {"hardware_identifier": "gpu-1", "variable_names": []}
 
 
-def _rendered(folder: Path, **parameters: Any) -> WriftAICreateVersionOperator:
+def _rendered(folder: Path, *, native: bool = False, **parameters: Any) -> WriftAICreateVersionOperator:
+    started = datetime(2026, 1, 1, tzinfo=UTC)
     with DAG(
-        "rendering", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), template_searchpath=[str(folder)]
-    ):
+        "rendering", schedule=None, start_date=started, template_searchpath=[str(folder)],
+        render_template_as_native_obj=native,
+    ):  # fmt: skip
         operator = WriftAICreateVersionOperator(task_id="publish", **parameters)
     operator.resolve_template_files()
-    operator.render_template_fields({"run_id": "r1", "params": {"keep": 3}})  # type: ignore[typeddict-item]
+    operator.render_template_fields({"run_id": "r1", "params": {"keep": 3, "image": {"digest": "x"}}})  # type: ignore[typeddict-item]
     return operator
 
 
@@ -161,6 +163,45 @@ def test_nothing_else_is_taken_for_a_template_file(tmp_path: Path) -> None:
     assert operator.image_selector == "app.json"
     mapping = _rendered(tmp_path, model="a/b", image={"image.name": "x.json"}, release_notes="", schemas={})
     assert mapping.image == {"image.name": "x.json"}
+
+
+def test_every_problem_is_told_at_once(sandbox: Any) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        _create(
+            "acme", image="", schemas={}, release_notes="x" * 300, if_exists="maybe", lookback=0, settle_seconds="soon",
+            remember=7, configuration=[],
+        )  # fmt: skip
+    assert str(caught.value).count("\n  - ") == 9
+
+
+def test_texts_stay_texts_in_a_dag_that_renders_to_objects(tmp_path: Path) -> None:
+    (tmp_path / "schemas.json").write_text('{"prediction": {"input": {"const": "a\\/b"}, "output": {}}}')
+    (tmp_path / "notes.md").write_text("1.10")
+    schemas = {"prediction": {"input": {"const": "[1, 2]", "pattern": "^{#x#}$", "title": "{{ run_id }}\n"}}}
+    native: dict[str, Any] = {"model": "a/b", "image": "{{ params.image }}", "native": True}
+    inline = _rendered(tmp_path, release_notes="{{ params.keep }}", schemas=schemas, **native)
+    assert inline.release_notes == "3"
+    assert inline.image == {"digest": "x"}
+    assert inline.schemas == {"prediction": {"input": {"const": "[1, 2]", "pattern": "^{#x#}$", "title": "r1"}}}
+    files = _rendered(tmp_path, release_notes="notes.md", schemas="schemas.json", **native)
+    assert files.release_notes == "1.10"
+    assert json.loads(files.schemas)["prediction"]["input"] == {"const": "a/b"}  # type: ignore[arg-type]
+
+
+def test_what_another_task_returned_is_no_template() -> None:
+    operator = _operator("acme/det", "from-pod {{ conn.secret }}", {}, image_selector="other")
+    returned = operator.image
+    jinja_env = operator.get_template_env()
+    context: Any = {}
+    assert operator.render_template(returned, context, jinja_env, {id(returned)}) == "from-pod {{ conn.secret }}"
+
+
+def test_what_is_no_template_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"A parameter is no template of Jinja: .*{% raw %}"):
+        _rendered(tmp_path, model="a/b", image="x", release_notes="", schemas={"a": ["{%d}"]})
+    (tmp_path / "notes.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(AirflowFailException, match="is not UTF-8"):
+        _rendered(tmp_path, model="a/b", image="x", release_notes="notes.md", schemas={})
 
 
 def test_a_template_file_that_is_not_there_is_told(tmp_path: Path) -> None:

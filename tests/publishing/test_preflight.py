@@ -49,8 +49,6 @@ def test_every_problem_is_told_at_once() -> None:
         (_schemas({"default": float("nan")}), "cannot be written as JSON"),
         (_schemas({"default": {1, 2}}), "cannot be written as JSON"),
         (_schemas({"default": "\ud800"}), "cannot be written as JSON"),
-        (_schemas({"pattern": "a{99999999999999999999}"}), "pattern"),
-        (_schemas({"pattern": "(" * 3000 + ")" * 3000}), "pattern"),
         (_schemas({"description": "x" * 1024 * 1024}), "bytes of JSON"),
     ],
 )
@@ -61,7 +59,16 @@ def test_schemas_that_the_service_would_refuse(digest: str, schemas: Any, said: 
 
 
 @pytest.mark.parametrize(
-    "schema", [{}, {"$schema": DRAFT}, {"$ref": "https://example.invalid/x"}, {"$ref": "#/$defs/a"}]
+    "schema",
+    [
+        {},
+        {"$schema": DRAFT},
+        {"$ref": "https://example.invalid/x"},
+        {"$ref": "#/$defs/a"},
+        # ECMA-262's patterns are not Python's.
+        {"pattern": "^\\p{L}+$"},
+        {"patternProperties": {"(?<year>\\d{4})": {}}},
+    ],
 )
 def test_schemas_that_the_service_takes(digest: str, schema: Any) -> None:
     _, params = check_new_version("acme/det", digest, "", _schemas(schema))
@@ -122,6 +129,11 @@ def test_what_generation_2_takes_besides(digest: str, schemas: Any) -> None:
         ({"configuration": {"hardware_identifier": 7}}, "'hardware_identifier' must be a text, not a int"),
         ({"configuration": {"variable_names": "TOKEN"}}, "'variable_names' must be a list of texts"),
         ({"configuration": {"variable_names": [7]}}, "'variable_names' must be a list of texts"),
+        ({"configuration": {"hardware_identifier": "\ud800"}}, "configuration: cannot be written as JSON"),
+        ({"configuration": {"variable_names": range(2)}}, "'variable_names' must be a list of texts"),
+        ({"compatibilities": {"\ud800": True}}, "compatibilities: cannot be written as JSON"),
+        ({"compatibilities": {"x" * 100_000: 1}}, "must be true or false"),
+        ({"problems": ["lookback must be from 1 to 50; got 0."]}, "lookback must be from 1 to 50"),
         ({"image_selector": "other"}, "no image that is called 'other'"),
     ],
 )
@@ -129,3 +141,10 @@ def test_what_generation_2_would_refuse(digest: str, schemas: Any, more: dict[st
     with pytest.raises(PreflightError) as caught:
         check_new_version("acme/det", digest, "", schemas, **more)
     assert said in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_is_no_mistake(digest: str, schemas: Any, mark: str) -> None:
+    _, params = check_new_version("acme/det", mark + digest, "", mark + json.dumps(schemas))
+    assert (params["container_image_digest"], params["schemas"]) == (digest, schemas)

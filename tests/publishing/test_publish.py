@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -256,6 +257,17 @@ def test_create_makes_another_one(sandbox: Any, publish_it: Publish, model: Mode
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
 
 
+def test_no_look_goes_further_back_than_asked(
+    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams, faults: Faults, time: Time
+) -> None:
+    """A page has five versions at least; a look at fewer is one at fewer at every turn."""
+    publish_it()
+    for number in range(2):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    assert publish_it(if_exists="fail", lookback=1, is_retry=True).how == "created"
+
+
 def test_only_the_newest_are_searched(
     sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams
 ) -> None:
@@ -380,7 +392,7 @@ def test_creates_are_given_up_at_last_and_the_next_try_does_it(
     faults.add([Fault(method="POST", work="never", status=503, times=3)])
     with pytest.raises(UnsettledPublishError, match=r"the last of 3 creates .* nothing has come of them") as caught:
         publish_it(if_exists=if_exists, memory=memory)
-    assert not isinstance(caught.value, UnsettledCreateError)
+    assert not isinstance(caught.value, UnsettledCreateError)  # which has no next try
     assert isinstance(caught.value.__cause__, RequestError)
     assert network.posts == 3
     assert sandbox.numbers(str(model)) == [2, 1]
@@ -421,6 +433,156 @@ def test_looks_that_fail_for_a_while_do_no_harm(
     with caplog.at_level(logging.WARNING):
         assert publish_it().how == "adopted"
     assert caplog.text.count("Looking failed") == 4
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_listing_that_does_not_end_settles_nothing(
+    sandbox: Any, params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
+) -> None:
+    """Not an error of one request, and yet none that may pass for an answer."""
+    listings = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal listings
+        if request.method == "POST":
+            return httpx.Response(502)
+        listings += 1
+        version = {"number": 7 + listings, "release_notes": "x", "container_image_digest": f"sha256:{listings:064x}"}
+        return httpx.Response(200, json={"items": [version], "next_cursor": "again" if listings > 1 else "more"})
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        with pytest.raises(UnsettledPublishError, match="already read") as caught:
+            publish(Versions(api), model, params, if_exists=if_exists, sleep=time.sleep, clock=time.clock)
+    assert isinstance(caught.value, UnsettledCreateError) is (if_exists == "create")
+
+
+def test_an_answer_about_another_image_is_no_answer(
+    params: CreateVersionParams, model: ModelReference, time: Time
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            made.append({"number": 8, "release_notes": "new", **params})
+            return httpx.Response(201, json={"number": 3, "container_image_digest": f"sha256:{3:064x}"})
+        if request.url.path.endswith("/versions"):
+            return httpx.Response(200, json={"items": made})
+        return httpx.Response(200, json=made[0])
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        published = publish(Versions(api), model, params, sleep=time.sleep, clock=time.clock)
+    assert (published.how, published.version["reference"]) == ("adopted", f"{model}:8")
+
+
+# ---- a service that does not tell of which image a version is
+
+
+class Untelling(httpx.HTTPTransport):
+    """The network to a service that leaves the digest out of all that it answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts = 0
+        self.lose_answers = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.posts += request.method == "POST"
+        response = super().handle_request(request)
+        body = json.loads(response.read())
+        for described in [body, *body.get("items", [])]:
+            described.pop("container_image_digest", None)
+        if request.method == "POST" and self.lose_answers:
+            self.lose_answers -= 1
+            raise httpx.ReadTimeout("lost", request=request)
+        return httpx.Response(response.status_code, json=body, headers={"date": response.headers["date"]})
+
+
+@pytest.fixture
+def untelling(sandbox: Any, generation: int) -> Iterator[tuple[Versions, Untelling]]:
+    network = Untelling()
+    with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as api:
+        yield Versions(api), network
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_where_no_digest_is_told_a_lost_version_is_known_by_its_notes(
+    sandbox: Any, untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams, time: Time,
+    memory: Notes, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    versions, network = untelling
+    network.lose_answers = 1
+    how: dict[str, Any] = {"if_exists": if_exists, "memory": memory, "sleep": time.sleep, "clock": time.clock}
+    assert publish(versions, model, params, **how).how == "adopted"
+    assert publish(versions, model, params, is_retry=True, **how).how == "remembered"
+    assert (network.posts, sandbox.numbers(str(model))) == (1, [3, 2, 1])
+    assert ("does not tell of which image" in caplog.text) is (if_exists != "create")
+
+
+def test_where_no_digest_is_told_a_killed_try_without_a_memory_cannot_be_settled(
+    untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams, time: Time
+) -> None:
+    versions, network = untelling
+    publish(versions, model, params)
+    with pytest.raises(UnsettledPublishError, match="the service does not tell of which image it is"):
+        publish(versions, model, params, is_retry=True, sleep=time.sleep, clock=time.clock)
+    assert network.posts == 1
+    # With other notes it is none of this task's.
+    other: CreateVersionParams = {**params, "release_notes": "other"}
+    assert publish(versions, model, other, is_retry=True, sleep=time.sleep, clock=time.clock).how == "created"
+
+
+# ---- a service whose clocks disagree (generation 1, where times order the versions)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+@pytest.mark.parametrize("existing", [2, 30])
+def test_a_lost_version_from_a_clock_that_is_behind_is_found(
+    sandbox: Any, params: CreateVersionParams, time: Time, faults: Faults, faulty: tuple[str, Faults],
+    if_exists: IfExists, existing: int,
+) -> None:  # fmt: skip
+    model = ModelReference.parse(sandbox.new_model(versions=existing))
+    before = sandbox.store.versions(model.owner, model.name)
+    behind = datetime.fromisoformat(before[1].created_at) + timedelta(seconds=1)
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    network = Network()
+    network.after_post = lambda: _someone_else_publishes(sandbox, model, params, created_at=behind)
+    with API(f"{faulty[0]}/generation-1/v1", sandbox.token, transport=network) as api:
+        published = publish(Versions(api), model, params, if_exists=if_exists, sleep=time.sleep, clock=time.clock)
+    assert (published.how, network.posts) == ("adopted", 1)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_where_times_tell_nothing_no_second_version_is_made(
+    params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
+) -> None:
+    """Times without a zone, and more versions than a page has."""
+    made: list[dict[str, Any]] = [
+        {"id": f"id-{n}", "created_at": f"2026-01-01T00:00:{n:02}", "release_notes": "x", "schemas": {},
+         "container_image_digest": f"sha256:{n:064x}"}
+        for n in range(10)
+    ]  # fmt: skip
+    posts = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal posts
+        if request.method == "POST":
+            posts += 1
+            made.append({"id": "id-new", "created_at": "2026-01-02T00:00:00", **params})
+            return httpx.Response(504)
+        listed = list(reversed(made))
+        first = "cursor" not in request.url.params
+        return httpx.Response(
+            200, json={"items": listed[:5] if first else listed[5:], "next_cursor": "rest" if first else None}
+        )
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        how: dict[str, Any] = {"if_exists": if_exists, "lookback": 5, "sleep": time.sleep, "clock": time.clock}
+        if if_exists == "reuse":
+            assert publish(Versions(api), model, params, **how).how == "adopted"
+        else:
+            with pytest.raises(UnsettledPublishError, match="its time does not tell"):
+                publish(Versions(api), model, params, **how)
+    assert posts == 1
 
 
 # ---- who made it?
@@ -584,7 +746,7 @@ def test_notes_that_change_from_try_to_try_hide_nothing(
     assert "has other release_notes" in caplog.text
 
 
-@pytest.mark.parametrize("comes_at", [0, 20])
+@pytest.mark.parametrize("comes_at", [0, 100])
 def test_a_killed_task_without_a_memory_finds_its_version_with_reuse(
     sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
     params: CreateVersionParams, comes_at: float,
@@ -602,7 +764,7 @@ def test_a_retry_without_a_memory_looks_for_a_while_and_then_creates(
     publish_it: Publish, network: Network, time: Time
 ) -> None:
     assert publish_it(is_retry=True).how == "created"
-    assert (network.posts, time.now) == (1, 30)
+    assert (network.posts, time.now) == (1, DEFAULT_SETTLE_SECONDS)
 
 
 @pytest.mark.parametrize("if_exists", MODES)
@@ -649,8 +811,17 @@ def test_notes_that_cannot_be_read_are_no_notes(
     memory.text = noted
     assert publish_it(memory=memory, is_retry=True).how == "created"
     assert "cannot be read" in caplog.text
-    assert time.now == 30
+    assert time.now == DEFAULT_SETTLE_SECONDS
     assert publish_it(memory=memory, is_retry=True).how == "remembered"
+
+
+def test_with_notes_that_cannot_be_read_create_makes_no_second_one(
+    publish_it: Publish, memory: Notes, network: Network
+) -> None:
+    memory.text = '{"format": 2}'
+    with pytest.raises(UnsettledCreateError, match="noted down cannot be read"):
+        publish_it(if_exists="create", memory=memory, is_retry=True)
+    assert network.posts == 0
 
 
 def test_nothing_is_created_that_could_not_be_noted_down_before(

@@ -95,6 +95,23 @@ def test_a_page_of_a_proxy(http: httpx.Client, faults: Faults, model: str) -> No
     assert "<title>502 Bad Gateway</title>" in answer.text
 
 
+@pytest.mark.parametrize("status", [204, 304, 520])
+def test_odd_statuses(http: httpx.Client, faults: Faults, model: str, status: int) -> None:
+    faults.add([Fault(status=status, answer="html" if status == 520 else "as_usual")])
+    answer = http.get(f"/v1/models/{model}/versions")
+    assert (answer.status_code, bool(answer.content)) == (status, status == 520)
+
+
+def test_a_release_after_the_server_has_ended_is_none(sandbox: Any) -> None:
+    faults = Faults()
+    with running(create_app(sandbox.store, faults=faults)) as url:
+        faults.add([Fault(delay=60)])
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{url}/v1/user", timeout=httpx.Timeout(30, read=0.05))
+        _until(faults, "answered")
+    faults.release()
+
+
 def test_headers_are_set_and_left_out(http: httpx.Client, faults: Faults, model: str) -> None:
     faults.add([Fault(headers={"x-request-id": None, "retry-after": "7"}, status=429, work="never")])
     answer = http.get(f"/v1/models/{model}/versions")
@@ -155,6 +172,11 @@ def test_faults_over_http(http: httpx.Client, model: str) -> None:
         ({"status": 99}, "status"),
         ({"path": "("}, "not a regular expression"),
         ({"stauts": 500}, "stauts"),
+        ({"method": "post"}, "method"),
+        ({"headers": {"a b": "x"}}, "headers"),
+        ({"headers": {"a": "x\ny"}}, "headers"),
+        ({"headers": {"a": "\u2603"}}, "headers"),
+        ({"work": "never", "status": 204}, "no body"),
         ({"work": "never", "answer": "cut"}, "no answer to be garbled or cut"),
         ([{}, {"times": 0}], "times"),
         (7, "body"),
@@ -166,6 +188,7 @@ def test_a_fault_that_cannot_be_is_refused(http: httpx.Client, asked: Any, said:
     assert said in answer.text
     assert http.get("/faults").json() == []
     assert http.post("/faults", content=b"{").status_code == 422
+    assert http.post("/faults", content=b"[" * 100_000).status_code == 422
 
 
 def test_a_faulty_request_is_on_the_page_of_requests(sandbox: Any, http: httpx.Client, faults: Faults) -> None:

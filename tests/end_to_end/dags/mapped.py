@@ -1,0 +1,33 @@
+"""Publish all images that another task returned: values that look like templates are none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
+
+
+@task
+def build() -> list[dict[str, Any]]:
+    return [
+        {"image": "{{ 1 / 0 }}", "imageDigest": "sha256:" + hashlib.sha256(name.encode()).hexdigest()}
+        for name in ("a", "b", "c")
+    ]
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def mapped() -> None:
+    WriftAICreateVersionOperator.partial(
+        task_id="publish",
+        model=os.environ["MODEL"],
+        release_notes="Number {{ ti.map_index }}",
+        schemas={"prediction": {"input": {"title": "{{ dag.dag_id }}"}, "output": {}}},
+    ).expand(image=build())
+
+
+mapped()
