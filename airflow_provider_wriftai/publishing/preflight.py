@@ -91,24 +91,18 @@ def _problems_of_notes(notes: object) -> Iterator[str]:
 
 
 def _problems_of_compatibilities(compatibilities: object) -> Iterator[str]:
-    if compatibilities is None:
-        return
+    yield from _problems_of_object(compatibilities)
     if not isinstance(compatibilities, Mapping):
-        yield f"expected an object of names with true or false, got a {type(compatibilities).__name__}."
         return
-    yield from _problems_of_writing(compatibilities)
     for name, value in compatibilities.items():
         if not isinstance(name, str) or not isinstance(value, bool):
             yield f"{str(name)[:60]!r} must be true or false, not {str(value)[:60]!r}."
 
 
 def _problems_of_configuration(configuration: object) -> Iterator[str]:
-    if configuration is None:
-        return
+    yield from _problems_of_object(configuration)
     if not isinstance(configuration, Mapping):
-        yield f"expected an object, got a {type(configuration).__name__}."
         return
-    yield from _problems_of_writing(configuration)
     for name, value in configuration.items():
         match name, value:
             case ("hardware_identifier", str()):
@@ -123,7 +117,12 @@ def _problems_of_configuration(configuration: object) -> Iterator[str]:
                 yield f"there is no {str(name)[:60]!r}, only 'hardware_identifier' and 'variable_names'."
 
 
-def _problems_of_writing(value: object) -> Iterator[str]:
+def _problems_of_object(value: object) -> Iterator[str]:
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield f"expected an object, got a {type(value).__name__}."
+        return
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:

@@ -117,10 +117,6 @@ class _Publication:
     def digest(self) -> str:
         return self.params["container_image_digest"]
 
-    @property
-    def _reuses(self) -> bool:
-        return self.if_exists == "reuse"
-
     def carry_out(self) -> Published:
         earlier = self._recalled()
         if earlier and (published := self._from_earlier_try(earlier)):
@@ -278,13 +274,16 @@ class _Publication:
         newer = newer_than(self.versions, self.model, intent.watermark)
         own = [version for version in newer if has_notes(version, intent.release_notes)]
         seen = self._look_among(own)
-        # What is as new, has the same notes, and tells of no image is taken for it too.
+        # What is newer, has the same notes, and tells of no image is taken for it too.
         if found := seen.found or next(iter(seen.untold), None):
-            if not self._reuses and intent.watermark.is_below(found) is None:
+            any_will_do = self.if_exists == "reuse" and seen.found is not None
+            if intent.watermark.is_below(found) is None and not any_will_do:
                 raise self._unsettled(f"{found['reference']} may be it, or an older one: its time does not tell.")
             return found
+        if self.if_exists != "reuse":
+            return None
         # What has other notes is somebody else's; one of the image is what reuse asks for, whoever made it.
-        return self._look_among([version for version in newer if version not in own]).found if self._reuses else None
+        return self._look_among([version for version in newer if version not in own]).found
 
     def _look_among(self, candidates: list[Version]) -> Seen:
         return look_for_image(self.versions, candidates, self.digest, self.params["release_notes"])

@@ -121,7 +121,7 @@ def test_what_generation_2_takes_besides(digest: str, schemas: Any) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"compatibilities": ["openai_embeddings"]}, "expected an object of names with true or false, got a list"),
+        ({"compatibilities": ["openai_embeddings"]}, "compatibilities: expected an object, got a list"),
         ({"compatibilities": {"openai_embeddings": "yes"}}, "'openai_embeddings' must be true or false, not 'yes'"),
         ({"compatibilities": "{}"}, "got a str"),
         ({"configuration": []}, "configuration: expected an object, got a list"),
