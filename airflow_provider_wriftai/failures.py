@@ -20,7 +20,7 @@ from airflow_provider_wriftai.publishing.errors import (
     UnsettledCreateError,
     VersionExistsError,
 )
-from airflow_provider_wriftai.retention.errors import InvalidPolicyError
+from airflow_provider_wriftai.retention.errors import InvalidPolicyError, PruneRefusedError, TooManyDeletionsError
 from airflow_provider_wriftai.templated import InvalidParameterError
 
 FINAL = (
@@ -33,6 +33,8 @@ FINAL = (
     InvalidRequestError,
     PermissionDeniedError,
     PreflightError,
+    PruneRefusedError,
+    TooManyDeletionsError,
     UnsettledCreateError,
     VersionExistsError,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.retention.policy import read_age
+from airflow_provider_wriftai.retention.ages import read_age
 
 T = TypeVar("T")
 
@@ -120,6 +121,39 @@ def age(name: str, value: object) -> timedelta:
     if isinstance(value, str) and value.strip() not in _NOTHING:
         return read_age(value)
     raise InvalidParameterError(f"{name} must be a timedelta or a text such as '30d'; got {value!r}.{_left_out(value)}")
+
+
+def listed(name: str, value: object) -> list[Any]:
+    """Read a list: one as it is, or what a template makes of one, or texts with commas between them.
+
+    Raises:
+        InvalidParameterError: It is none.
+    """
+    if isinstance(value, str) and value.strip() not in _NOTHING:
+        text = value.strip()
+        if not text.startswith("["):
+            return [part.strip() for part in text.split(",")]
+        try:
+            # As a template writes a list that is not rendered to Python's objects; JSON's null has no place in one.
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            value = None
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return list(value)
+    raise InvalidParameterError(
+        f"{name} must be a list, or texts with commas between them; got {str(value)[:60]!r}.{_left_out(value)}"
+    )
+
+
+def text(name: str, value: object) -> str:
+    """Read a text that says something.
+
+    Raises:
+        InvalidParameterError: It says nothing.
+    """
+    if isinstance(value, str) and value.strip() not in _NOTHING:
+        return value
+    raise InvalidParameterError(f"{name} must be a text; got {str(value)[:60]!r}.{_left_out(value)}")
 
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:

@@ -21,6 +21,7 @@ from hypothesis import settings
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Faults
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
@@ -69,6 +70,23 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with running(create_app(store)) as url:
         yield Sandbox(url, store)
     store.close()
+
+
+@pytest.fixture(scope="session")
+def faulty(sandbox: Sandbox) -> Iterator[tuple[str, Faults]]:
+    """A sandbox over the same data where things go wrong, and what goes wrong with it."""
+    faults = Faults()
+    with running(create_app(sandbox.store, faults=faults)) as url:
+        yield url, faults
+
+
+@pytest.fixture
+def faults(faulty: tuple[str, Faults]) -> Iterator[Faults]:
+    _, faults = faulty
+    yield faults
+    faults.clear()
+    while not faults.reached.empty():
+        faults.reached.get()
 
 
 @pytest.fixture(params=[1, 2], ids=["generation-1", "generation-2"])

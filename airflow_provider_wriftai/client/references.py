@@ -1,4 +1,4 @@
-"""How models and versions are named: ``owner/name``, and an id or ``owner/name:number``."""
+"""How things are named: models ``owner/name``, versions an id or ``owner/name:number``, images by digest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow_provider_wriftai.client.errors import InvalidReferenceError
 
 _SEGMENT = re.compile(r"[^\s/:?#%\\]+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,26 @@ def parse_version(text: str) -> VersionReference:
     text = _text(text, "A version")
     if "/" not in text and ":" not in text:
         return VersionId(text)
-    model, colon, number = text.rpartition(":")
-    if not colon or not _NUMBER.fullmatch(number):
+    model, _, digits = text.rpartition(":")
+    number = parse_number(digits)
+    if not model or number is None:
         raise InvalidReferenceError(
             f"A version is named by its id or as 'owner/name:number', for example 'acme/detector:7'; got {text!r}."
         )
-    return VersionNumber(ModelReference.parse(model), int(number))
+    return VersionNumber(ModelReference.parse(model), number)
+
+
+def parse_number(text: str) -> int | None:
+    """Read the number of a version within its model; None where the text is none."""
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def is_digest(value: object) -> bool:
+    """Tell whether a value is a digest as the service takes it: ``sha256:`` and 64 lower-case hexadecimal digits.
+
+    The grammar is that of the OCI image specification (descriptor.md, "Digests"), restricted to sha256.
+    """
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _text(value: object, what: str) -> str:

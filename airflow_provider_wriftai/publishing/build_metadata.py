@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider_wriftai.publishing.digests import Candidate, is_digest, names_of
+from airflow_provider_wriftai.client.references import is_digest
+from airflow_provider_wriftai.publishing.digests import Candidate, names_of
 from airflow_provider_wriftai.publishing.errors import InvalidImageError
 
 _ATTESTATION = ("vnd.docker.reference.type", "attestation-manifest")

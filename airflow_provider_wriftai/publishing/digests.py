@@ -1,14 +1,13 @@
-"""The digest of an image's manifest: its grammar, and choosing one where a build tells of several."""
+"""The digests of images in what a build wrote, and choosing one where it tells of several."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_wriftai.client.references import is_digest
 from airflow_provider_wriftai.publishing.errors import InvalidImageError
 
-_DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 _MOST_TOLD = 10
 _LONGEST_NAME = 200
 _TRANSPORT = "docker://"
@@ -29,14 +28,6 @@ class Candidate:
     def __str__(self) -> str:
         names = ", ".join(name[:_LONGEST_NAME] for name in self.names[:_MOST_TOLD])
         return f"{self.digest} ({names})" if names else self.digest
-
-
-def is_digest(value: object) -> bool:
-    """Tell whether a value is a digest as the service takes it: ``sha256:`` and 64 lower-case hexadecimal digits.
-
-    The grammar is that of the OCI image specification (descriptor.md, "Digests"), restricted to sha256.
-    """
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def candidate_in(reference: str) -> Candidate | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.references import VersionNumber, parse_version
+from airflow_provider_wriftai.retention.ages import LONGEST_AGE, in_words
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError, UnplannableError
+from airflow_provider_wriftai.retention.listed import Listed
+from airflow_provider_wriftai.retention.protection import Protection
 
-_AGE = re.compile(r"([0-9]{1,12})\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+FURTHEST_AHEAD = timedelta(minutes=5)
+"""How far a time of creation may be ahead of the service's own clock: it is made by another machine of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,14 @@ class RetentionPolicy:
         keep_last: How many of the newest versions are kept, counted over all versions of the model: at
             least 1. None: this criterion lets every version go.
         older_than: Only versions older than this go: more than nothing. None: a version of any age may go.
+        protection: What is never deleted, whatever else lets it go.
+        max_deletions: How many versions may go at once: a plan in which more go deletes none. None: any number.
     """
 
     keep_last: int | None = None
     older_than: timedelta | None = None
+    protection: Protection = field(default_factory=Protection)
+    max_deletions: int | None = None
 
     def __post_init__(self) -> None:
         if self.keep_last is None and self.older_than is None:
@@ -36,18 +40,33 @@ class RetentionPolicy:
             )
         if self.keep_last is not None and self.keep_last < 1:
             raise InvalidPolicyError(f"keep_last must be at least 1; got {self.keep_last}.")
-        if self.older_than is not None and self.older_than <= timedelta(0):
-            raise InvalidPolicyError(f"older_than must be more than nothing; got {self.older_than}.")
+        if self.older_than is not None and not timedelta(0) < self.older_than <= LONGEST_AGE:
+            raise InvalidPolicyError(
+                f"older_than must be more than nothing and at most 100 years; got {self.older_than}."
+            )
+        if self.max_deletions is not None and self.max_deletions < 0:
+            raise InvalidPolicyError(f"max_deletions must be at least 0; got {self.max_deletions}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What happens to one version, and why."""
+    """What happens to one version, and why.
+
+    Attributes:
+        reference: How the version is named.
+        created_at: When it was created.
+        goes: Whether it is deleted.
+        reason: Why.
+        is_protected: Whether it stays because it is protected, though the criteria let it go.
+        needs_image: Whether it stays because its image is not known, which may be protected.
+    """
 
     reference: str
     created_at: datetime
     goes: bool
     reason: str
+    is_protected: bool = False
+    needs_image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,116 +81,86 @@ class Plan:
         return tuple(verdict for verdict in reversed(self.verdicts) if verdict.goes)
 
     @property
-    def staying(self) -> tuple[Verdict, ...]:
-        """The versions that stay, newest first."""
-        return tuple(verdict for verdict in self.verdicts if not verdict.goes)
+    def protected(self) -> tuple[Verdict, ...]:
+        """The versions that only their protection keeps, newest first."""
+        return tuple(verdict for verdict in self.verdicts if verdict.is_protected)
+
+    @property
+    def kept(self) -> tuple[Verdict, ...]:
+        """The versions that the criteria keep, newest first."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.goes and not verdict.is_protected)
+
+    @property
+    def needing_images(self) -> tuple[Verdict, ...]:
+        """The versions that stay as long as their image is not known."""
+        return tuple(verdict for verdict in self.verdicts if verdict.needs_image)
 
 
-def read_age(text: str) -> timedelta:
-    """Read an age such as ``30d``: a whole number and one of s, m, h, d, w.
-
-    Raises:
-        InvalidPolicyError: It is not one.
-    """
-    match = _AGE.fullmatch(text.strip())
-    if not match:
-        raise InvalidPolicyError(f"An age is a whole number and one of s, m, h, d, w, such as '30d'; got {text!r}.")
-    number, unit = match.groups()
-    try:
-        return timedelta(**{_UNITS[unit]: int(number)})
-    except OverflowError as error:
-        raise InvalidPolicyError(f"The age {text!r} is longer than time can be counted.") from error
-
-
-def plan(versions: Iterable[Version], policy: RetentionPolicy, now: datetime) -> Plan:
+def plan(versions: Iterable[Listed], policy: RetentionPolicy, now: datetime) -> Plan:
     """Decide about every version of a model.
 
     Args:
         versions: All versions of the model, in any order.
         policy: What is kept.
-        now: The time at which ages are measured, with its time zone.
+        now: The time at which ages are measured, with its time zone: the service's, so that a worker's wrong clock
+            deletes nothing.
 
     Returns:
         A verdict and a reason for each version. The newest always stays.
 
     Raises:
-        UnplannableError: A version's ``created_at`` cannot be read or lacks its time zone, or a version is
-            listed twice.
+        UnplannableError: A version was created in the future, is listed twice, or some are named by number and some
+            by id.
     """
-    seen = [_Seen.of(version) for version in versions]
+    seen = list(versions)
     numbered = all(version.number is not None for version in seen)
     if not numbered and any(version.number is not None for version in seen):
         raise UnplannableError(
             "The service named some versions by number and some by id, so it cannot be told which are newer; "
             "nothing was deleted."
         )
-    seen.sort(key=lambda version: version.by_number if numbered else version.by_time, reverse=True)
-    references = {version.reference for version in seen}
-    if len(references) != len(seen):
+    for version in seen:
+        if version.created_at - now > FURTHEST_AHEAD:
+            raise UnplannableError(
+                f"{version.reference} was created at {version.created_at.isoformat()}, which is in the future: the "
+                f"service's own clock says {now.isoformat()}. Ages cannot be relied on, so nothing was deleted."
+            )
+    if len({version.reference for version in seen}) != len(seen):
         raise UnplannableError("The service listed a version twice, so its list cannot be relied on.")
+    seen.sort(key=lambda version: version.by_number if numbered else version.by_time, reverse=True)
     return Plan(tuple(_decide(position, version, policy, now) for position, version in enumerate(seen)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the plan needs of a version."""
-
-    reference: str
-    created_at: datetime
-    number: int | None
-
-    @classmethod
-    def of(cls, version: Version) -> _Seen:
-        # Not the field as it was sent: only what names the version in calls has been checked.
-        reference = parse_version(version["reference"])
-        number = reference.number if isinstance(reference, VersionNumber) else None
-        return cls(version["reference"], _read_time(version), number)
-
-    @property
-    def by_number(self) -> tuple[int, str]:
-        return (self.number or 0, self.reference)
-
-    @property
-    def by_time(self) -> tuple[datetime, str]:
-        return (self.created_at, self.reference)
-
-
-def _decide(position: int, version: _Seen, policy: RetentionPolicy, now: datetime) -> Verdict:
-    age = now - version.created_at
-    goes = False
-    if position == 0:
-        reason = "the newest version always stays"
-    elif policy.keep_last is not None and position < policy.keep_last:
-        reason = f"one of the newest {policy.keep_last}"
-    elif policy.older_than is not None and age <= policy.older_than:
-        reason = f"{_words(age)} old, not older than {_words(policy.older_than)}"
-    else:
-        goes = True
-        criteria = []
-        if policy.keep_last is not None:
-            criteria.append(f"number {position + 1} from the newest, {policy.keep_last} are kept")
-        if policy.older_than is not None:
-            criteria.append(f"{_words(age)} old, older than {_words(policy.older_than)}")
-        reason = "; ".join(criteria)
-    return Verdict(version.reference, version.created_at, goes, reason)
-
-
-def _read_time(version: Version) -> datetime:
-    text = version.get("created_at")
-    try:
-        time = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise UnplannableError(
-            f"{version['reference']} has created_at {text!r}, which is no ISO 8601 time with a time zone; "
-            "without it nothing can be decided, so nothing was deleted."
+def _decide(position: int, version: Listed, policy: RetentionPolicy, now: datetime) -> Verdict:
+    age = max(timedelta(0), now - version.created_at)
+    kept = _reason_to_keep(position, age, policy)
+    if kept is not None:
+        return Verdict(version.reference, version.created_at, goes=False, reason=kept)
+    protected = policy.protection.reason_for(version)
+    if protected is not None:
+        return Verdict(version.reference, version.created_at, goes=False, reason=protected, is_protected=True)
+    if policy.protection.needs_image_of(version):
+        return Verdict(
+            version.reference,
+            version.created_at,
+            goes=False,
+            reason="protected: the service does not tell its image, and some are protected",
+            is_protected=True,
+            needs_image=True,
         )
-    return time
+    criteria = []
+    if policy.keep_last is not None:
+        criteria.append(f"number {position + 1} from the newest, {policy.keep_last} are kept")
+    if policy.older_than is not None:
+        criteria.append(f"{in_words(age)} old, older than {in_words(policy.older_than)}")
+    return Verdict(version.reference, version.created_at, goes=True, reason="; ".join(criteria))
 
 
-def _words(age: timedelta) -> str:
-    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1))):
-        if abs(age) >= length:
-            return f"{age / length:.1f}".removesuffix(".0") + unit
-    return f"{age.total_seconds():.0f}s"
+def _reason_to_keep(position: int, age: timedelta, policy: RetentionPolicy) -> str | None:
+    if position == 0:
+        return "the newest version always stays"
+    if policy.keep_last is not None and position < policy.keep_last:
+        return f"one of the newest {policy.keep_last}"
+    if policy.older_than is not None and age <= policy.older_than:
+        return f"{in_words(age)} old, not older than {in_words(policy.older_than)}"
+    return None

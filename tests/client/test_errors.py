@@ -23,12 +23,23 @@ from airflow_provider_wriftai.publishing.errors import (
     UnsettledPublishError,
     VersionExistsError,
 )
-from airflow_provider_wriftai.retention.errors import InvalidPolicyError, PruneIncompleteError, UnplannableError
+from airflow_provider_wriftai.retention.errors import (
+    InvalidPolicyError,
+    PruneIncompleteError,
+    PruneRefusedError,
+    TooManyDeletionsError,
+    UnplannableError,
+)
 from airflow_provider_wriftai.retention.policy import Plan, Verdict
 from airflow_provider_wriftai.templated import InvalidParameterError
 from airflow_provider_wriftai.waiting.errors import WaitFailedError
 
-REPORT = {"model": "a/b", "planned": [1], "failed": [{"reference": "a/b:1", "error": "no"}]}
+REPORT = {
+    "model": "a/b",
+    "planned": [{"reference": "a/b:1", "reason": "old"}],
+    "deleted": [],
+    "failed": [{"reference": "a/b:1", "error": "no"}],
+}
 
 EXAMPLES: list[WriftAIError] = [
     errors.ConfigurationError("x"),
@@ -49,6 +60,8 @@ EXAMPLES: list[WriftAIError] = [
     InvalidPolicyError("x"),
     UnplannableError("x"),
     PruneIncompleteError(REPORT),
+    PruneRefusedError(REPORT),
+    TooManyDeletionsError(REPORT, 0),
     InvalidParameterError("x"),
     WaitFailedError("x"),
 ]

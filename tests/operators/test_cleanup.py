@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
+from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 
 
@@ -29,6 +30,12 @@ def _clean_up(model: str, **parameters: Any) -> Any:
         ({"older_than": "60h"}, [8, 7]),
         ({"keep_last": 2, "older_than": "108h"}, [8, 7, 6, 5]),
         ({"keep_last": 1, "older_than": "1s"}, [8]),
+        ({"keep_last": 6, "max_deletions": "2"}, [8, 7, 6, 5, 4, 3]),
+        ({"keep_last": 1, "protect": [2, "4"]}, [8, 4, 2]),
+        ({"keep_last": 1, "protect": "2, 4"}, [8, 4, 2]),
+        ({"keep_last": 1, "protect": "[2, '4']"}, [8, 4, 2]),
+        ({"keep_last": 6, "protect": []}, [8, 7, 6, 5, 4, 3]),
+        ({"keep_last": 1, "protect_release_notes": "build [23]"}, [8, 3, 2]),
     ],
 )
 def test_what_is_left(sandbox: Any, parameters: dict[str, Any], left: list[int]) -> None:
@@ -62,6 +69,18 @@ def test_a_dry_run_deletes_nothing(sandbox: Any, dry_run: Any) -> None:
         ({"older_than": "30"}, "such as '30d'"),
         ({"older_than": 30}, "timedelta or a text"),
         ({"older_than": timedelta(days=-1)}, "more than nothing"),
+        ({"keep_last": 1, "protect": "other/model:3"}, "another model"),
+        ({"keep_last": 1, "protect": "None"}, "leave the parameter out"),
+        ({"keep_last": 1, "protect": ""}, "leave the parameter out"),
+        ({"keep_last": 1, "protect": 3}, "protect must be a list"),
+        ({"keep_last": 1, "protect": "[2,"}, "protect must be a list"),
+        ({"keep_last": 1, "protect": [None]}, "expected a version's reference"),
+        ({"keep_last": 1, "protect_release_notes": "("}, "no regular expression"),
+        ({"keep_last": 1, "protect_release_notes": "None"}, "leave the parameter out"),
+        ({"keep_last": 1, "max_deletions": "-1"}, "at least 0"),
+        ({"keep_last": 1, "max_deletions": "None"}, "leave the parameter out"),
+        ({"keep_last": 1, "max_deletions": 1}, "2 versions .* max_deletions is 1"),
+        ({"max_deletions": 1}, "without a criterion"),
         ({"keep_last": 1, "dry_run": "perhaps"}, "true or false"),
         ({"keep_last": 1, "dry_run": None}, "true or false"),
     ],
@@ -80,6 +99,19 @@ def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Any) -> 
     with pytest.raises(AirflowFailException, match="leave the parameter out"):
         operator.execute({})
     assert sandbox.numbers(model) == [3, 2, 1]
+
+
+def test_versions_as_tasks_return_them_are_protected(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=4)
+    pinned = {"reference": f"{model}:2", "release_notes": "in production"}
+    report = _clean_up(model, keep_last=1, protect=[pinned])
+    assert sandbox.numbers(model) == [4, 2]
+    assert [entry["reference"] for entry in report["protected"]] == [f"{model}:2"]
+
+
+def test_what_may_pass_is_left_to_airflows_retries(sandbox: Any) -> None:
+    with pytest.raises(NotFoundError):
+        _clean_up("acme/not-made-yet", keep_last=1)
 
 
 def test_a_mapped_task_depends_on_what_its_values_come_from() -> None:

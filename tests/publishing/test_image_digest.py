@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai.publishing.digests import candidate_in, is_digest, names_of
+from airflow_provider_wriftai.client.references import is_digest
+from airflow_provider_wriftai.publishing.digests import candidate_in, names_of
 from airflow_provider_wriftai.publishing.errors import InvalidImageError
 from airflow_provider_wriftai.publishing.image_digest import read_image_digest
 

@@ -104,23 +104,6 @@ class Notes:
         self.text = json.dumps(value, allow_nan=False)
 
 
-@pytest.fixture(scope="module")
-def faulty(sandbox: Any) -> Iterator[tuple[str, Faults]]:
-    """A sandbox over the same data where things go wrong, and what goes wrong with it."""
-    faults = Faults()
-    with running(create_app(sandbox.store, faults=faults)) as url:
-        yield url, faults
-
-
-@pytest.fixture
-def faults(faulty: tuple[str, Faults]) -> Iterator[Faults]:
-    _, faults = faulty
-    yield faults
-    faults.clear()
-    while not faults.reached.empty():
-        faults.reached.get()
-
-
 @pytest.fixture
 def network() -> Network:
     return Network()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,51 +9,80 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError, UnplannableError
-from airflow_provider_wriftai.retention.policy import RetentionPolicy, plan, read_age
+from airflow_provider_wriftai.retention.listed import Listed
+from airflow_provider_wriftai.retention.policy import Plan, RetentionPolicy, plan
+from airflow_provider_wriftai.retention.protection import Protection
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+MODEL = ModelReference("acme", "det")
+DIGESTS = [f"sha256:{number:064x}" for number in range(4)]
+NOTES = ["nightly", "release 1.0", "release 2.0", ""]
 
-policies = st.builds(
-    lambda keep_last, older_than: RetentionPolicy(keep_last or (None if older_than else 1), older_than),
-    st.none() | st.integers(1, 30),
-    st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=60)),
-)
+Versions = list[Listed]
 
 
-def _version(number: int, age: timedelta, *, numbered: bool = True) -> Version:
-    version: dict[str, Any] = {"created_at": (NOW - age).isoformat()}
-    if numbered:
-        version |= {"reference": f"acme/det:{number}", "number": number}
-    else:
-        version |= {"reference": f"id-{number:03}", "id": f"id-{number:03}"}
-    return version  # type: ignore[return-value]
+def _version(
+    number: int, age: timedelta, *, numbered: bool = True, notes: str | None = "", digest: str | None = None
+) -> Listed:
+    reference = f"acme/det:{number}" if numbered else f"id-{number:03}"
+    return Listed(reference, number if numbered else None, NOW - age, notes, digest)
 
 
 @st.composite
-def listings(draw: st.DrawFn) -> list[Version]:
+def listings(draw: st.DrawFn) -> Versions:
     numbered = draw(st.booleans())
     ages = draw(st.lists(st.timedeltas(timedelta(0), timedelta(days=60)), max_size=25))
-    if numbered:
+    if numbered and draw(st.booleans()):
         ages.sort(reverse=True)
-    return [_version(number, age, numbered=numbered) for number, age in enumerate(ages, start=1)]
+    return [
+        _version(
+            number,
+            age,
+            numbered=numbered,
+            notes=draw(st.sampled_from([*NOTES, None])),
+            digest=draw(st.sampled_from([*DIGESTS, None])),
+        )
+        for number, age in enumerate(ages, start=1)
+    ]
 
 
-def _newest(versions: list[Version]) -> Version:
-    return max(versions, key=lambda version: (version.get("number", 0), version["created_at"], version["reference"]))
+protections = st.builds(
+    lambda numbers, digests, notes: Protection.read(MODEL, [*numbers, *digests], notes),
+    st.lists(st.integers(1, 25) | st.integers(1, 25).map(lambda number: f"id-{number:03}"), max_size=3),
+    st.lists(st.sampled_from(DIGESTS), max_size=2),
+    st.none() | st.sampled_from(["release", "^nightly$", "0$"]),
+)
+policies = st.builds(
+    lambda keep_last, older_than, protection: RetentionPolicy(
+        keep_last or (None if older_than else 1), older_than, protection
+    ),
+    st.none() | st.integers(1, 30),
+    st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=60)),
+    protections,
+)
+
+
+def _going(decided: Plan) -> set[str]:
+    return {verdict.reference for verdict in decided.going}
+
+
+def _newest(versions: Versions) -> Listed:
+    return max(versions, key=lambda version: (version.number or 0, version.created_at, version.reference))
 
 
 @given(listings(), policies, st.randoms(use_true_random=False))
-def test_what_always_holds(versions: list[Version], policy: RetentionPolicy, chance: random.Random) -> None:
+def test_what_always_holds(versions: Versions, policy: RetentionPolicy, chance: random.Random) -> None:
     decided = plan(versions, policy, NOW)
-    going = {verdict.reference for verdict in decided.going}
+    going = _going(decided)
 
-    assert {verdict.reference for verdict in decided.verdicts} == {version["reference"] for version in versions}
+    assert {verdict.reference for verdict in decided.verdicts} == {version.reference for version in versions}
+    assert len(decided.going) + len(decided.kept) + len(decided.protected) == len(versions)
     assert all(verdict.reason for verdict in decided.verdicts)
     if versions:
-        assert _newest(versions)["reference"] not in going
-    assert len(decided.staying) >= min(policy.keep_last or 1, len(versions))
+        assert _newest(versions).reference not in going
+    assert len(versions) - len(going) >= min(policy.keep_last or 1, len(versions))
     if policy.older_than is not None:
         assert all(NOW - verdict.created_at > policy.older_than for verdict in decided.going)
 
@@ -62,19 +92,56 @@ def test_what_always_holds(versions: list[Version], policy: RetentionPolicy, cha
 
 
 @given(listings(), policies)
-def test_keeping_more_never_deletes_more(versions: list[Version], policy: RetentionPolicy) -> None:
-    going = {verdict.reference for verdict in plan(versions, policy, NOW).going}
+def test_what_is_protected_always_stays(versions: Versions, policy: RetentionPolicy) -> None:
+    going = _going(plan(versions, policy, NOW))
+    protection = policy.protection
+    for version in versions:
+        named = version.number in protection.numbers or version.reference in protection.ids
+        imaged = bool(protection.digests) and (version.digest is None or version.digest in protection.digests)
+        noted = protection.release_notes is not None and (
+            version.release_notes is None or protection.release_notes.search(version.release_notes) is not None
+        )
+        if named or imaged or noted:
+            assert version.reference not in going
+
+
+@given(listings(), policies, protections)
+def test_more_protection_and_higher_limits_never_delete_more(
+    versions: Versions, policy: RetentionPolicy, more: Protection
+) -> None:
+    going = _going(plan(versions, policy, NOW))
+    own = policy.protection
+    protected = Protection(
+        own.numbers | more.numbers, own.ids | more.ids, own.digests | more.digests,
+        own.release_notes or more.release_notes,
+    )  # fmt: skip
     stricter = [
-        RetentionPolicy((policy.keep_last or 1) + 1, policy.older_than),
-        RetentionPolicy(policy.keep_last, (policy.older_than or timedelta(0)) + timedelta(days=1)),
+        dataclasses.replace(policy, keep_last=(policy.keep_last or 1) + 1),
+        dataclasses.replace(policy, older_than=(policy.older_than or timedelta(0)) + timedelta(days=1)),
+        dataclasses.replace(policy, protection=protected),
     ]
     for other in stricter:
-        assert {verdict.reference for verdict in plan(versions, other, NOW).going} <= going
+        assert _going(plan(versions, other, NOW)) <= going
+
+
+@given(listings(), policies)
+def test_learning_of_an_image_changes_nothing_else(versions: Versions, policy: RetentionPolicy) -> None:
+    """What is looked up of some versions lets only those go that had to stay for want of it."""
+    first = plan(versions, policy, NOW)
+    needing = {verdict.reference for verdict in first.needing_images}
+    known = [
+        dataclasses.replace(version, digest=DIGESTS[0]) if version.reference in needing else version
+        for version in versions
+    ]
+    second = plan(known, policy, NOW)
+    assert _going(first) <= _going(second) <= _going(first) | needing
+    assert second.needing_images == ()
 
 
 def test_a_worked_example() -> None:
     versions = [_version(number, timedelta(days=10 - number)) for number in range(1, 8)]
-    decided = plan(versions, RetentionPolicy(keep_last=3, older_than=timedelta(days=7)), NOW)
+    protection = Protection.read(MODEL, ["acme/det:1"])
+    decided = plan(versions, RetentionPolicy(keep_last=3, older_than=timedelta(days=7), protection=protection), NOW)
     assert [(verdict.reference, verdict.goes, verdict.reason) for verdict in decided.verdicts] == [
         ("acme/det:7", False, "the newest version always stays"),
         ("acme/det:6", False, "one of the newest 3"),
@@ -82,15 +149,20 @@ def test_a_worked_example() -> None:
         ("acme/det:4", False, "6d old, not older than 7d"),
         ("acme/det:3", False, "7d old, not older than 7d"),
         ("acme/det:2", True, "number 6 from the newest, 3 are kept; 8d old, older than 7d"),
-        ("acme/det:1", True, "number 7 from the newest, 3 are kept; 9d old, older than 7d"),
+        ("acme/det:1", False, "protected by name"),
     ]
-    assert [verdict.reference for verdict in decided.going] == ["acme/det:1", "acme/det:2"]
 
 
 def test_the_number_counts_where_there_is_one_and_not_the_time() -> None:
     versions = [_version(1, timedelta(days=1)), _version(2, timedelta(days=5)), _version(3, timedelta(days=9))]
     decided = plan(versions, RetentionPolicy(keep_last=1), NOW)
-    assert [verdict.reference for verdict in decided.staying] == ["acme/det:3"]
+    assert [verdict.reference for verdict in decided.kept] == ["acme/det:3"]
+
+
+def test_equal_times_are_told_apart_by_id() -> None:
+    versions = [_version(number, timedelta(days=1), numbered=False) for number in (2, 3, 1)]
+    decided = plan(versions, RetentionPolicy(keep_last=1), NOW)
+    assert [verdict.reference for verdict in decided.going] == ["id-001", "id-002"]
 
 
 def test_the_newest_stays_however_old_it_is() -> None:
@@ -98,22 +170,22 @@ def test_the_newest_stays_however_old_it_is() -> None:
     assert decided.going == ()
 
 
-@pytest.mark.parametrize(
-    "created_at", [None, "", "yesterday", 1764000000, "2026-11-01T12:00:00", "2026-13-01T00:00:00Z"]
-)
-def test_a_time_that_cannot_be_read_plans_nothing(created_at: Any) -> None:
-    broken: Any = {"reference": "acme/det:1", "number": 1, "created_at": created_at}
-    with pytest.raises(UnplannableError, match="nothing was deleted"):
-        plan([_version(2, timedelta(days=1)), broken], RetentionPolicy(keep_last=1), NOW)
+def test_what_is_kept_anyway_is_not_counted_as_protected() -> None:
+    versions = [_version(number, timedelta(days=1)) for number in (1, 2, 3)]
+    policy = RetentionPolicy(keep_last=2, protection=Protection.read(MODEL, [1, 2, 3]))
+    assert [verdict.reference for verdict in plan(versions, policy, NOW).protected] == ["acme/det:1"]
 
 
-@pytest.mark.parametrize(
-    "created_at", ["2026-10-01T00:00:00Z", "2026-10-01T00:00:00.371093Z", "2026-10-01T02:00:00+02:00"]
-)
-def test_the_times_that_the_service_writes_are_read(created_at: str) -> None:
-    version: Any = {"reference": "acme/det:1", "number": 1, "created_at": created_at}
-    (verdict,) = plan([version], RetentionPolicy(keep_last=1), NOW).verdicts
-    assert verdict.created_at.astimezone(UTC).date().isoformat() == "2026-10-01"
+def test_versions_from_a_clock_that_is_a_little_ahead_are_new() -> None:
+    versions = [_version(2, timedelta(minutes=-4)), _version(1, timedelta(minutes=-3))]
+    policy = RetentionPolicy(older_than=timedelta(seconds=1))
+    assert plan(versions, policy, NOW).going == ()
+
+
+def test_a_version_from_the_future_plans_nothing() -> None:
+    versions = [_version(2, timedelta(minutes=-6)), _version(1, timedelta(days=30))]
+    with pytest.raises(UnplannableError, match=r"acme/det:2 was created at .* in the future"):
+        plan(versions, RetentionPolicy(keep_last=1), NOW)
 
 
 def test_a_version_that_is_listed_twice_plans_nothing() -> None:
@@ -121,45 +193,27 @@ def test_a_version_that_is_listed_twice_plans_nothing() -> None:
         plan([_version(1, timedelta(days=1))] * 2, RetentionPolicy(keep_last=1), NOW)
 
 
-@pytest.mark.parametrize(
-    ("keep_last", "older_than"),
-    [(None, None), (0, None), (-1, None), (None, timedelta(0)), (None, timedelta(days=-30)), (0, timedelta(days=1))],
-)
-def test_a_policy_that_cannot_be_meant(keep_last: int | None, older_than: timedelta | None) -> None:
-    with pytest.raises(InvalidPolicyError):
-        RetentionPolicy(keep_last, older_than)
-
-
-@pytest.mark.parametrize(
-    ("text", "age"),
-    [
-        ("30d", timedelta(days=30)),
-        (" 2w ", timedelta(weeks=2)),
-        ("36h", timedelta(hours=36)),
-        ("90m", timedelta(minutes=90)),
-        ("45s", timedelta(seconds=45)),
-        ("7 d", timedelta(days=7)),
-    ],
-)
-def test_ages(text: str, age: timedelta) -> None:
-    assert read_age(text) == age
-
-
-@pytest.mark.parametrize("text", ["", "30", "d", "-30d", "1.5d", "30 days", "30D", "1d12h", "9" * 20 + "w", "٣d"])
-def test_no_ages(text: str) -> None:
-    with pytest.raises(InvalidPolicyError):
-        read_age(text)
-
-
-@pytest.mark.parametrize("number", ["10", True, False, 0, -3, 1.5, None])
-def test_a_number_that_is_none_does_not_count(number: Any) -> None:
-    newest: Any = {"reference": "id-new", "id": "id-new", "number": number, "created_at": "2026-10-02T00:00:00Z"}
-    older: Any = {"reference": "id-old", "id": "id-old", "number": "9", "created_at": "2026-10-01T00:00:00Z"}
-    decided = plan([older, newest], RetentionPolicy(keep_last=1), NOW)
-    assert [verdict.reference for verdict in decided.staying] == ["id-new"]
-
-
 def test_numbers_and_ids_together_plan_nothing() -> None:
     versions = [_version(1, timedelta(days=1)), _version(2, timedelta(days=2), numbered=False)]
     with pytest.raises(UnplannableError, match="some by id"):
         plan(versions, RetentionPolicy(keep_last=1), NOW)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"max_deletions": 5},
+        {"protection": Protection.read(MODEL, [1])},
+        {"keep_last": 0},
+        {"keep_last": -1},
+        {"older_than": timedelta(0)},
+        {"older_than": timedelta(days=-30)},
+        {"older_than": timedelta(days=365 * 101)},
+        {"keep_last": 0, "older_than": timedelta(days=1)},
+        {"keep_last": 1, "max_deletions": -1},
+    ],
+)
+def test_a_policy_that_cannot_be_meant(values: dict[str, Any]) -> None:
+    with pytest.raises(InvalidPolicyError):
+        RetentionPolicy(**values)

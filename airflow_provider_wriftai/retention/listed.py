@@ -1,0 +1,71 @@
+"""What a plan needs of a version that the service listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.references import VersionNumber, parse_version
+from airflow_provider_wriftai.retention.errors import UnplannableError
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A version of a model, without its schemas and whatever else a listing may carry.
+
+    Attributes:
+        reference: How it is named.
+        number: Its number; None in generation 1.
+        created_at: When it was created.
+        release_notes: Its release notes; None where the service does not tell them.
+        digest: The digest of its image; None where the service does not tell it.
+    """
+
+    reference: str
+    number: int | None
+    created_at: datetime
+    release_notes: str | None
+    digest: str | None
+
+    @classmethod
+    def of(cls, version: Version) -> Listed:
+        """Take what is needed of a version.
+
+        Raises:
+            UnplannableError: Its time of creation cannot be read, or lacks its time zone.
+        """
+        # Not the fields as they were sent: only what names the version in calls has been checked.
+        reference = parse_version(version["reference"])
+        notes, digest = version.get("release_notes"), version.get("container_image_digest")
+        return cls(
+            reference=version["reference"],
+            number=reference.number if isinstance(reference, VersionNumber) else None,
+            created_at=_read_time(version),
+            release_notes=notes if isinstance(notes, str) else None,
+            digest=digest if isinstance(digest, str) else None,
+        )
+
+    @property
+    def by_number(self) -> tuple[int, str]:
+        """The order of generation 2."""
+        return (self.number or 0, self.reference)
+
+    @property
+    def by_time(self) -> tuple[datetime, str]:
+        """The order of generation 1."""
+        return (self.created_at, self.reference)
+
+
+def _read_time(version: Version) -> datetime:
+    text = version.get("created_at")
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise UnplannableError(
+            f"{version['reference']} has created_at {str(text)[:60]!r}, which is no ISO 8601 time with a time zone; "
+            "without it nothing can be decided, so nothing was deleted."
+        )
+    return time

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from airflow_provider_wriftai.retention.errors import UnplannableError
+from airflow_provider_wriftai.retention.listed import Listed
+
+
+@pytest.mark.parametrize(
+    "created_at", [None, "", "yesterday", 1764000000, "2026-11-01T12:00:00", "2026-13-01T00:00:00Z"]
+)
+def test_a_time_that_cannot_be_read_is_told(created_at: Any) -> None:
+    broken: Any = {"reference": "acme/det:1", "number": 1, "created_at": created_at}
+    with pytest.raises(UnplannableError, match="nothing was deleted"):
+        Listed.of(broken)
+
+
+@pytest.mark.parametrize(
+    "created_at", ["2026-10-01T00:00:00Z", "2026-10-01T00:00:00.371093Z", "2026-10-01T02:00:00+02:00"]
+)
+def test_the_times_that_the_service_writes_are_read(created_at: str) -> None:
+    version: Any = {"reference": "acme/det:1", "number": 1, "created_at": created_at}
+    assert Listed.of(version).created_at.astimezone(UTC).date().isoformat() == "2026-10-01"
+
+
+@pytest.mark.parametrize("number", ["10", True, False, 0, -3, 1.5, None])
+def test_only_what_names_it_numbers_it(number: Any) -> None:
+    version: Any = {"reference": "id-new", "id": "id-new", "number": number, "created_at": "2026-10-02T00:00:00Z"}
+    assert Listed.of(version).number is None
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["x"]])
+def test_what_is_no_text_is_not_known(odd: Any) -> None:
+    version: Any = {
+        "reference": "acme/det:1", "created_at": "2026-10-02T00:00:00Z", "release_notes": odd,
+        "container_image_digest": odd,
+    }  # fmt: skip
+    listed = Listed.of(version)
+    assert (listed.number, listed.release_notes, listed.digest) == (1, None, None)
