@@ -10,9 +10,9 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
-import httpx
-from measure import NAME, OWNER, TOKEN, Figure, in_turn, official_client, report, run_script, sandbox
+from measure import NAME, OWNER, TOKEN, Figure, in_turn, judged, official_client, refusals, report, run_script, sandbox
 
 RATE, BURST, LIMITED = 3.0, 5, 60
 IDEAL = (LIMITED - BURST) / RATE
@@ -37,7 +37,7 @@ def work(script: str, *arguments: object, python: object = sys.executable) -> Ca
 
 def without_limit(times: int, count: int) -> list[Figure]:
     """Requests to a server on this machine that limits nobody."""
-    with sandbox("--rate-limit", "0") as url:
+    with sandbox("--rate-limit", "0") as (url, _):
         job = (f"{url}/v1", TOKEN, OWNER, NAME, count)
         sync, plain = in_turn(times, work("ours.py", "sync", *job, 1), work("plain_httpx.py", "sync", *job, 1))
         official = official_client("0.34.0")
@@ -72,11 +72,6 @@ def without_limit(times: int, count: int) -> list[Figure]:
     return [judged(per_request, 1.15), *at_once]
 
 
-def judged(figure: Figure, most: float) -> Figure:
-    """Tell whether a figure's ratio meets its goal."""
-    return Figure(**{**vars(figure), "met": figure.ratio <= most})
-
-
 def construction(times: int) -> list[Figure]:
     """Opening another connection to an https API in a process that has one."""
     ours, plain = in_turn(times, work("construction.py", "ours", 50), work("construction.py", "plain", 50))
@@ -99,13 +94,13 @@ def under_limit(way: str, times: int) -> Figure:
     refused, failed = [], []
 
     def ours() -> Mapping[str, float]:
-        with limited_sandbox() as url:
+        with limited_sandbox() as (url, _):
             run = run_script("ours.py", limited_work(way), f"{url}/v1", TOKEN, OWNER, NAME, LIMITED, workers)
             refused.append(refusals(url))
         return run
 
     def theirs() -> Mapping[str, float]:
-        with limited_sandbox() as url:
+        with limited_sandbox() as (url, _):
             job = (f"{url}/v1", TOKEN, OWNER, NAME, LIMITED, workers)
             run = run_script("official.py", way, *job, python=official)
             failed.append((refusals(url), int(run["failed"])))
@@ -136,7 +131,7 @@ def two_processes(times: int) -> Figure:
     """Two processes that share a token: 30 requests each."""
     taken = []
     for _ in range(times):
-        with limited_sandbox() as url:
+        with limited_sandbox() as (url, _):
             job = ("async", f"{url}/v1", TOKEN, OWNER, NAME, LIMITED // 2, 16)
             runs: list[float] = []
             threads = [
@@ -162,14 +157,9 @@ def two_processes(times: int) -> Figure:
     )
 
 
-def limited_sandbox() -> AbstractContextManager[str]:
+def limited_sandbox() -> AbstractContextManager[tuple[str, Path]]:
     """A sandbox with the service's limit."""
     return sandbox("--rate-limit", str(RATE), "--burst", str(BURST))
-
-
-def refusals(url: str) -> int:
-    """Count the 429s that a sandbox has given, on its page of requests."""
-    return httpx.get(f"{url}/requests").text.count('<td class="number">429</td>')
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,22 +53,27 @@ class Figure:
 
 
 @contextlib.contextmanager
-def sandbox(*options: str) -> Iterator[str]:
+def sandbox(*options: str, versions: int = 1) -> Iterator[tuple[str, Path]]:
     """Run a sandbox in a process of its own.
 
+    Args:
+        options: Of its command.
+        versions: How many versions its model has.
+
     Yields:
-        Its URL.
+        Its URL, and its database.
     """
     with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "sandbox.db"
         command = [
             *(sys.executable, "-u", "-m", "airflow_provider_wriftai.sandbox", "--port", "0", *options),
-            *("--database", str(Path(folder) / "sandbox.db"), "--model", f"{OWNER}/{NAME}=1"),
+            *("--database", str(database), "--model", f"{OWNER}/{NAME}={versions}"),
         ]
         environment = {**os.environ, "WRIFTAI_ACCESS_TOKEN": TOKEN}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
-                yield process.stdout.readline().split()[-1]
+                yield process.stdout.readline().split()[-1], database
             finally:
                 process.terminate()
 
@@ -97,6 +103,18 @@ def official_client(version: str) -> Path:
     if not python.exists():
         raise SystemExit(f"wriftai {version} is not installed; 'make bench' does that.")
     return python
+
+
+def judged(figure: Figure, most: float) -> Figure:
+    """Tell whether a figure's ratio meets its goal."""
+    return Figure(**{**vars(figure), "met": figure.ratio <= most})
+
+
+def refusals(url: str) -> int:
+    """Count the 429s that a sandbox has given lately, on its page of requests."""
+    with urllib.request.urlopen(f"{url}/requests") as page:  # noqa: S310 - always http
+        text: str = page.read().decode()
+    return text.count('<td class="number">429</td>')
 
 
 def machine() -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -80,15 +82,17 @@ def test_every_error_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "operators"),
-    [("publish.md", ["WriftAICreateVersionOperator", "WriftAIGetVersionOperator", "WriftAIDeleteVersionOperator"])],
+    ("document", "operator"),
+    [
+        ("publish.md", "versions.WriftAICreateVersionOperator"),
+        ("publish.md", "versions.WriftAIGetVersionOperator"),
+        ("publish.md", "versions.WriftAIDeleteVersionOperator"),
+        ("prune.md", "cleanup.WriftAICleanupVersionsOperator"),
+    ],
 )
-def test_every_parameter_is_documented(document: str, operators: list[str]) -> None:
-    import inspect
-
-    from airflow_provider_wriftai.operators import versions
-
+def test_every_parameter_is_documented(document: str, operator: str) -> None:
+    module, name = operator.split(".")
+    cls = getattr(importlib.import_module(f"airflow_provider_wriftai.operators.{module}"), name)
     text = (ROOT / "docs" / document).read_text()
-    for name in operators:
-        parameters = set(inspect.signature(getattr(versions, name).__init__).parameters) - {"self", "kwargs"}
-        assert {each for each in parameters if f"`{each}`" not in text and f"{each}=" not in text} == set(), name
+    parameters = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
+    assert {each for each in parameters if f"`{each}`" not in text and f"{each}=" not in text} == set()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_dag(sandbox: Any, home: Path) -> RunDag:
     """Run a DAG once; gives what Airflow said."""
 
-    def run(folder: Path, dag: str, **variables: str) -> str:
+    def run(folder: Path, dag: str, conf: Any = None, **variables: str) -> str:
         environment = {
             **_outside(),
             "AIRFLOW_HOME": str(home),
@@ -38,7 +39,7 @@ def run_dag(sandbox: Any, home: Path) -> RunDag:
             "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()),
             **variables,
         }
-        said = _airflow(["dags", "test", dag], environment)
+        said = _airflow(["dags", "test", dag, *(["--conf", json.dumps(conf)] if conf else [])], environment)
         assert sandbox.token not in said
         return said
 
@@ -100,6 +101,26 @@ def test_a_hand_over(
     assert version.release_notes.startswith(notes)
     assert f"for image {version.container_image_digest}" in said
     assert version.schemas["prediction"]["input"]["type"] == "object"
+
+
+def test_rules_from_a_dags_params(
+    sandbox: Any, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]]
+) -> None:
+    born = datetime.now(UTC) - timedelta(days=40)
+    for number in range(8):
+        sandbox.store.create_version(
+            "acme", "sentiment", release_notes="Release 2" if number == 2 else "nightly", schemas={},
+            container_image_digest=f"sha256:{number:064x}", created_at=born + timedelta(days=number),
+        )  # fmt: skip
+    before = [version.number for version in sentiment()]
+    folder = repository / "example_dags"
+    run_dag(folder, "prune_many_models", conf={"keep_last": 2, "older_than": "1d", "dry_run": True})
+    assert [version.number for version in sentiment()] == before
+    said = run_dag(folder, "prune_many_models", conf={"keep_last": 2, "older_than": "1d"})
+    left = [version.number for version in sentiment()]
+    # The newest two, the one whose notes are protected, and version 1, which is pinned, where it is there still.
+    assert left == [number for number in before if number in (before[0], before[1], before[-3], 1)]
+    assert "protected: its release notes match '(?i)release'" in said
 
 
 def test_many_images_of_a_task(sandbox: Any, run_dag: RunDag) -> None:

@@ -1,10 +1,11 @@
-"""kill -9 around the create, on a real scheduler and executor: one version, whatever the moment."""
+"""kill -9 on a real scheduler and executor: one version, whatever the moment, and no wrong one pruned."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from real_airflow import AIRFLOW_2, RealAirflow, one_task_at_a_time, running_air
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.server import running
+
+# Airflow 2 may take a task for dead that is being tried again already, unless that is later.
+RETRY_DELAY = "15" if AIRFLOW_2 else "1"
 
 # Without a memory over the tries, "fail" would find its own version, and "create" make another.
 MODES = ["reuse"] if AIRFLOW_2 else ["reuse", "fail", "create"]
@@ -68,8 +72,7 @@ def test_one_version_whatever_happens_to_the_task(sandbox: Any, tmp_path: Path, 
             "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection(host=f"{url}/v1")),
             "MOMENTS": " ".join([*MOMENTS, "answered"]),
             "MODES": " ".join(MODES),
-            # Airflow 2 may take a task for dead that is being tried again already, unless that is later.
-            "RETRY_DELAY": "15" if AIRFLOW_2 else "1",
+            "RETRY_DELAY": RETRY_DELAY,
         }
         with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "killed_dags", environment) as airflow:
             awaited = {dag for dag in dags if not dag.startswith("answered-")}
@@ -105,3 +108,40 @@ def _check(airflow: RealAirflow, sandbox: Any, dag: str) -> None:
     made_by_the_first = dag.rpartition("-")[0] not in NOT_MADE_BY_THE_FIRST
     assert (version.release_notes == "Try 1") == made_by_the_first, logs
     assert sandbox.token not in logs
+
+
+@pytest.mark.timeout(600)
+def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(sandbox: Any, tmp_path: Path, repository: Path) -> None:
+    model = sandbox.new_model(versions=60)
+    faults = Faults()
+    # From the 30th on, every delete is held up: half of them are done when their caller is gone, half never are.
+    held = {"method": "DELETE", "path": f"/models/{model}/versions/(3[0-9]|4[0-9]|5[0-9])$", "delay": 60, "times": 8}
+    faults.add([Fault(work="last", **held), Fault(work="never", **held)])
+    with running(create_app(sandbox.store, faults=faults)) as url:
+        environment = {
+            "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection(host=f"{url}/v1")),
+            "MODEL": model,
+            "RETRY_DELAY": RETRY_DELAY,
+        }
+        with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "pruning_dags", environment) as airflow:
+            received = 0
+            while received < 16:
+                reached = faults.reached.get(timeout=240)
+                received += reached.stage == "received"
+            half_way = sandbox.numbers(model)
+            _process_at(reached.port).send_signal(signal.SIGKILL)
+            assert airflow.until("pruning", "prune", "success", "failed") >= 2, airflow.logs("pruning", "prune")
+            report = airflow.result("pruning", "prune")
+
+    assert half_way == [*range(60, 29, -1), 7]
+    assert sandbox.numbers(model) == [60, 59, 58, 7]
+    assert (report["failed"], report["already_gone"]) == ([], [])
+    assert [entry["reference"] for entry in report["protected"]] == [f"{model}:7"]
+    answers = Counter(
+        entry["path"].rpartition("/")[2]
+        for entry in sandbox.store.requests(1000)
+        if entry["method"] == "DELETE" and entry["status"] == 204 and f"/{model}/" in entry["path"]
+    )
+    # Each was deleted once: in the first try, just after it, or in the second.
+    assert answers == Counter(str(number) for number in range(1, 58) if number != 7)
+    assert len(report["deleted"]) == 57 - 29 - 8

@@ -1,0 +1,41 @@
+"""Prune a model down to its newest version with our rule: ``ours_prune.py URL TOKEN OWNER NAME``; prints JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from memory import resident_megabytes
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.retention.policy import RetentionPolicy
+from airflow_provider_wriftai.retention.prune import prune
+from airflow_provider_wriftai.retention.report import PruneReport
+
+url, token, owner, name, dry_run = sys.argv[1:]
+
+
+async def work() -> PruneReport:
+    async with API(url, token) as api:
+        policy = RetentionPolicy(keep_last=1)
+        return await prune(Versions(api), ModelReference(owner, name), policy, dry_run=dry_run == "dry")
+
+
+before = resident_megabytes()
+began, cpu = time.perf_counter(), time.process_time()
+report = asyncio.run(work())
+print(
+    json.dumps(
+        {
+            "seconds": time.perf_counter() - began,
+            "cpu": time.process_time() - cpu,
+            "deleted": len(report["deleted"]),
+            "planned": len(report["planned"]),
+            "megabytes": resident_megabytes(peak=True) - before,
+        }
+    )
+)

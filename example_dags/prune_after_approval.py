@@ -1,0 +1,48 @@
+"""Rehearse a prune, let a person look at what would go, and carry it out only when they approve.
+
+Needs Airflow 3.1 or newer, whose human-in-the-loop operators ask in the UI; before that the file holds no DAG. Needs
+the connection ``wriftai_default`` and the model ``acme/sentiment``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.providers.common.compat.sdk import dag
+
+from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+
+try:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+except ImportError:  # before Airflow 3.1
+    ApprovalOperator = None  # type: ignore[assignment, misc]
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+def prune_after_approval() -> None:
+    """The pipeline."""
+    rehearse = WriftAICleanupVersionsOperator(task_id="rehearse", model="acme/sentiment", keep_last=5, dry_run=True)
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Delete {{ ti.xcom_pull(task_ids='rehearse')['planned'] | length }} versions of acme/sentiment?",
+        body="""
+| version | created | why |
+|---|---|---|
+{% for entry in ti.xcom_pull(task_ids='rehearse')['planned'] -%}
+| {{ entry['reference'] }} | {{ entry['created_at'] }} | {{ entry['reason'] }} |
+{% endfor %}""",
+        defaults="Reject",
+        response_timeout=timedelta(days=1),
+    )
+    prune = WriftAICleanupVersionsOperator(
+        task_id="prune",
+        model="acme/sentiment",
+        keep_last=5,
+        # What came to be due after the rehearsal was not approved: if more would go now, none does.
+        max_deletions="{{ ti.xcom_pull(task_ids='rehearse')['planned'] | length }}",
+    )
+    rehearse >> approve >> prune
+
+
+if ApprovalOperator is not None:
+    prune_after_approval()

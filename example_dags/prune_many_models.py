@@ -1,0 +1,51 @@
+"""Prune several models by the same rules, but never a version that production pins.
+
+``pinned_in_production`` stands for what you have: a deployment's manifest, a table, an API. The rules are the DAG's
+params, so that a run by hand can change them, or rehearse. Needs the connection ``wriftai_default`` and the model
+``acme/sentiment``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Param, dag, task
+
+from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+
+MODELS = ["acme/sentiment"]
+
+
+@task
+def pinned_in_production() -> list[dict[str, Any]]:
+    """List for each model what production runs: references, numbers or image digests. Here it is each model's first."""
+    return [{"model": model, "protect": [1]} for model in MODELS]
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["wriftai"],
+    doc_md=__doc__,
+    params={
+        "keep_last": Param(10, type="integer", minimum=1, description="how many of the newest versions stay"),
+        "older_than": Param("30d", type="string", description="only versions older than this go"),
+        "max_deletions": Param(100, type="integer", minimum=0, description="where more would go, none does"),
+        "dry_run": Param(False, type="boolean", description="only report what would go"),
+    },
+)
+def prune_many_models() -> None:
+    """The pipeline."""
+    WriftAICleanupVersionsOperator.partial(
+        task_id="prune",
+        keep_last="{{ params.keep_last }}",
+        older_than="{{ params.older_than }}",
+        protect_release_notes="(?i)release",
+        max_deletions="{{ params.max_deletions }}",
+        dry_run="{{ params.dry_run }}",
+    ).expand_kwargs(pinned_in_production())
+
+
+prune_many_models()
