@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
+from enum import Enum
 from typing import Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
@@ -12,8 +14,22 @@ from airflow_provider_wriftai.retention.ages import read_age
 
 T = TypeVar("T")
 
+
+class LeftOut(Enum):
+    """The default of a parameter for which None is a mistake: what a template or another task may come to."""
+
+    LEFT_OUT = "left out"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+LEFT_OUT = LeftOut.LEFT_OUT
+
 _LONGEST_NUMBER = 20
+_LONGEST_TOLD = 60
 _NOTHING = ("", "None")
+_WRITTEN_OUT = ("[", "(", "{", "'", '"')
 
 
 class InvalidParameterError(WriftAIError, ValueError):
@@ -52,10 +68,10 @@ def whole_number(name: str, value: object, *, least: int | None = None, most: in
     number: int | None = None
     if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) < _LONGEST_NUMBER:
         number = int(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_LONGEST_NUMBER:
         number = value
     if number is None:
-        raise InvalidParameterError(f"{name} must be a whole number; got {value!r}.{_left_out(value)}")
+        raise InvalidParameterError(f"{name} must be a whole number; got {_told(value)}.{_left_out(value)}")
     if (least is not None and number < least) or (most is not None and number > most):
         raise InvalidParameterError(f"{name} must be from {least} to {most}; got {number}.")
     return number
@@ -72,7 +88,7 @@ def seconds(name: str, value: object, *, most: float) -> float:
     except (ValueError, OverflowError):
         number = -1.0
     if not 0 <= number <= most:
-        raise InvalidParameterError(f"{name} must be a number of seconds from 0 to {most:g}; got {value!r}.")
+        raise InvalidParameterError(f"{name} must be a number of seconds from 0 to {most:g}; got {_told(value)}.")
     return number
 
 
@@ -84,10 +100,18 @@ def reference_of_version(name: str, value: object) -> str:
     """
     if not isinstance(value, str) or value.strip() in _NOTHING:
         raise InvalidParameterError(
-            f"{name} is {value!r}; expected an id or 'owner/name:number'. "
+            f"{name} is {_told(value)}; expected an id or 'owner/name:number'. "
             "Has the task that was to give it returned one?"
         )
     return value.strip()
+
+
+def _told(value: object) -> str:
+    try:
+        written = repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits
+        return "a far longer one"
+    return written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…"
 
 
 def _left_out(value: object) -> str:
@@ -106,7 +130,7 @@ def flag(name: str, value: object) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise InvalidParameterError(f"{name} must be true or false; got {value!r}.")
+    raise InvalidParameterError(f"{name} must be true or false; got {_told(value)}.")
 
 
 def age(name: str, value: object) -> timedelta:
@@ -120,7 +144,9 @@ def age(name: str, value: object) -> timedelta:
         return value
     if isinstance(value, str) and value.strip() not in _NOTHING:
         return read_age(value)
-    raise InvalidParameterError(f"{name} must be a timedelta or a text such as '30d'; got {value!r}.{_left_out(value)}")
+    raise InvalidParameterError(
+        f"{name} must be a timedelta or a text such as '30d'; got {_told(value)}.{_left_out(value)}"
+    )
 
 
 def listed(name: str, value: object) -> list[Any]:
@@ -131,17 +157,17 @@ def listed(name: str, value: object) -> list[Any]:
     """
     if isinstance(value, str) and value.strip() not in _NOTHING:
         text = value.strip()
-        if not text.startswith("["):
+        if not text.startswith(_WRITTEN_OUT):
             return [part.strip() for part in text.split(",")]
         try:
             # As a template writes a list that is not rendered to Python's objects; JSON's null has no place in one.
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            value = None
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            value = text
+    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes):
         return list(value)
     raise InvalidParameterError(
-        f"{name} must be a list, or texts with commas between them; got {str(value)[:60]!r}.{_left_out(value)}"
+        f"{name} must be a list, or texts with commas between them; got {_told(value)}.{_left_out(value)}"
     )
 
 
@@ -153,7 +179,7 @@ def text(name: str, value: object) -> str:
     """
     if isinstance(value, str) and value.strip() not in _NOTHING:
         return value
-    raise InvalidParameterError(f"{name} must be a text; got {str(value)[:60]!r}.{_left_out(value)}")
+    raise InvalidParameterError(f"{name} must be a text; got {_told(value)}.{_left_out(value)}")
 
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
@@ -164,4 +190,4 @@ def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+    raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {_told(value)}.")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import dag
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, dag
 
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
-except ImportError:  # before Airflow 3.1
+except (ImportError, AirflowOptionalProviderFeatureException):  # before Airflow 3.1
     ApprovalOperator = None  # type: ignore[assignment, misc]
 
 
@@ -38,8 +38,8 @@ def prune_after_approval() -> None:
         task_id="prune",
         model="acme/sentiment",
         keep_last=5,
-        # What came to be due after the rehearsal was not approved: if more would go now, none does.
-        max_deletions="{{ ti.xcom_pull(task_ids='rehearse')['planned'] | length }}",
+        # What came to be due after the rehearsal was not approved.
+        only="{{ ti.xcom_pull(task_ids='rehearse')['planned'] }}",
     )
     rehearse >> approve >> prune
 

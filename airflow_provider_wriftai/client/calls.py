@@ -10,7 +10,7 @@ from urllib.parse import quote
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.pagination import PaginatedResponse, PaginationOptions
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber, VersionReference
-from airflow_provider_wriftai.client.response import Response
+from airflow_provider_wriftai.client.response import NO_CONTENT, Response
 
 T = TypeVar("T")
 
@@ -47,9 +47,9 @@ def get_version(reference: VersionReference) -> Call[Version]:
     return Call("GET", _version_path(reference), lambda response: _read_version(_object(response), model))
 
 
-def delete_version(reference: VersionReference) -> Call[None]:
-    """Delete one version."""
-    return Call("DELETE", _version_path(reference), lambda response: None)
+def delete_version(reference: VersionReference) -> Call[bool]:
+    """Delete one version; the result tells whether the service itself said that it did."""
+    return Call("DELETE", _version_path(reference), _read_deleted)
 
 
 def list_versions(model: ModelReference, options: PaginationOptions | None) -> Call[PaginatedResponse[Version]]:
@@ -144,6 +144,13 @@ def _checked_id(version_id: str) -> VersionId:
         return VersionId(version_id)
     except ValueError as error:
         raise UnexpectedBodyError(f"a version whose id cannot be used in a request: {error}") from error
+
+
+def _read_deleted(response: Response) -> bool:
+    # Any 2xx is one, with whatever body; but a web page comes from something in between that did not ask the service.
+    if response.body.lstrip().startswith(b"<"):
+        raise UnexpectedBodyError("a web page")
+    return response is not NO_CONTENT
 
 
 def _read_user_name(body: Mapping[str, Any]) -> str:

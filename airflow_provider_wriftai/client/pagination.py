@@ -45,11 +45,19 @@ class PaginatedResponse(Generic[T]):
     served_at: datetime | None = None
 
 
+MOST_PAGES = 20_000
+"""Pages after which a listing is given up as one that does not end: a million versions."""
+
+MOST_EMPTY_PAGES = 20
+"""Pages in a row that may hold nothing before a listing is given up."""
+
+
 class _Walk:
-    """The cursors that a walk has followed: none may come twice."""
+    """The cursors that a walk has followed: none may come twice, and some time they have to end."""
 
     def __init__(self) -> None:
         self._followed: set[str] = set()
+        self._empty = 0
         self.options = PaginationOptions(page_size=LARGEST_PAGE)
 
     def goes_on_after(self, page: PaginatedResponse[T]) -> bool:
@@ -57,13 +65,19 @@ class _Walk:
         if not cursor:
             return False
         if cursor in self._followed:
-            raise PaginationError(
-                f"The listing led back to a page already read (cursor {cursor!r}, after {len(self._followed)} "
-                "pages), so it would never end. Nothing of it can be relied on; report this to the service."
-            )
+            raise self._endless(f"led back to a page already read (cursor {cursor[:60]!r})")
+        self._empty = 0 if page.items else self._empty + 1
+        if self._empty >= MOST_EMPTY_PAGES or len(self._followed) >= MOST_PAGES:
+            raise self._endless("went on and on" if page.items else "went on with one empty page after the other")
         self._followed.add(cursor)
         self.options = PaginationOptions(page_size=LARGEST_PAGE, cursor=cursor)
         return True
+
+    def _endless(self, what: str) -> PaginationError:
+        return PaginationError(
+            f"The listing {what}, after {len(self._followed) + 1} pages, so it would never end. Nothing of it can be "
+            "relied on; report this to the service."
+        )
 
 
 def every_page(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> Iterator[PaginatedResponse[T]]:
@@ -76,7 +90,7 @@ def every_page(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> It
         Each page, in the service's order.
 
     Raises:
-        PaginationError: A cursor came twice.
+        PaginationError: The listing does not end.
     """
     walk = _Walk()
     while True:

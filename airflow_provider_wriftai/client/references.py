@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 
+_LONGEST_SEGMENT = 255
+_LONGEST_TOLD = 60
 _SEGMENT = re.compile(r"[^\s/:?#%\\]+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
@@ -38,7 +40,9 @@ class ModelReference:
         """
         owner, slash, name = _text(text, "A model").partition("/")
         if not slash:
-            raise InvalidReferenceError(f"A model is named 'owner/name', for example 'acme/detector'; got {text!r}.")
+            raise InvalidReferenceError(
+                f"A model is named 'owner/name', for example 'acme/detector'; got {shortened(text)}."
+            )
         return cls(owner, name)
 
     def __str__(self) -> str:
@@ -91,7 +95,8 @@ def parse_version(text: str) -> VersionReference:
     number = parse_number(digits)
     if not model or number is None:
         raise InvalidReferenceError(
-            f"A version is named by its id or as 'owner/name:number', for example 'acme/detector:7'; got {text!r}."
+            "A version is named by its id or as 'owner/name:number', for example 'acme/detector:7'; "
+            f"got {shortened(text)}."
         )
     return VersionNumber(ModelReference.parse(model), number)
 
@@ -109,6 +114,12 @@ def is_digest(value: object) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
+def shortened(value: object) -> str:
+    """Write a value down, not longer than a message bears."""
+    written = str(value)
+    return repr(written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…")
+
+
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise InvalidReferenceError(f"{what} is named by a string; got {type(value).__name__}.")
@@ -122,8 +133,9 @@ def _check_segment(segment: object, what: str) -> None:
         or segment in (".", "..")
         or not _SEGMENT.fullmatch(segment)
         or not segment.isprintable()
+        or len(segment) > _LONGEST_SEGMENT
     ):
         raise InvalidReferenceError(
-            f"The {what} must be a non-empty text without spaces, control characters or any of / : ? # % \\, "
-            f"and neither '.' nor '..'; got {segment!r}."
+            f"The {what} must be a non-empty text of at most {_LONGEST_SEGMENT} characters, without spaces, control "
+            f"characters or any of / : ? # % \\, and neither '.' nor '..'; got {shortened(segment)}."
         )

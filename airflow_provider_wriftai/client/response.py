@@ -72,6 +72,7 @@ def _whole(value: Any) -> Any:
 
 
 NO_CONTENT = Response(204, {}, b"")
+"""Stands for the answer to a delete that was lost, where a later try found nothing to delete."""
 
 
 def read_http_date(text: str) -> datetime | None:

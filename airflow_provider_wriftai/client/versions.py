@@ -114,7 +114,19 @@ class Versions:
 
     async def async_delete(self, version_id: str) -> None:
         """Delete a version as :meth:`delete` does, asynchronously."""
-        await self._api.async_request(calls.delete_version(parse_version(version_id)))
+        await self.async_delete_and_tell(version_id)
+
+    async def async_delete_and_tell(self, version_id: str) -> bool:
+        """Delete a version as :meth:`async_delete` does, and tell how certain that is.
+
+        Args:
+            version_id: The version's id, or ``owner/name:number``.
+
+        Returns:
+            Whether the service said that it deleted the version. False: the answer to a try was lost, and a later
+            one found no such version.
+        """
+        return await self._api.async_request(calls.delete_version(parse_version(version_id)))
 
     def create(self, model_owner: str, model_name: str, options: CreateVersionParams) -> Version:
         """Create a version of a model: one POST.

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from airflow_provider_wriftai.interruptible import Interruptible
+from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_wriftai.retention.protection import Protected
+    from airflow_provider_wriftai.retention.named import Named
+    from airflow_provider_wriftai.retention.report import PruneReport
 
 
 class WriftAICleanupVersionsOperator(BaseOperator):
@@ -32,6 +35,8 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         protect: What never goes: a list of references, numbers, image digests, or versions as tasks return them; a
             text with commas between them.
         protect_release_notes: A regular expression; versions in whose release notes it is found never go.
+        only: The versions that may go at all, such as the ``planned`` of a rehearsal that a person approved: a list of
+            references, numbers, or versions as tasks return them. Every other version stays.
         max_deletions: How many versions may go at once: where more would, none does, and the task fails.
         dry_run: Whether only to report what would go.
         wriftai_conn_id: The Airflow connection.
@@ -43,46 +48,50 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         "older_than",
         "protect",
         "protect_release_notes",
+        "only",
         "max_deletions",
         "dry_run",
         "wriftai_conn_id",
     )
     ui_color = "#f9e6dc"
 
-    _criteria: ClassVar[tuple[str, ...]] = (
-        "keep_last",
-        "older_than",
-        "protect",
-        "protect_release_notes",
-        "max_deletions",
-    )
-
     def __init__(
         self,
         *,
         model: str,
-        keep_last: int | str | None = None,
-        older_than: timedelta | str | None = None,
-        protect: Sequence[Protected] | str | XComArg | None = None,
-        protect_release_notes: str | None = None,
-        max_deletions: int | str | None = None,
+        keep_last: int | str | LeftOut = LEFT_OUT,
+        older_than: timedelta | str | LeftOut = LEFT_OUT,
+        protect: Sequence[Named] | str | XComArg | LeftOut = LEFT_OUT,
+        protect_release_notes: str | LeftOut = LEFT_OUT,
+        only: Sequence[Named] | str | XComArg | LeftOut = LEFT_OUT,
+        max_deletions: int | str | LeftOut = LEFT_OUT,
         dry_run: bool | str = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        criteria = {
+            "keep_last": keep_last,
+            "older_than": older_than,
+            "protect": protect,
+            "protect_release_notes": protect_release_notes,
+            "only": only,
+            "max_deletions": max_deletions,
+        }
+        # What is given and comes to nothing is a mistake, and what is left out is not: then it would look the same.
+        self._given = {name for name, value in criteria.items() if value is not LEFT_OUT}
         self.model = model
-        self.keep_last = keep_last
-        self.older_than = older_than
-        self.protect = protect
-        self.protect_release_notes = protect_release_notes
-        self.max_deletions = max_deletions
+        self.keep_last = None if keep_last is LEFT_OUT else keep_last
+        self.older_than = None if older_than is LEFT_OUT else older_than
+        self.protect = None if protect is LEFT_OUT else protect
+        self.protect_release_notes = None if protect_release_notes is LEFT_OUT else protect_release_notes
+        self.only = None if only is LEFT_OUT else only
+        self.max_deletions = None if max_deletions is LEFT_OUT else max_deletions
         # Takes the place of a method of every operator, which `airflow tasks test --dry-run` calls. Under another
         # name than its parameter's, Airflow would not see what a mapped task's value depends on.
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
         self.wriftai_conn_id = wriftai_conn_id
-        # What is given and comes to nothing when it is rendered is a mistake; what is left out is not.
-        self._given = {name for name in self._criteria if getattr(self, name) is not None}
+        self._pruning: Interruptible[PruneReport] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Prune the model."""
@@ -91,21 +100,29 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         from airflow_provider_wriftai.client.references import ModelReference
         from airflow_provider_wriftai.client.versions import Versions
         from airflow_provider_wriftai.failures import final_errors_fail_the_task
+        from airflow_provider_wriftai.retention.errors import (
+            PruneIncompleteError,
+            PruneStoppedError,
+            TooManyDeletionsError,
+        )
+        from airflow_provider_wriftai.retention.named import read_versions
         from airflow_provider_wriftai.retention.policy import RetentionPolicy
         from airflow_provider_wriftai.retention.protection import Protection
         from airflow_provider_wriftai.retention.prune import prune
-        from airflow_provider_wriftai.retention.report import PruneReport
         from airflow_provider_wriftai.templated import age, flag, listed, text, whole_number
 
         def given(name: str, read: Any) -> Any:
-            return read(name, getattr(self, name)) if name in self._given else None
+            value = getattr(self, name)
+            return read(name, value) if name in self._given or value is not None else None
 
         with final_errors_fail_the_task():
             model = ModelReference.parse(self.model)
+            only = given("only", listed)
             policy = RetentionPolicy(
                 keep_last=given("keep_last", whole_number),
                 older_than=given("older_than", age),
                 protection=Protection.read(model, given("protect", listed) or [], given("protect_release_notes", text)),
+                only=None if only is None else read_versions("only", model, only),
                 max_deletions=given("max_deletions", whole_number),
             )
             dry_run = flag("dry_run", self.dry_run)
@@ -115,5 +132,17 @@ class WriftAICleanupVersionsOperator(BaseOperator):
                 async with api:
                     return await prune(Versions(api), model, policy, dry_run=dry_run)
 
-            report = asyncio.run(carry_out())
+            self._pruning = Interruptible(carry_out)
+            try:
+                report = self._pruning.run()
+            except (PruneIncompleteError, TooManyDeletionsError) as error:
+                context["ti"].xcom_push(key="return_value", value=error.report)
+                raise
+            except asyncio.CancelledError:
+                raise PruneStoppedError(f"The prune of {model} was stopped; another try does the rest.") from None
         return cast("dict[str, Any]", report)
+
+    def on_kill(self) -> None:
+        """Stop deleting: another try does the rest."""
+        if self._pruning is not None:
+            self._pruning.stop()

@@ -55,9 +55,13 @@ class PruneIncompleteError(WriftAIError):
 
 
 class PruneRefusedError(PruneIncompleteError):
-    """The same where the service refused them all for good (403): no other try can delete them."""
+    """The same where the service refused them for good (401, 403): no other try can delete them."""
 
     next_step = "Another try could not either: give the connection a token that may delete them, or protect them."
+
+
+class PruneStoppedError(WriftAIError):
+    """Airflow stopped the task half-way; nothing is lost, and another try does the rest."""
 
 
 def _told(lines: list[str]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.references import VersionNumber, parse_version
+from airflow_provider_wriftai.client.references import VersionNumber, is_digest, parse_version
 from airflow_provider_wriftai.retention.errors import UnplannableError
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""What was created before this was not: the service did not exist, and a time that was never set reads so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,17 @@ class Listed:
         """Take what is needed of a version.
 
         Raises:
-            UnplannableError: Its time of creation cannot be read, or lacks its time zone.
+            UnplannableError: Its time of creation cannot be read, lacks its time zone, or was never set.
         """
         # Not the fields as they were sent: only what names the version in calls has been checked.
         reference = parse_version(version["reference"])
-        notes, digest = version.get("release_notes"), version.get("container_image_digest")
+        notes = version.get("release_notes")
         return cls(
             reference=version["reference"],
             number=reference.number if isinstance(reference, VersionNumber) else None,
             created_at=_read_time(version),
             release_notes=notes if isinstance(notes, str) else None,
-            digest=digest if isinstance(digest, str) else None,
+            digest=digest_of(version),
         )
 
     @property
@@ -57,6 +60,12 @@ class Listed:
         return (self.created_at, self.reference)
 
 
+def digest_of(version: Version) -> str | None:
+    """Tell the digest of a version's image; None where the service does not tell it, or not as a plain digest."""
+    digest = version.get("container_image_digest")
+    return digest if is_digest(digest) else None
+
+
 def _read_time(version: Version) -> datetime:
     text = version.get("created_at")
     try:
@@ -67,5 +76,10 @@ def _read_time(version: Version) -> datetime:
         raise UnplannableError(
             f"{version['reference']} has created_at {str(text)[:60]!r}, which is no ISO 8601 time with a time zone; "
             "without it nothing can be decided, so nothing was deleted."
+        )
+    if time < EARLIEST:
+        raise UnplannableError(
+            f"{version['reference']} has created_at {text!r}, which cannot be; without it nothing can be decided, so "
+            "nothing was deleted."
         )
     return time

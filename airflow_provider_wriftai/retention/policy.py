@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from airflow_provider_wriftai.retention.ages import LONGEST_AGE, in_words
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError, UnplannableError
 from airflow_provider_wriftai.retention.listed import Listed
+from airflow_provider_wriftai.retention.named import NamedVersions
 from airflow_provider_wriftai.retention.protection import Protection
 
 FURTHEST_AHEAD = timedelta(minutes=5)
@@ -24,12 +25,14 @@ class RetentionPolicy:
             least 1. None: this criterion lets every version go.
         older_than: Only versions older than this go: more than nothing. None: a version of any age may go.
         protection: What is never deleted, whatever else lets it go.
+        only: The versions that may go at all; every other is kept. None: any may.
         max_deletions: How many versions may go at once: a plan in which more go deletes none. None: any number.
     """
 
     keep_last: int | None = None
     older_than: timedelta | None = None
     protection: Protection = field(default_factory=Protection)
+    only: NamedVersions | None = None
     max_deletions: int | None = None
 
     def __post_init__(self) -> None:
@@ -128,12 +131,18 @@ def plan(versions: Iterable[Listed], policy: RetentionPolicy, now: datetime) -> 
     if len({version.reference for version in seen}) != len(seen):
         raise UnplannableError("The service listed a version twice, so its list cannot be relied on.")
     seen.sort(key=lambda version: version.by_number if numbered else version.by_time, reverse=True)
-    return Plan(tuple(_decide(position, version, policy, now) for position, version in enumerate(seen)))
+    if numbered:
+        return Plan(tuple(_decide(position, version, policy, now) for position, version in enumerate(seen)))
+    # Of versions that were created at the same time, any may be the newer one: each counts as the newest of them.
+    first_at: dict[datetime, int] = {}
+    for position, version in enumerate(seen):
+        first_at.setdefault(version.created_at, position)
+    return Plan(tuple(_decide(first_at[version.created_at], version, policy, now) for version in seen))
 
 
 def _decide(position: int, version: Listed, policy: RetentionPolicy, now: datetime) -> Verdict:
     age = max(timedelta(0), now - version.created_at)
-    kept = _reason_to_keep(position, age, policy)
+    kept = _reason_to_keep(position, version, age, policy)
     if kept is not None:
         return Verdict(version.reference, version.created_at, goes=False, reason=kept)
     protected = policy.protection.reason_for(version)
@@ -156,11 +165,13 @@ def _decide(position: int, version: Listed, policy: RetentionPolicy, now: dateti
     return Verdict(version.reference, version.created_at, goes=True, reason="; ".join(criteria))
 
 
-def _reason_to_keep(position: int, age: timedelta, policy: RetentionPolicy) -> str | None:
+def _reason_to_keep(position: int, version: Listed, age: timedelta, policy: RetentionPolicy) -> str | None:
     if position == 0:
         return "the newest version always stays"
     if policy.keep_last is not None and position < policy.keep_last:
         return f"one of the newest {policy.keep_last}"
     if policy.older_than is not None and age <= policy.older_than:
         return f"{in_words(age)} old, not older than {in_words(policy.older_than)}"
+    if policy.only is not None and version not in policy.only:
+        return "not among those that may go"
     return None

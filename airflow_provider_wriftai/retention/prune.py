@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from airflow_provider_wriftai.client.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitedError,
-    ServerError,
+    RequestError,
     WriftAIError,
 )
 from airflow_provider_wriftai.client.references import ModelReference
@@ -26,7 +26,7 @@ from airflow_provider_wriftai.retention.errors import (
     TooManyDeletionsError,
     UnplannableError,
 )
-from airflow_provider_wriftai.retention.listed import Listed
+from airflow_provider_wriftai.retention.listed import Listed, digest_of
 from airflow_provider_wriftai.retention.policy import Plan, RetentionPolicy, plan
 from airflow_provider_wriftai.retention.progress import Progress
 from airflow_provider_wriftai.retention.report import Failed, PruneReport, report_of, table_of
@@ -37,7 +37,6 @@ AT_ONCE = 16
 """How many requests are under way at the most; the token's budget may make it fewer."""
 
 _MOST_FAILURES_IN_A_ROW = 20
-_OUTAGE = (ConnectionFailedError, RateLimitedError, ServerError)
 
 
 async def prune(
@@ -70,9 +69,14 @@ async def prune(
         WriftAIError: The list could not be read; nothing was deleted.
     """
     listed, now = await _read_everything(versions, model)
-    for name in policy.protection.check(listed):
+    if policy.only is not None:
+        for name in policy.only.missing(listed, "given as the only ones"):
+            log.info("%s may go, but %s has no such version now.", name, model)
+    policy.protection.missing(listed)  # before images are looked up: whether the names are of the right kind
+    listed = await _with_images(versions, listed, policy, now, clock)
+    for name in policy.protection.missing(listed):
         log.warning("%s is protected, but %s has no such version now.", name, model)
-    decided = await _decide(versions, listed, policy, now, clock)
+    decided = plan(listed, policy, now)
     log.info(
         "%s has %d versions: %d go, %d stay, %d of them because they are protected.",
         model, len(decided.verdicts), len(decided.going),
@@ -117,30 +121,28 @@ async def _read_everything(versions: Versions, model: ModelReference) -> tuple[l
     return list(listed.values()), now
 
 
-async def _decide(
-    versions: Versions, listed: Sequence[Listed], policy: RetentionPolicy, now: datetime, clock: Callable[[], float]
-) -> Plan:
-    """Plan, and where it depends on images that the list leaves out, look those up."""
-    decided = plan(listed, policy, now)
-    unknown = {verdict.reference for verdict in decided.needing_images}
+async def _with_images(
+    versions: Versions, listed: list[Listed], policy: RetentionPolicy, now: datetime, clock: Callable[[], float]
+) -> list[Listed]:
+    """Look up the images that the list leaves out, where the plan depends on them."""
+    unknown = {verdict.reference for verdict in plan(listed, policy, now).needing_images}
     if not unknown:
-        return decided
+        return listed
     log.info("Looking up the images of %d versions that would go, because some images are protected.", len(unknown))
     progress = Progress(len(unknown), "looked up", clock)
     images: dict[str, str] = {}
 
     async def look_up(reference: str) -> None:
         try:
-            digest = (await versions.async_get(reference)).get("container_image_digest")
+            digest = digest_of(await versions.async_get(reference))
         except NotFoundError:
             digest = None
-        if isinstance(digest, str):
+        if digest is not None:
             images[reference] = digest
         progress.step()
 
     await _at_once(look_up, sorted(unknown))
-    known = [replace(each, digest=images.get(each.reference, each.digest)) for each in listed]
-    return plan(known, policy, now)
+    return [replace(each, digest=images.get(each.reference, each.digest)) for each in listed]
 
 
 async def _delete_all(versions: Versions, decided: Plan, report: PruneReport, clock: Callable[[], float]) -> None:
@@ -151,54 +153,89 @@ async def _delete_all(versions: Versions, decided: Plan, report: PruneReport, cl
     """
     going = [verdict.reference for verdict in decided.going]
     progress = Progress(len(going), "done", clock)
-    outcomes: dict[str, WriftAIError | None] = {}
-    in_a_row = 0
-
-    async def delete(reference: str) -> None:
-        nonlocal in_a_row
-        if in_a_row >= _MOST_FAILURES_IN_A_ROW:
-            outcomes[reference] = WriftAIError(f"it was not tried, because {in_a_row} others failed in a row before it")
-            return
-        try:
-            await versions.async_delete(reference)
-        except AuthenticationError:
-            raise
-        except WriftAIError as error:
-            outcomes[reference] = error
-            in_a_row = in_a_row + 1 if isinstance(error, _OUTAGE) else 0
-            if not isinstance(error, NotFoundError):
-                log.error("%s could not be deleted: %s", reference, error)  # noqa: TRY400 - the report has it
-        else:
-            outcomes[reference] = None
-            in_a_row = 0
-        progress.step()
-
-    await _at_once(delete, going)
+    deletes = _Deletes(versions, progress)
+    try:
+        await _at_once(deletes.delete, going)
+    except asyncio.CancelledError:
+        log.warning("The task is stopped: %d of %d are done.", len(deletes.outcomes), len(going))
+        raise
     for reference in going:
-        match outcomes[reference]:
+        match deletes.outcomes[reference]:
             case None:
                 report["deleted"].append(reference)
             case NotFoundError():
                 report["already_gone"].append(reference)
             case error:
                 report["failed"].append(Failed(reference=reference, error=str(error)))
-    if report["already_gone"]:
-        await _doubt_those_still_listed(versions, ModelReference.parse(report["model"]), report)
+    doubted = deletes.doubtful.union(report["already_gone"])
+    if doubted:
+        await _doubt(versions, ModelReference.parse(report["model"]), report, doubted)
     if report["failed"]:
-        for_good = all(isinstance(error, PermissionDeniedError) for error in outcomes.values() if error is not None)
+        errors = [deletes.outcomes[entry["reference"]] for entry in report["failed"]]
+        for_good = deletes.refused or all(isinstance(error, PermissionDeniedError) for error in errors)
         raise (PruneRefusedError if for_good else PruneIncompleteError)(report)
 
 
-async def _doubt_those_still_listed(versions: Versions, model: ModelReference, report: PruneReport) -> None:
-    """Take a 404 back where the list disagrees, so that a green run hides no version that was not deleted."""
-    listed = {
-        version["reference"]
-        async for page in versions.async_every_page(model.owner, model.name)
-        for version in page.items
-    }
-    for reference in [reference for reference in report["already_gone"] if reference in listed]:
-        report["already_gone"].remove(reference)
-        error = "its delete was answered 404, yet it is still listed"
+class _Deletes:
+    """Deletes, one by one, until it makes no sense any more.
+
+    Attributes:
+        outcomes: What became of each version: None where it was deleted, the error otherwise.
+        doubtful: Those that count as deleted though the service did not say so.
+        refused: Whether the service refused the token.
+    """
+
+    def __init__(self, versions: Versions, progress: Progress) -> None:
+        self._versions = versions
+        self._progress = progress
+        self._failures_in_a_row = 0
+        self.outcomes: dict[str, WriftAIError | None] = {}
+        self.doubtful: set[str] = set()
+        self.refused = False
+
+    async def delete(self, reference: str) -> None:
+        """Delete one, and note down what became of it."""
+        if self.refused or self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
+            why = "the token was refused" if self.refused else f"{self._failures_in_a_row} others failed in a row"
+            self.outcomes[reference] = WriftAIError(f"it was not tried, because {why} before it")
+            return
+        try:
+            if not await self._versions.async_delete_and_tell(reference):
+                self.doubtful.add(reference)
+        except WriftAIError as error:
+            self.outcomes[reference] = error
+            self.refused = self.refused or isinstance(error, AuthenticationError)
+            self._failures_in_a_row = self._failures_in_a_row + 1 if _is_of_the_service(error) else 0
+            if not isinstance(error, NotFoundError):
+                log.error("%s could not be deleted: %s", reference, error)  # noqa: TRY400 - the report has it
+        else:
+            self.outcomes[reference] = None
+            self._failures_in_a_row = 0
+        self._progress.step()
+
+
+def _is_of_the_service(error: WriftAIError) -> bool:
+    """Tell a failure of the service, or of what is in between, from one that has to do with one version."""
+    no_answer = isinstance(error, ConnectionFailedError | RateLimitedError)
+    return no_answer or (isinstance(error, RequestError) and error.ambiguous)
+
+
+async def _doubt(versions: Versions, model: ModelReference, report: PruneReport, doubted: set[str]) -> None:
+    """Look whether those that were answered 404 are gone, so that a green run hides no version that is not."""
+    error = "its delete was answered 404, yet it is still listed"
+    try:
+        there = {
+            version["reference"]
+            async for page in versions.async_every_page(model.owner, model.name)
+            for version in page.items
+        }
+    except WriftAIError as failure:
+        error = f"its delete was answered 404, and whether it is gone could not be seen: {failure}"
+        there = doubted
+    for reference in sorted(doubted & there):
+        for done in (report["deleted"], report["already_gone"]):
+            if reference in done:
+                done.remove(reference)
         report["failed"].append(Failed(reference=reference, error=error))
 
 

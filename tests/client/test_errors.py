@@ -27,6 +27,7 @@ from airflow_provider_wriftai.retention.errors import (
     InvalidPolicyError,
     PruneIncompleteError,
     PruneRefusedError,
+    PruneStoppedError,
     TooManyDeletionsError,
     UnplannableError,
 )
@@ -61,6 +62,7 @@ EXAMPLES: list[WriftAIError] = [
     UnplannableError("x"),
     PruneIncompleteError(REPORT),
     PruneRefusedError(REPORT),
+    PruneStoppedError("x"),
     TooManyDeletionsError(REPORT, 0),
     InvalidParameterError("x"),
     WaitFailedError("x"),

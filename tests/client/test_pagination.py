@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from airflow_provider_wriftai.client.errors import PaginationError
@@ -27,3 +29,19 @@ def test_a_page_that_fails_ends_the_walk_with_its_error() -> None:
     next(walk)
     with pytest.raises(ConnectionError):
         next(walk)
+
+
+@pytest.mark.parametrize(("items", "pages", "said"), [([], 20, "one empty page"), ([1], 20_001, "went on and on")])
+def test_a_listing_that_never_ends_is_given_up(items: list[int], pages: int, said: str) -> None:
+    cursors = itertools.count()
+    fetched = 0
+
+    def fetch(_: PaginationOptions) -> PaginatedResponse[int]:
+        nonlocal fetched
+        fetched += 1
+        return PaginatedResponse(items=items, next_cursor=f"c{next(cursors)}", previous_cursor=None)
+
+    with pytest.raises(PaginationError, match=said):
+        for _ in every_page(fetch):
+            pass
+    assert fetched == pages

@@ -125,10 +125,19 @@ def test_rules_from_a_dags_params(
 
 def test_many_images_of_a_task(sandbox: Any, run_dag: RunDag) -> None:
     model = sandbox.new_model()
-    run_dag(Path(__file__).parent / "dags", "mapped", MODEL=model, RESULTS="")
+    run_dag(Path(__file__).parent / "dags", "mapped", MODEL=model, RESULTS="unused")
     versions = sandbox.store.versions(*model.split("/"))
     assert sorted(version.release_notes for version in versions) == ["Number 0", "Number 1", "Number 2"]
     assert versions[0].schemas["prediction"]["input"] == {"title": "mapped"}
+
+
+def test_a_mapped_task_does_not_lose_a_rule_to_nothing(sandbox: Any, run_dag: RunDag, tmp_path: Path) -> None:
+    model = sandbox.new_model(versions=3)
+    results = tmp_path / "results.txt"
+    said = run_dag(Path(__file__).parent / "dags", "mapped_nothing", MODEL=model, RESULTS=str(results))
+    assert results.read_text() == "all failed"
+    assert said.count("leave the parameter out") >= 5
+    assert sandbox.numbers(model) == [3, 2, 1]
 
 
 def test_a_wait_in_each_mode(

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +13,8 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+from airflow_provider_wriftai.retention.errors import PruneStoppedError
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +22,19 @@ def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
+class TaskInstance:
+    """What an operator needs of one: it keeps what is pushed."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+
+
 def _clean_up(model: str, **parameters: Any) -> Any:
-    return WriftAICleanupVersionsOperator(task_id="prune", model=model, **parameters).execute({})
+    ti: Any = TaskInstance()
+    return WriftAICleanupVersionsOperator(task_id="prune", model=model, **parameters).execute({"ti": ti})
 
 
 @pytest.mark.parametrize(
@@ -25,7 +42,15 @@ def _clean_up(model: str, **parameters: Any) -> Any:
     [
         ({"keep_last": 3}, [8, 7, 6]),
         ({"keep_last": "3"}, [8, 7, 6]),
-        ({"keep_last": "3", "older_than": None, "dry_run": "False"}, [8, 7, 6]),
+        ({"keep_last": "3", "dry_run": "False"}, [8, 7, 6]),
+        ({"keep_last": 1, "protect": "(2, '4')"}, [8, 4, 2]),
+        ({"keep_last": 1, "protect": "'2', '4'"}, [8, 4, 2]),
+        ({"keep_last": 1, "protect": "{2, '4'}"}, [8, 4, 2]),
+        ({"keep_last": 1, "protect": {2, "4"}}, [8, 4, 2]),
+        ({"keep_last": 3, "only": [1, "2", 7]}, [8, 7, 6, 5, 4, 3]),
+        ({"keep_last": 3, "only": "[{'reference': 'MODEL:4', 'reason': 'as planned'}]"}, [8, 7, 6, 5, 3, 2, 1]),
+        ({"keep_last": 3, "only": []}, [8, 7, 6, 5, 4, 3, 2, 1]),
+        ({"keep_last": 3, "only": [1, 2], "protect": [2]}, [8, 7, 6, 5, 4, 3, 2]),
         ({"older_than": timedelta(days=2, hours=12)}, [8, 7]),
         ({"older_than": "60h"}, [8, 7]),
         ({"keep_last": 2, "older_than": "108h"}, [8, 7, 6, 5]),
@@ -40,6 +65,8 @@ def _clean_up(model: str, **parameters: Any) -> Any:
 )
 def test_what_is_left(sandbox: Any, parameters: dict[str, Any], left: list[int]) -> None:
     model = sandbox.new_model(versions=8)
+    if isinstance(parameters.get("only"), str):
+        parameters = {**parameters, "only": parameters["only"].replace("MODEL", model)}
     report = _clean_up(model, **parameters)
     assert sandbox.numbers(model) == left
     assert len(report["deleted"]) == 8 - len(left)
@@ -58,7 +85,20 @@ def test_a_dry_run_deletes_nothing(sandbox: Any, dry_run: Any) -> None:
     ("parameters", "said"),
     [
         ({}, "without a criterion"),
-        ({"keep_last": None, "older_than": ""}, "leave the parameter out"),
+        ({"keep_last": None, "older_than": "1s"}, "leave the parameter out"),
+        ({"keep_last": 1, "older_than": None}, "leave the parameter out"),
+        ({"keep_last": 1, "protect": None}, "leave the parameter out"),
+        ({"keep_last": 1, "protect_release_notes": None}, "leave the parameter out"),
+        ({"keep_last": 1, "only": None}, "leave the parameter out"),
+        ({"keep_last": 1, "max_deletions": None}, "leave the parameter out"),
+        ({"keep_last": 1, "only": "sha256:" + "ab" * 32}, "it takes versions"),
+        ({"keep_last": 1, "only": "other/model:3"}, "another model"),
+        ({"only": [1]}, "without a criterion"),
+        ({"keep_last": 10**5000}, "far longer"),
+        ({"keep_last": 1, "protect": [10**5000]}, "protect holds int"),
+        ({"keep_last": 1, "protect": "[{[]: 1}]"}, "protect must be a list"),
+        ({"keep_last": 1, "protect": "2; 4"}, "names no version"),
+        ({"keep_last": 1, "protect": "{'reference': 2}"}, "protect must be a list"),
         ({"keep_last": "", "older_than": "1s"}, "leave the parameter out"),
         ({"keep_last": 1, "older_than": "None"}, "leave the parameter out"),
         ({"keep_last": 0}, "at least 1"),
@@ -90,6 +130,75 @@ def test_a_mistake_fails_at_once_and_deletes_nothing(sandbox: Any, parameters: d
     with pytest.raises(AirflowFailException, match=said):
         _clean_up(model, **parameters)
     assert sandbox.numbers(model) == [3, 2, 1]
+
+
+def test_what_is_set_after_the_operator_was_made_counts(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=5)
+    operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1)
+    operator.protect = [2]  # as a cluster policy does
+    operator.execute({})
+    assert sandbox.numbers(model) == [5, 2]
+
+
+@pytest.fixture
+def prune_under_way(
+    sandbox: Any, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> tuple[WriftAICleanupVersionsOperator, Faults, str]:
+    """An operator whose deletes are never answered."""
+    connection = {**sandbox.connection(), "host": f"{faulty[0]}/generation-2/v1"}
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(connection))
+    model = sandbox.new_model(versions=400)
+    faults.add([Fault(method="DELETE", work="last", delay=3600, times=400)])
+    return WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1), faults, model
+
+
+def _when_a_delete_waits(faults: Faults, act: Callable[[], object]) -> threading.Thread:
+    def wait() -> None:
+        faults.reached.get(timeout=60)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_on_kill_stops_it(sandbox: Any, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]) -> None:
+    operator, faults, model = prune_under_way
+    thread = _when_a_delete_waits(faults, operator.on_kill)
+    with pytest.raises(PruneStoppedError, match="another try does the rest"):
+        operator.execute({})
+    thread.join()
+    assert len(sandbox.numbers(model)) > 300
+
+
+def test_what_a_signal_raises_stops_it(
+    sandbox: Any, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]
+) -> None:
+    class TimeIsUpError(BaseException):
+        pass
+
+    def strike(*_: object) -> None:
+        raise TimeIsUpError
+
+    operator, faults, model = prune_under_way
+    before = signal.signal(signal.SIGUSR1, strike)
+    try:
+        thread = _when_a_delete_waits(faults, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        with pytest.raises(TimeIsUpError):
+            operator.execute({})
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(sandbox.numbers(model)) > 300
+
+
+def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=4)
+    ti: Any = TaskInstance()
+    operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1, max_deletions=2)
+    with pytest.raises(AirflowFailException):
+        operator.execute({"ti": ti})
+    assert len(ti.pushed["return_value"]["planned"]) == 3
 
 
 def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Any) -> None:

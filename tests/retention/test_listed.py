@@ -32,6 +32,21 @@ def test_only_what_names_it_numbers_it(number: Any) -> None:
     assert Listed.of(version).number is None
 
 
+@pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_time_that_was_never_set_is_told(created_at: str) -> None:
+    unset: Any = {"reference": "acme/det:1", "number": 1, "created_at": created_at}
+    with pytest.raises(UnplannableError, match="which cannot be"):
+        Listed.of(unset)
+
+
+@pytest.mark.parametrize(
+    "digest", ["", "sha256:" + "AB" * 32, "registry.example/det@sha256:" + "ab" * 32, "sha256:" + "ab" * 32 + "\n"]
+)
+def test_a_digest_in_another_form_is_not_known(digest: str) -> None:
+    version: Any = {"reference": "acme/det:1", "created_at": "2026-10-02T00:00:00Z", "container_image_digest": digest}
+    assert Listed.of(version).digest is None
+
+
 @pytest.mark.parametrize("odd", [None, 7, ["x"]])
 def test_what_is_no_text_is_not_known(odd: Any) -> None:
     version: Any = {

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError, UnplannableError
 from airflow_provider_wriftai.retention.listed import Listed
+from airflow_provider_wriftai.retention.named import NamedVersions, read_versions
 from airflow_provider_wriftai.retention.policy import Plan, RetentionPolicy, plan
 from airflow_provider_wriftai.retention.protection import Protection
 
@@ -96,7 +97,7 @@ def test_what_is_protected_always_stays(versions: Versions, policy: RetentionPol
     going = _going(plan(versions, policy, NOW))
     protection = policy.protection
     for version in versions:
-        named = version.number in protection.numbers or version.reference in protection.ids
+        named = version in protection.versions
         imaged = bool(protection.digests) and (version.digest is None or version.digest in protection.digests)
         noted = protection.release_notes is not None and (
             version.release_notes is None or protection.release_notes.search(version.release_notes) is not None
@@ -112,13 +113,15 @@ def test_more_protection_and_higher_limits_never_delete_more(
     going = _going(plan(versions, policy, NOW))
     own = policy.protection
     protected = Protection(
-        own.numbers | more.numbers, own.ids | more.ids, own.digests | more.digests,
+        NamedVersions(own.versions.numbers | more.versions.numbers, own.versions.ids | more.versions.ids),
+        own.digests | more.digests,
         own.release_notes or more.release_notes,
-    )  # fmt: skip
+    )
     stricter = [
         dataclasses.replace(policy, keep_last=(policy.keep_last or 1) + 1),
         dataclasses.replace(policy, older_than=(policy.older_than or timedelta(0)) + timedelta(days=1)),
         dataclasses.replace(policy, protection=protected),
+        dataclasses.replace(policy, only=more.versions),
     ]
     for other in stricter:
         assert _going(plan(versions, other, NOW)) <= going
@@ -159,10 +162,28 @@ def test_the_number_counts_where_there_is_one_and_not_the_time() -> None:
     assert [verdict.reference for verdict in decided.kept] == ["acme/det:3"]
 
 
-def test_equal_times_are_told_apart_by_id() -> None:
-    versions = [_version(number, timedelta(days=1), numbered=False) for number in (2, 3, 1)]
-    decided = plan(versions, RetentionPolicy(keep_last=1), NOW)
-    assert [verdict.reference for verdict in decided.going] == ["id-001", "id-002"]
+@pytest.mark.parametrize(
+    ("days", "keep_last", "going"),
+    [
+        ([1, 1, 1], 1, []),
+        ([1, 1, 2], 1, [3]),
+        ([1, 2, 2, 3, 3], 2, [4, 5]),
+        ([1, 2, 2, 3, 3], 3, [4, 5]),
+        ([1, 2, 2, 3, 3], 4, []),
+    ],
+)
+def test_of_equal_times_each_may_be_the_newer(days: list[int], keep_last: int, going: list[int]) -> None:
+    versions = [_version(n, timedelta(days=age), numbered=False) for n, age in enumerate(days, start=1)]
+    decided = plan(versions, RetentionPolicy(keep_last=keep_last), NOW)
+    assert sorted(verdict.reference for verdict in decided.going) == [f"id-{number:03}" for number in going]
+
+
+def test_only_what_may_go_goes() -> None:
+    versions = [_version(number, timedelta(days=10 - number)) for number in range(1, 8)]
+    only = read_versions("only", MODEL, ["acme/det:1", 2, {"reference": "acme/det:7"}, 99])
+    decided = plan(versions, RetentionPolicy(keep_last=2, only=only), NOW)
+    assert [verdict.reference for verdict in decided.going] == ["acme/det:1", "acme/det:2"]
+    assert decided.kept[-1].reason == "not among those that may go"
 
 
 def test_the_newest_stays_however_old_it_is() -> None:

@@ -12,6 +12,7 @@ from airflow_provider_wriftai.retention.protection import Protection
 
 MODEL = ModelReference("acme", "det")
 DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha256:" + "cd" * 32
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -38,7 +39,7 @@ def _named(version_id: str) -> Listed:
 )
 def test_what_can_be_named(named: Any, numbers: set[int], ids: set[str], digests: set[str]) -> None:
     protection = Protection.read(MODEL, [named])
-    assert (protection.numbers, protection.ids, protection.digests) == (numbers, ids, digests)
+    assert (protection.versions.numbers, protection.versions.ids, protection.digests) == (numbers, ids, digests)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,11 @@ def test_what_can_be_named(named: Any, numbers: set[int], ids: set[str], digests
         ({}, "expected a version's reference"),
         ({"reference": None}, "expected a version's reference"),
         (["acme/det:7"], "expected a version's reference"),
+        ("('a', 'b')", "written out as text"),
+        ("{'a'}", "written out as text"),
+        ("'5b1f0c8e'", "written out as text"),
+        ("a; b", "written out as text"),
+        ("x" * 5000, "x…', which names no version"),
     ],
 )
 def test_what_cannot_be_meant(named: Any, said: str) -> None:
@@ -75,16 +81,22 @@ def test_a_pattern_that_is_none(pattern: str) -> None:
 
 def test_names_of_the_other_kind_decide_nothing() -> None:
     with pytest.raises(UnplannableError, match="protected by number, but the service names them by id"):
-        Protection.read(MODEL, [7]).check([_named("a")])
+        Protection.read(MODEL, [7]).missing([_named("a")])
     with pytest.raises(UnplannableError, match="protected by id, but the service names them by number"):
-        Protection.read(MODEL, ["some-id"]).check([_numbered(7)])
-    assert Protection.read(MODEL, [7]).check([]) == ["7"]
+        Protection.read(MODEL, ["some-id"]).missing([_numbered(7)])
+    assert Protection.read(MODEL, [7]).missing([]) == ["7"]
 
 
 def test_what_is_protected_and_not_there_is_told() -> None:
     protection = Protection.read(MODEL, [7, 8, DIGEST])
-    assert protection.check([_numbered(7)]) == ["8", DIGEST]
-    assert protection.check([_numbered(7), _numbered(8, digest=DIGEST)]) == []
+    assert protection.missing([_numbered(7)]) == ["8"]
+    assert protection.missing([_numbered(7, digest=OTHER)]) == ["8", DIGEST]
+    assert protection.missing([_numbered(7), _numbered(8, digest=DIGEST)]) == []
+
+
+def test_ids_are_the_same_in_whatever_case() -> None:
+    protection = Protection.read(MODEL, ["5B1F0C8E-0000"])
+    assert protection.reason_for(_named("5b1f0c8e-0000")) == "protected by name"
 
 
 def test_reasons() -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.errors import AuthenticationError, NotFoundError, RequestError, WriftAIError
+from airflow_provider_wriftai.client.errors import NotFoundError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
@@ -26,6 +26,7 @@ from airflow_provider_wriftai.retention.errors import (
     TooManyDeletionsError,
     UnplannableError,
 )
+from airflow_provider_wriftai.retention.named import read_versions
 from airflow_provider_wriftai.retention.policy import RetentionPolicy
 from airflow_provider_wriftai.retention.protection import Protection
 from airflow_provider_wriftai.retention.prune import AT_ONCE, prune
@@ -251,6 +252,58 @@ def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Any, prune_it:
     assert caught.value.report["already_gone"] == []
 
 
+def test_a_delete_without_an_answer_that_the_list_disagrees_with_is_a_failure(
+    sandbox: Any, prune_it: Prune, faults: Faults
+) -> None:
+    model = sandbox.new_model(versions=2)
+    # As where a proxy loses the service, and then says itself that there is nothing.
+    faults.add([Fault(method="DELETE", work="never", status=status) for status in (503, 404)])
+    with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
+        prune_it(model, KEEP_ONE, attempts=3)
+    assert caught.value.report["deleted"] == []
+
+
+def test_the_report_survives_where_doubts_cannot_be_settled(
+    sandbox: Any, prune_it: Prune, faults: Faults, network: Network
+) -> None:
+    model = sandbox.new_model(versions=4)
+    faults.add([Fault(method="DELETE", work="never", status=404)])
+
+    def break_the_second_list(method: str, name: str) -> None:
+        if network.deleted and method == "GET":
+            faults.add([Fault(method="GET", work="never", status=500)])
+
+    network.before = break_the_second_list
+    with pytest.raises(PruneIncompleteError, match="could not be seen") as caught:
+        prune_it(model, KEEP_ONE)
+    assert (len(caught.value.report["deleted"]), len(caught.value.report["failed"])) == (2, 1)
+
+
+def test_a_web_page_says_nothing_of_a_delete() -> None:
+    headers = {"date": format_datetime(datetime.now(UTC), usegmt=True)}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            return httpx.Response(200, html="<html>Please sign in</html>")
+        items = [{**OLD, "number": number} for number in (2, 1)]
+        return httpx.Response(200, json={"items": items, "next_cursor": None}, headers=headers)
+
+    with pytest.raises(PruneIncompleteError, match="a web page"):
+        _prune_from(answer, KEEP_ONE)
+
+
+def test_only_the_versions_that_were_approved_go(
+    sandbox: Any, prune_it: Prune, network: Network, schemas: Any, digest: str
+) -> None:
+    model = sandbox.new_model(versions=6)
+    rehearsed = prune_it(model, KEEP_ONE, dry_run=True)
+    sandbox.store.create_version(*model.split("/"), release_notes="x", schemas=schemas, container_image_digest=digest)
+    only = read_versions("only", ModelReference.parse(model), rehearsed["planned"][:3])
+    report = prune_it(model, RetentionPolicy(keep_last=1, only=only))
+    assert sandbox.numbers(model) == [7, 6, 5, 4]
+    assert report["deleted"] == [entry["reference"] for entry in rehearsed["planned"][:3]]
+
+
 def test_a_delete_whose_answer_is_lost_is_done(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=6)
     faults.add([Fault(method="DELETE", answer="drop"), Fault(method="DELETE", answer="html")])
@@ -264,8 +317,10 @@ def test_a_token_that_is_revoked_half_way_ends_it_at_once(
 ) -> None:
     model = sandbox.new_model(versions=400)
     faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", work="never", status=401)])
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(PruneRefusedError, match="the token was refused before it") as caught:
         prune_it(model, KEEP_ONE)
+    assert 20 <= len(caught.value.report["deleted"]) < 399
+    assert len(caught.value.report["deleted"]) + len(caught.value.report["failed"]) == 399
     assert len(network.deleted) < 399
 
 
