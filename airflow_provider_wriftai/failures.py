@@ -22,15 +22,18 @@ from airflow_provider_wriftai.publishing.errors import (
 )
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError, PruneRefusedError, TooManyDeletionsError
 from airflow_provider_wriftai.templated import InvalidParameterError
+from airflow_provider_wriftai.waiting.errors import InvalidConditionError, NeverThereError
 
 FINAL = (
     AuthenticationError,
     ConfigurationError,
+    InvalidConditionError,
     InvalidImageError,
     InvalidParameterError,
     InvalidPolicyError,
     InvalidReferenceError,
     InvalidRequestError,
+    NeverThereError,
     PermissionDeniedError,
     PreflightError,
     PruneRefusedError,

@@ -35,7 +35,13 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.sensors.versions"]}],
-        "triggers": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.triggers.versions"]}],
+        "triggers": [
+            {
+                "integration-name": CONNECTION_NAME,
+                "python-modules": [f"{_PACKAGE}.triggers.published", f"{_PACKAGE}.triggers.versions"],
+            }
+        ],
+        "asset-uris": [{"schemes": ["wriftai"], "handler": None}],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from enum import Enum
@@ -98,9 +98,11 @@ def reference_of_version(name: str, value: object) -> str:
     Raises:
         InvalidParameterError: There is nothing.
     """
+    if isinstance(value, Mapping):
+        value = value.get("reference")
     if not isinstance(value, str) or value.strip() in _NOTHING:
         raise InvalidParameterError(
-            f"{name} is {_told(value)}; expected an id or 'owner/name:number'. "
+            f"{name} is {_told(value)}; expected an id, 'owner/name:number', or a version as a task returned it. "
             "Has the task that was to give it returned one?"
         )
     return value.strip()

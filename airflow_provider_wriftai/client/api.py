@@ -175,6 +175,10 @@ class API:
                 await sent.aclose()
             exchange.finish(sent)
 
+    def is_same_as(self, other: API) -> bool:
+        """Tell whether another one asks the same API with the same token."""
+        return self.base_url == other.base_url and self._token.reveal() == other._token.reveal()
+
     def close(self) -> None:
         """Close what the sync requests opened."""
         for transport in self._transports.taken_out():

@@ -12,7 +12,10 @@ from airflow_provider_wriftai.client.errors import PaginationError
 T = TypeVar("T")
 
 LARGEST_PAGE = 50
-"""The largest ``page_size`` that the service allows; the smallest is 5, its default 25."""
+"""The largest ``page_size`` that the service allows; its default is 25."""
+
+SMALLEST_PAGE = 5
+"""The smallest ``page_size`` that the service allows."""
 
 
 class PaginationOptions(TypedDict):
@@ -52,15 +55,27 @@ MOST_EMPTY_PAGES = 20
 """Pages in a row that may hold nothing before a listing is given up."""
 
 
-class _Walk:
-    """The cursors that a walk has followed: none may come twice, and some time they have to end."""
+class Walk:
+    """A walk over pages: none may come twice, and some time they have to end.
 
-    def __init__(self) -> None:
+    Args:
+        page_size: How many items the first page has; the others have as many as the service allows.
+
+    Attributes:
+        options: Which page is next.
+    """
+
+    def __init__(self, page_size: int = LARGEST_PAGE) -> None:
         self._followed: set[str] = set()
         self._empty = 0
-        self.options = PaginationOptions(page_size=LARGEST_PAGE)
+        self.options = PaginationOptions(page_size=page_size)
 
     def goes_on_after(self, page: PaginatedResponse[T]) -> bool:
+        """Tell whether there is another page; ``options`` then say which.
+
+        Raises:
+            PaginationError: The listing does not end.
+        """
         cursor = page.next_cursor
         if not cursor:
             return False
@@ -92,7 +107,7 @@ def every_page(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> It
     Raises:
         PaginationError: The listing does not end.
     """
-    walk = _Walk()
+    walk = Walk()
     while True:
         page = fetch(walk.options)
         yield page
@@ -104,7 +119,7 @@ async def async_every_page(
     fetch: Callable[[PaginationOptions], Awaitable[PaginatedResponse[T]]],
 ) -> AsyncIterator[PaginatedResponse[T]]:
     """Fetch page after page as :func:`every_page` does, asynchronously."""
-    walk = _Walk()
+    walk = Walk()
     while True:
         page = await fetch(walk.options)
         yield page

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.task_memory import is_retry, memory_of
@@ -15,8 +17,11 @@ from airflow_provider_wriftai.template_files import TemplateFilesOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
+    from airflow_provider_wriftai.client.common_types import Version
     from airflow_provider_wriftai.publishing.image_digest import BuildResult
     from airflow_provider_wriftai.publishing.publish import IfExists
+
+_PLAIN_MODEL = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 MEMORY_KEY = "wriftai_create_version"
 """Under which key of Airflow's task state store the create operator keeps what it is about to create."""
@@ -31,7 +36,8 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
     On Airflow 3.3 the task notes down what it is about to create: a try that follows a killed one, or a user's
     clear, gives back the version that the earlier one made.
 
-    The task returns the version as plain JSON; its ``reference`` names it in other tasks.
+    The task returns the version as plain JSON; its ``reference`` names it in other tasks. Where the model is no
+    template, its asset ``wriftai://owner/name`` is an outlet: DAGs that are scheduled on it run afterwards.
 
     Args:
         model: ``owner/name``.
@@ -107,6 +113,17 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
         self.settle_seconds = settle_seconds
         self.remember = remember
         self.wriftai_conn_id = wriftai_conn_id
+        self._add_outlet()
+
+    def _add_outlet(self) -> None:
+        """Let DAGs that are scheduled on the model's asset run after this task, where the model is known."""
+        # The outlets of a mapped task are those that it is partially made with: Airflow knows no others.
+        is_mapped = getattr(self, "_BaseOperator__from_mapped", False)
+        if is_mapped or not isinstance(self.model, str) or not _PLAIN_MODEL.fullmatch(self.model):
+            return
+        asset = model_asset(self.model)
+        if asset.uri not in [getattr(outlet, "uri", None) for outlet in self.outlets]:
+            self.outlets.append(asset)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish the image."""
@@ -143,7 +160,18 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                     memory=memory_of(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
+        self._tell_of(published.version, params["container_image_digest"], context)
         return dict(published.version)
+
+    def _tell_of(self, version: Version, digest: str, context: Context) -> None:
+        """Say in the asset's event which version it is about."""
+        uri = model_asset(self.model).uri
+        for outlet in self.outlets:
+            if getattr(outlet, "uri", None) == uri and "outlet_events" in context:
+                context["outlet_events"][outlet].extra = {
+                    "reference": version["reference"],
+                    "container_image_digest": digest,
+                }
 
 
 class WriftAIGetVersionOperator(BaseOperator):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.references import ModelReference
-from airflow_provider_wriftai.publishing.watermark import Watermark
+from airflow_provider_wriftai.client.watermark import Watermark
 
 _FORMAT = 1
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError
-from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, PaginatedResponse, PaginationOptions
+from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, SMALLEST_PAGE, PaginatedResponse, PaginationOptions
 from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.publishing.watermark import Watermark
-
-_SMALLEST_PAGE = 5
+from airflow_provider_wriftai.client.watermark import Watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def newest_page(versions: Versions, model: ModelReference, count: int) -> Pagina
         model: The model.
         count: How many versions are wanted: 1 to 50. The page may have more.
     """
-    options = PaginationOptions(page_size=min(max(count, _SMALLEST_PAGE), LARGEST_PAGE))
+    options = PaginationOptions(page_size=min(max(count, SMALLEST_PAGE), LARGEST_PAGE))
     return versions.list(model.owner, model.name, options)
 
 
@@ -44,7 +43,7 @@ def newer_than(versions: Versions, model: ModelReference, watermark: Watermark) 
     """Fetch all versions of a model that were, or may have been, made after a watermark, newest first."""
     found: list[Version] = []
     for page in versions.every_page(model.owner, model.name):
-        newer = [version for version in page.items if watermark.is_below(version) is not False]
+        newer = [version for version in page.items if watermark.is_below(VersionSummary.of(version)) is not False]
         found.extend(newer)
         if page.items and not newer:
             break

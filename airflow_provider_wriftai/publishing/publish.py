@@ -12,12 +12,13 @@ from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
 from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
+from airflow_provider_wriftai.client.watermark import Watermark
 from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, UnsettledPublishError, VersionExistsError
 from airflow_provider_wriftai.publishing.intent import Intent, Memory, has_notes
 from airflow_provider_wriftai.publishing.look import Seen, look_for_image, newer_than, newest_page
 from airflow_provider_wriftai.publishing.settle import settle
-from airflow_provider_wriftai.publishing.watermark import Watermark
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +278,7 @@ class _Publication:
         # What is newer, has the same notes, and tells of no image is taken for it too.
         if found := seen.found or next(iter(seen.untold), None):
             any_will_do = self.if_exists == "reuse" and seen.found is not None
-            if intent.watermark.is_below(found) is None and not any_will_do:
+            if intent.watermark.is_below(VersionSummary.of(found)) is None and not any_will_do:
                 raise self._unsettled(f"{found['reference']} may be it, or an older one: its time does not tell.")
             return found
         if self.if_exists != "reuse":

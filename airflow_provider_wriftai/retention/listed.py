@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.references import VersionNumber, is_digest, parse_version
+from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.retention.errors import UnplannableError
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -38,16 +38,18 @@ class Listed:
         Raises:
             UnplannableError: Its time of creation cannot be read, lacks its time zone, or was never set.
         """
-        # Not the fields as they were sent: only what names the version in calls has been checked.
-        reference = parse_version(version["reference"])
-        notes = version.get("release_notes")
-        return cls(
-            reference=version["reference"],
-            number=reference.number if isinstance(reference, VersionNumber) else None,
-            created_at=_read_time(version),
-            release_notes=notes if isinstance(notes, str) else None,
-            digest=digest_of(version),
-        )
+        summary, told = VersionSummary.of(version), str(version.get("created_at"))[:60]
+        if summary.created_at is None:
+            raise UnplannableError(
+                f"{summary.reference} has created_at {told!r}, which is no ISO 8601 time with a time zone; "
+                "without it nothing can be decided, so nothing was deleted."
+            )
+        if summary.created_at < EARLIEST:
+            raise UnplannableError(
+                f"{summary.reference} has created_at {told!r}, which cannot be; without it nothing can be decided, so "
+                "nothing was deleted."
+            )
+        return cls(summary.reference, summary.number, summary.created_at, summary.release_notes, summary.digest)
 
     @property
     def by_number(self) -> tuple[int, str]:
@@ -58,28 +60,3 @@ class Listed:
     def by_time(self) -> tuple[datetime, str]:
         """The order of generation 1."""
         return (self.created_at, self.reference)
-
-
-def digest_of(version: Version) -> str | None:
-    """Tell the digest of a version's image; None where the service does not tell it, or not as a plain digest."""
-    digest = version.get("container_image_digest")
-    return digest if is_digest(digest) else None
-
-
-def _read_time(version: Version) -> datetime:
-    text = version.get("created_at")
-    try:
-        time = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise UnplannableError(
-            f"{version['reference']} has created_at {str(text)[:60]!r}, which is no ISO 8601 time with a time zone; "
-            "without it nothing can be decided, so nothing was deleted."
-        )
-    if time < EARLIEST:
-        raise UnplannableError(
-            f"{version['reference']} has created_at {text!r}, which cannot be; without it nothing can be decided, so "
-            "nothing was deleted."
-        )
-    return time

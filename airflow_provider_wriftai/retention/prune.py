@@ -19,6 +19,7 @@ from airflow_provider_wriftai.client.errors import (
     WriftAIError,
 )
 from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.retention.errors import (
     PruneIncompleteError,
@@ -26,7 +27,7 @@ from airflow_provider_wriftai.retention.errors import (
     TooManyDeletionsError,
     UnplannableError,
 )
-from airflow_provider_wriftai.retention.listed import Listed, digest_of
+from airflow_provider_wriftai.retention.listed import Listed
 from airflow_provider_wriftai.retention.policy import Plan, RetentionPolicy, plan
 from airflow_provider_wriftai.retention.progress import Progress
 from airflow_provider_wriftai.retention.report import Failed, PruneReport, report_of, table_of
@@ -134,7 +135,7 @@ async def _with_images(
 
     async def look_up(reference: str) -> None:
         try:
-            digest = digest_of(await versions.async_get(reference))
+            digest = VersionSummary.of(await versions.async_get(reference)).digest
         except NotFoundError:
             digest = None
         if digest is not None:

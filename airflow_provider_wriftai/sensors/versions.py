@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -17,11 +17,21 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from airflow_provider_wriftai.task_memory import memory_of
+from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
+    from airflow_provider_wriftai.publishing.image_digest import BuildResult
+    from airflow_provider_wriftai.task_memory import TaskMemory
+    from airflow_provider_wriftai.waiting.condition import Condition
+    from airflow_provider_wriftai.waiting.polled import PolledWait
+
+
+MEMORY_KEY = "wriftai_wait"
+"""Under which key of Airflow's task state store a rescheduled wait is kept."""
 
 # How Airflow resumes a task whose trigger did not end with an event.
 _TRIGGER_FAILED = "__fail__"
@@ -31,75 +41,178 @@ _TRIGGER_TIMED_OUT = "Trigger timeout"
 class WriftAIVersionSensor(BaseSensorOperator):
     """Waits until a version is there, and returns it.
 
-    The timing parameters mean the same in every mode. With ``soft_fail`` a timeout, and nothing else,
-    skips the task. Errors that no wait can mend (a refused token, a bad reference) fail it at once.
+    Give either ``version``, or ``model`` and what its version has to be; where several things are given, all have to
+    hold. Of several such versions the newest is returned.
+
+    The timing parameters mean the same in every mode. With ``soft_fail`` a timeout, and nothing else, skips the task;
+    with ``never_fail`` whatever goes wrong does. Looks that fail for a reason that may pass are counted; errors that no
+    wait can mend (a refused token, a bad reference, a version that was deleted) fail the task at once.
 
     Args:
-        version: The version's id, or ``owner/name:number``.
+        version: A given version: its id, ``owner/name:number``, or a version as a task returned it.
+        model: ``owner/name``.
+        image: The image that the version is made of: a digest, or whatever the create operator takes.
+        newer_than: What the version has to be newer than: ``start`` (what is there when the wait begins), a version's
+            reference or number, a version as a task returned it, or a time with its time zone.
+        release_notes: A regular expression that is found in the version's release notes.
+        max_consecutive_failures: How many looks in a row may fail. With Airflow's ``silent_fail``: any number.
         deferrable: Whether the triggerer waits, so that no worker is taken up. Airflow's
             ``operators.default_deferrable`` says what is done where it is left out.
         wriftai_conn_id: The Airflow connection.
         kwargs: What every sensor takes: ``mode``, ``poke_interval``, ``timeout``, ``soft_fail``, ...
     """
 
-    template_fields: Sequence[str] = ("version", "wriftai_conn_id")
+    template_fields: Sequence[str] = (
+        "version",
+        "model",
+        "image",
+        "newer_than",
+        "release_notes",
+        "max_consecutive_failures",
+        "wriftai_conn_id",
+    )
     ui_color = "#e3f4e1"
 
     def __init__(
         self,
         *,
-        version: str | XComArg,
+        version: str | Mapping[str, Any] | XComArg | LeftOut = LEFT_OUT,
+        model: str | LeftOut = LEFT_OUT,
+        image: BuildResult | XComArg | LeftOut = LEFT_OUT,
+        newer_than: str | int | datetime | Mapping[str, Any] | XComArg | LeftOut = LEFT_OUT,
+        release_notes: str | LeftOut = LEFT_OUT,
+        max_consecutive_failures: int | str = 5,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.version = version
+        criteria = {
+            "version": version,
+            "model": model,
+            "image": image,
+            "newer_than": newer_than,
+            "release_notes": release_notes,
+        }
+        # What is given and comes to nothing is a mistake, and what is left out is not: then it would look the same.
+        self._given = {name for name, value in criteria.items() if value is not LEFT_OUT}
+        self.version = None if version is LEFT_OUT else version
+        self.model = None if model is LEFT_OUT else model
+        self.image = None if image is LEFT_OUT else image
+        self.newer_than = None if newer_than is LEFT_OUT else newer_than
+        self.release_notes = None if release_notes is LEFT_OUT else release_notes
+        self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
         self.wriftai_conn_id = wriftai_conn_id
+        self._wait: PolledWait | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait for the version."""
         from airflow_provider_wriftai.failures import final_errors_fail_the_task
 
-        # Outside of the base's loop: inside of it, soft_fail would skip on these errors too.
-        with final_errors_fail_the_task():
-            return self._look_then_defer(context) if self.deferrable else super().execute(context)
+        try:
+            with final_errors_fail_the_task():
+                wait = self._wait = self._read_wait(context)
+                # The base would go on after whatever error, also one that no wait can mend; the wait counts by itself.
+                self.silent_fail = False
+                if self.deferrable:
+                    return self._look_then_defer(context)
+        except Exception as error:
+            raise self._ending(error) from error
+        try:
+            # Outside of the base's loop: inside of it, soft_fail would skip on these errors too.
+            with final_errors_fail_the_task():
+                return super().execute(context)
+        except AirflowSensorTimeout as error:
+            raise self._ending(AirflowSensorTimeout(self._lateness(wait))) from error
+        except AirflowSkipException as error:
+            if self.soft_fail:
+                raise AirflowSkipException(self._lateness(wait)) from error
+            raise
+
+    def _ending(self, failure: Exception) -> Exception:
+        """The exception that ends the task where a wait fails."""
+        if not self.never_fail:
+            return failure
+        return AirflowSkipException(f"Skipped, because never_fail is set: {failure}")
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once for the version."""
-        from airflow_provider_wriftai.client.versions import Versions
-        from airflow_provider_wriftai.waiting.watch import look
-
+        wait = self._wait or self._read_wait(context)
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-            version = look(Versions(api), self._reference())
-        self.log.info("%s is %s.", self.version, "there" if version else "not there yet")
+            version = wait.look(api)
+        self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
+        if version is None and (memory := self._memory(context)) is not None:
+            memory.save({"began_with_try": _first_try(context), **wait.to_json()})
         return PokeReturnValue(is_done=version is not None, xcom_value=version)
 
-    def _reference(self) -> str:
-        from airflow_provider_wriftai.templated import reference_of_version
+    def _read_wait(self, context: Context) -> PolledWait:
+        from airflow_provider_wriftai.templated import InvalidParameterError, whole_number
+        from airflow_provider_wriftai.waiting.condition import START
+        from airflow_provider_wriftai.waiting.polled import PolledWait
 
-        return reference_of_version("version", self.version)
+        most_failures = whole_number("max_consecutive_failures", self.max_consecutive_failures, least=0, most=10**6)
+        wait = PolledWait(self._read_condition(), None if self.silent_fail else most_failures)
+        memory = self._memory(context)
+        if memory is not None:
+            kept = memory.load()
+            if isinstance(kept, Mapping) and kept.get("began_with_try") == _first_try(context):
+                wait.go_on_from(kept)
+        elif self._is_rescheduled and wait.condition.newer_than is START:
+            raise InvalidParameterError(
+                "newer_than='start' cannot be kept from one look to the next in mode 'reschedule' before Airflow 3.3. "
+                "Wait in mode 'poke' or deferrable, or give a version or a time."
+            )
+        return wait
+
+    def _read_condition(self) -> Condition:
+        from airflow_provider_wriftai.client.references import ModelReference, parse_version
+        from airflow_provider_wriftai.publishing.image_digest import read_image_digest
+        from airflow_provider_wriftai.templated import reference_of_version, text
+        from airflow_provider_wriftai.waiting.condition import Condition, read_newer_than, read_pattern
+
+        def given(name: str, read: Callable[[Any], Any]) -> Any:
+            value = getattr(self, name)
+            return read(value) if name in self._given or value is not None else None
+
+        model = given("model", ModelReference.parse)
+        return Condition(
+            version=given("version", lambda value: parse_version(reference_of_version("version", value))),
+            model=model,
+            digest=given("image", read_image_digest),
+            newer_than=given("newer_than", lambda value: read_newer_than(model, value)),
+            release_notes=given("release_notes", lambda value: read_pattern(text("release_notes", value))),
+        )
+
+    @property
+    def _is_rescheduled(self) -> bool:
+        return bool(self.reschedule) and not self.deferrable
+
+    def _memory(self, context: Context) -> TaskMemory | None:
+        # Each look of a rescheduled wait is made by another process.
+        return memory_of(context, MEMORY_KEY) if self._is_rescheduled else None
+
+    def _lateness(self, wait: PolledWait) -> str:
+        return f"{wait.condition} was not there after {self.timeout:g} s and {wait.looks} looks. {wait.state}"
 
     def _look_then_defer(self, context: Context) -> Any:
         deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
-        try:
-            found = self.poke(context)
-        except Exception as error:
-            if self.never_fail:
-                raise AirflowSkipException(f"Skipped, because never_fail is set: {error}") from error
-            raise
+        found = self.poke(context)
         if not found.is_done:
             self._defer_until(deadline)
         return found.xcom_value
 
     def _defer_until(self, deadline: datetime) -> NoReturn:
         self.log.info("Waiting in the triggerer, looking every %g s until %s.", self.poke_interval, deadline)
+        wait = cast("PolledWait", self._wait)
         self.defer(
             trigger=WriftAIVersionTrigger(
-                version=self._reference(),
+                condition=wait.condition.to_json(),
                 poll_interval=self.poke_interval,
                 deadline=deadline.isoformat(),
+                exponential_backoff=self.exponential_backoff,
+                max_wait=self.max_wait.total_seconds() if self.max_wait else None,
+                max_consecutive_failures=wait.most_failures,
                 wriftai_conn_id=self.wriftai_conn_id,
             ),
             method_name="execute_complete",
@@ -117,8 +230,8 @@ class WriftAIVersionSensor(BaseSensorOperator):
         from airflow_provider_wriftai.waiting.errors import WaitFailedError
 
         match event:
-            case {"status": "ready", "version": version}:
-                self.log.info("%s is there.", self.version)
+            case {"status": "ready", "version": {"reference": reference, **_others} as version}:
+                self.log.info("%s is there.", reference)
                 return version
             case {"status": "timeout", "message": message}:
                 if self.soft_fail:
@@ -133,9 +246,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
                     f"The trigger sent an event that this version of the provider does not know: {event!r}. "
                     "Workers and triggerers must run the same version of it."
                 )
-        if self.never_fail:
-            raise AirflowSkipException(f"Skipped, because never_fail is set: {failure}") from failure
-        raise failure
+        raise self._ending(failure)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
@@ -146,3 +257,9 @@ class WriftAIVersionSensor(BaseSensorOperator):
             status = "timeout" if reason == _TRIGGER_TIMED_OUT else "failed"
             return self.execute_complete(context, {"status": status, "message": f"The wait ended: {reason}."})
         return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+
+
+def _first_try(context: Context) -> int | None:
+    """Tell with which try a wait began, as Airflow counts a rescheduled sensor's timeout: the first since a clear."""
+    ti = context.get("ti")
+    return None if ti is None else ti.max_tries - (ti.task.retries or 0) + 1

@@ -2,79 +2,95 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
+if TYPE_CHECKING:
+    from airflow_provider_wriftai.waiting.watch import Wait
+
 
 class WriftAIVersionTrigger(BaseTrigger):
     """Waits in the triggerer until a version is there.
 
-    Its one event is a mapping with ``status``: ``ready`` (and ``version``), ``timeout`` (and ``message``)
-    or ``failed`` (and ``message``, and ``final``: whether no retry can fix it).
+    All waits of a triggerer on one model and connection share one poll. Its one event is a mapping with ``status``:
+    ``ready`` (and ``version``), ``timeout`` (and ``message``) or ``failed`` (and ``message``, and ``final``: whether no
+    retry can fix it).
 
     Args:
-        version: The version's id, or ``owner/name:number``.
+        condition: What is waited for: ``waiting.condition.Condition`` as JSON, such as ``{"version": "acme/det:7"}``.
         poll_interval: Seconds between looks.
-        deadline: When the wait is over, as an ISO 8601 time with a time zone.
+        deadline: When the wait is over, as an ISO 8601 time with a time zone. It outlasts the triggerer's restarts.
+        exponential_backoff: Whether the interval doubles from look to look.
+        max_wait: Seconds that it grows to at the most.
+        max_consecutive_failures: How many looks in a row may fail; None: any number.
         wriftai_conn_id: The Airflow connection.
     """
 
     def __init__(
         self,
         *,
-        version: str,
+        condition: Mapping[str, Any],
         poll_interval: float,
         deadline: str,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        max_consecutive_failures: int | None = None,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.version = version
+        self.condition = condition
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+        self.max_consecutive_failures = max_consecutive_failures
         self.wriftai_conn_id = wriftai_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Tell how to make this trigger again."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "version": self.version,
+            "condition": self.condition,
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
+            "exponential_backoff": self.exponential_backoff,
+            "max_wait": self.max_wait,
+            "max_consecutive_failures": self.max_consecutive_failures,
             "wriftai_conn_id": self.wriftai_conn_id,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until the version is there or the deadline has passed."""
+        """Wait until the version is there or the deadline has passed."""
         from airflow_provider_wriftai.client.errors import WriftAIError
         from airflow_provider_wriftai.failures import FINAL
+        from airflow_provider_wriftai.waiting.errors import WaitTimedOutError
+        from airflow_provider_wriftai.waiting.hub import wait_for
 
+        event: dict[str, Any]
         try:
-            event = await self._wait()
+            hook = WriftAIHook(self.wriftai_conn_id)
+            found = await wait_for(self.wriftai_conn_id, hook.async_get_conn, self._wait)
+            event = {"status": "ready", "version": found.versions[-1]}
+        except WaitTimedOutError as error:
+            event = {"status": "timeout", "message": str(error)}
         except WriftAIError as error:
             event = {"status": "failed", "message": str(error), "final": isinstance(error, FINAL)}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _wait(self) -> dict[str, Any]:
-        from airflow_provider_wriftai.client.versions import Versions
-        from airflow_provider_wriftai.waiting.watch import async_look
+    def _wait(self) -> Wait:
+        from airflow_provider_wriftai.waiting.condition import Condition
+        from airflow_provider_wriftai.waiting.pace import Pace
+        from airflow_provider_wriftai.waiting.watch import Wait
 
-        deadline = datetime.fromisoformat(self.deadline)
-        looks = 0
-        async with await WriftAIHook(self.wriftai_conn_id).async_get_conn() as api:
-            while True:
-                version = await async_look(Versions(api), self.version)
-                looks += 1
-                if version is not None:
-                    return {"status": "ready", "version": version}
-                left = (deadline - datetime.now(UTC)).total_seconds()
-                if left <= 0:
-                    message = f"{self.version} was not there by {self.deadline}, after {looks} looks in the triggerer."
-                    return {"status": "timeout", "message": message}
-                self.log.info("%s is not there yet; %.0f s left.", self.version, left)
-                await asyncio.sleep(min(self.poll_interval, left))
+        return Wait(
+            Condition.from_json(self.condition),
+            Pace(self.poll_interval, self.exponential_backoff, self.max_wait),
+            seconds=(datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds(),
+            most_failures=self.max_consecutive_failures,
+            tell=self.log.info,
+        )

@@ -1,34 +1,275 @@
-"""Look whether a version is there."""
+"""One poll for everything in a process that waits on one model."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
+import copy
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import NotFoundError
-from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.client.watermark import Watermark
+from airflow_provider_wriftai.waiting.asking import async_carry_out
+from airflow_provider_wriftai.waiting.condition import START, Condition
+from airflow_provider_wriftai.waiting.errors import WaitFailedError, WaitTimedOutError, may_pass
+from airflow_provider_wriftai.waiting.listing import Listing
+from airflow_provider_wriftai.waiting.pace import Pace
+
+log = logging.getLogger(__name__)
+
+TELL_EVERY = 600.0
+"""Seconds between two lines in the log of a wait."""
+
+_RECENT = 1.0
+_JUDGED_AT_ONCE = 100
 
 
-def look(versions: Versions, reference: str) -> Version | None:
-    """Look once for a version.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a wait has found.
+
+    Attributes:
+        versions: The versions, with their details, the oldest first.
+        condition: What was waited for, with what the wait began with.
+        watermark: What was there then, to wait for what is newer.
+    """
+
+    versions: list[Version]
+    condition: Condition
+    watermark: Watermark
+
+
+@dataclass(eq=False, slots=True)
+class Wait:
+    """One wait: what for, and how long.
+
+    Attributes:
+        condition: What is waited for.
+        pace: How long to wait between looks.
+        seconds: Seconds after which the wait is over; one look is made whatever they are.
+        most_failures: How many looks in a row may fail; None: any number.
+        every: Whether every version is wanted that the condition holds for, or the newest.
+        is_one_look: Whether it ends with its first look, whatever that finds.
+        tell: Writes a line to the log of the wait.
+        found: What was found.
+        due: When the next look is due, by the event loop's clock.
+        is_judged: Whether it was looked for among all versions.
+    """
+
+    condition: Condition
+    pace: Pace
+    seconds: float
+    most_failures: int | None = None
+    every: bool = False
+    is_one_look: bool = False
+    tell: Callable[[str], None] = log.info
+    found: asyncio.Future[Found] = field(init=False, default_factory=lambda: asyncio.get_running_loop().create_future())
+    due: float = field(init=False, default=0.0)
+    is_judged: bool = field(init=False, default=False)
+    _context: contextvars.Context = field(init=False, default_factory=contextvars.copy_context)
+    _began: float = field(init=False, default=0.0)
+    _ends: float = field(init=False, default=0.0)
+    _told: float = field(init=False, default=0.0)
+    _looks: int = field(init=False, default=0)
+    _failures: int = field(init=False, default=0)
+
+    def begin(self, now: float, polled_at: float | None) -> None:
+        """Begin, at a time of the event loop's clock.
+
+        Args:
+            now: The time.
+            polled_at: When the look was made whose result it can take over; None where there is none.
+        """
+        self._began = self._told = now
+        self._ends = now + self.seconds
+        self.due = now if polled_at is None else min(polled_at + self.pace.after(1), self._ends)
+
+    @property
+    def needs_a_look_of_its_own(self) -> bool:
+        """Whether it has to be known what is there when it begins."""
+        return self.condition.newer_than is START
+
+    def succeeded(self, versions: list[Version], listing: Listing) -> None:
+        """Note what a look has found."""
+        self.is_judged, self._failures = True, 0
+        if (versions or self.is_one_look) and not self.found.done():
+            self.found.set_result(Found(versions, self.condition, listing.watermark()))
+
+    def failed(self, now: float, error: WriftAIError) -> None:
+        """Note a look that failed; too many in a row end the wait, and so does what no look can mend."""
+        self._failures += 1
+        if not may_pass(error):
+            self.end(error)
+        elif self.most_failures is not None and self._failures > self.most_failures:
+            self.end(
+                WaitFailedError(
+                    f"{self._failures} looks in a row for {self.condition} failed, after {self._spent(now)}. "
+                    f"The last: {error}"
+                )
+            )
+
+    def end(self, error: WriftAIError) -> None:
+        """End it with an error."""
+        if not self.found.done():
+            # A copy, because raising the same one in many tasks would make one traceback of all of theirs.
+            self.found.set_exception(copy.copy(error))
+
+    def step(self, now: float, state: str) -> None:
+        """Go on after a poll: count the look where it was due, and end it where its time is over.
+
+        Args:
+            now: When the poll began.
+            state: How things stand, in a sentence.
+        """
+        if self.due <= now:
+            self._looks += 1
+            self.due = min(now + self.pace.after(self._looks), max(self._ends, now))
+        if self._ends <= now and (self.is_judged or self._failures > 0):
+            self.end(WaitTimedOutError(f"{self.condition} was not there in time, after {self._spent(now)}. {state}"))
+        elif now - self._told >= TELL_EVERY:
+            self._told = now
+            self._context.run(self.tell, f"{self.condition} is not there yet, after {self._spent(now)}. {state}")
+
+    def _spent(self, now: float) -> str:
+        looks = max(self._looks, 1)
+        return f"{now - self._began:.0f} s and {looks} {'look' if looks == 1 else 'looks'}"
+
+
+class Watch:
+    """Looks at one model, or for one id, on behalf of all that wait on it, for as long as any does.
 
     Args:
-        versions: The client.
-        reference: The version's id, or ``owner/name:number``.
+        api: What the requests are made with.
+        listing: What was seen so far.
 
-    Returns:
-        The version, or None while the service does not know it.
-
-    Raises:
-        WriftAIError: What the client raises, but for a 404.
+    Attributes:
+        is_idle: Whether nothing waits.
     """
-    try:
-        return versions.get(reference)
-    except NotFoundError:
-        return None
 
+    def __init__(self, api: API, listing: Listing) -> None:
+        self._api = api
+        self._listing = listing
+        self._waits: set[Wait] = set()
+        self._unjudged: set[Wait] = set()
+        self._polled_at: float | None = None
+        self._failure: WriftAIError | None = None
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
-async def async_look(versions: Versions, reference: str) -> Version | None:
-    """Look once as :func:`look` does, asynchronously."""
-    try:
-        return await versions.async_get(reference)
-    except NotFoundError:
-        return None
+    async def wait(self, wait: Wait) -> Found:
+        """Wait.
+
+        Returns:
+            What was found.
+
+        Raises:
+            WaitTimedOutError: It was not there in time.
+            WaitFailedError: Too many looks in a row failed.
+            NeverThereError: It will never be there.
+            WriftAIError: What no further look can mend.
+        """
+        loop = asyncio.get_running_loop()
+        # Right after a look that failed, or for what depends on this very moment, there is nothing to take over.
+        takes_over = self._failure is None and not wait.needs_a_look_of_its_own
+        wait.begin(loop.time(), self._polled_at if takes_over else None)
+        self._waits.add(wait)
+        self._unjudged.add(wait)
+        self._woken.set()
+        if self._task is None or self._task.done():
+            # Not in the context of the first that waits: what is logged would be taken for its.
+            self._task = loop.create_task(self._run(), context=contextvars.Context())
+        try:
+            return await wait.found
+        finally:
+            self._waits.discard(wait)
+            self._unjudged.discard(wait)
+            if not self._waits:
+                await self.close()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waits
+
+    async def close(self) -> None:
+        """Stop looking."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._step()
+        except Exception:
+            log.exception("The watch on %s broke.", self._listing.target)
+            for wait in list(self._waits):
+                wait.end(WaitFailedError("The look at the service broke; the triggerer's log has more."))
+
+    async def _step(self) -> None:
+        """Poll where that is due; judge who came meanwhile; or sleep until there is something to do."""
+        self._woken.clear()
+        now = asyncio.get_running_loop().time()
+        due = min((wait.due for wait in self._waits), default=float("inf"))
+        if due <= now:
+            await self._poll(now)
+        elif self._unjudged and self._failure is None:
+            newcomers, self._unjudged = self._unjudged, set()
+            await self._judge(newcomers, None)
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due if due < float("inf") else None):
+                    await self._woken.wait()
+
+    async def _poll(self, now: float) -> None:
+        fresh: list[VersionSummary] = []
+        if self._failure is not None or self._is_out_of_date(now):
+            self._polled_at = now
+            try:
+                fresh = await async_carry_out(self._api, self._listing.refresh())
+                self._failure = None
+            except WriftAIError as error:
+                log.warning("A look at %s failed: %s", self._listing.target, error)
+                self._note_failure(error, self._waits)
+        if self._failure is None:
+            newcomers, self._unjudged = self._unjudged & self._waits, set()
+            await self._judge(newcomers, None)
+            await self._judge(self._waits - newcomers, fresh)
+        state = f"The last look failed: {self._failure}" if self._failure is not None else str(self._listing)
+        for wait in list(self._waits):
+            wait.step(now, state)
+
+    def _is_out_of_date(self, now: float) -> bool:
+        # A wait whose time is over takes over what was seen a moment ago, lest each of many asks once more.
+        recent = min([_RECENT, *(wait.pace.interval for wait in self._waits)])
+        is_old = self._polled_at is None or now - self._polled_at >= recent
+        return is_old or any(wait.needs_a_look_of_its_own for wait in self._unjudged)
+
+    def _note_failure(self, error: WriftAIError, waits: Iterable[Wait]) -> None:
+        if may_pass(error):
+            self._failure = error
+        now = asyncio.get_running_loop().time()
+        for wait in list(waits):
+            wait.failed(now, error)
+
+    async def _judge(self, waits: Iterable[Wait], fresh: list[VersionSummary] | None) -> None:
+        """Look for each whether what it waits for is there: among what is new, or at first among all."""
+        for count, wait in enumerate(list(waits), start=1):
+            try:
+                if fresh is None:
+                    wait.condition = await async_carry_out(self._api, self._listing.resolve(wait.condition))
+                look = self._listing.find(wait.condition, fresh, every=wait.every)
+                wait.succeeded(await async_carry_out(self._api, look), self._listing)
+            except WriftAIError as error:
+                self._note_failure(error, [wait])
+                if not wait.found.done():
+                    self._unjudged.add(wait)
+            if count % _JUDGED_AT_ONCE == 0:
+                await asyncio.sleep(0)

@@ -33,7 +33,12 @@ from airflow_provider_wriftai.retention.errors import (
 )
 from airflow_provider_wriftai.retention.policy import Plan, Verdict
 from airflow_provider_wriftai.templated import InvalidParameterError
-from airflow_provider_wriftai.waiting.errors import WaitFailedError
+from airflow_provider_wriftai.waiting.errors import (
+    InvalidConditionError,
+    NeverThereError,
+    WaitFailedError,
+    WaitTimedOutError,
+)
 
 REPORT = {
     "model": "a/b",
@@ -65,7 +70,10 @@ EXAMPLES: list[WriftAIError] = [
     PruneStoppedError("x"),
     TooManyDeletionsError(REPORT, 0),
     InvalidParameterError("x"),
+    InvalidConditionError("x"),
+    NeverThereError("x"),
     WaitFailedError("x"),
+    WaitTimedOutError("x"),
 ]
 
 

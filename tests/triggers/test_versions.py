@@ -17,7 +17,9 @@ def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _trigger(version: str, seconds: float = 60) -> WriftAIVersionTrigger:
     deadline = datetime.now(UTC) + timedelta(seconds=seconds)
-    return WriftAIVersionTrigger(version=version, poll_interval=0.01, deadline=deadline.isoformat())
+    return WriftAIVersionTrigger(
+        condition={"version": version}, poll_interval=0.01, deadline=deadline.isoformat(), max_consecutive_failures=1
+    )
 
 
 def _events(trigger: WriftAIVersionTrigger) -> list[Any]:

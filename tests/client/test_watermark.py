@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
-from airflow_provider_wriftai.publishing.watermark import Watermark
+from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.client.watermark import Watermark
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,7 +39,7 @@ named = st.lists(
 @given(numbered | named, st.booleans())
 def test_what_was_known_is_not_newer(known: list[Version], is_all: bool) -> None:
     watermark = _watermark(known, is_all=is_all)
-    assert not any(watermark.is_below(version) for version in known)
+    assert not any(watermark.is_below(VersionSummary.of(version)) for version in known)
 
 
 @given(numbered | named)
@@ -49,27 +50,29 @@ def test_the_order_does_not_matter(known: list[Version]) -> None:
 @given(numbered, st.integers(1, 2000))
 def test_the_number_tells_whatever_the_time(known: list[Version], number: int) -> None:
     version: Version = {"reference": f"acme/det:{number}", "number": number, "created_at": "long ago"}
-    assert _watermark(known).is_below(version) is (number > max(each["number"] for each in known))
+    assert _watermark(known).is_below(VersionSummary.of(version)) is (number > max(each["number"] for each in known))
 
 
 @given(named)
 def test_in_generation_1_what_was_made_after_the_oldest_that_is_known_is_newer(known: list[Version]) -> None:
     # Two clocks may make the times: what is new need not be newer than the newest.
-    assert _watermark(known).is_below(_named(1001, 5.5)) is True
-    assert _watermark(known).is_below(_named(1001, -1)) is False
+    assert _watermark(known).is_below(VersionSummary.of(_named(1001, 5.5))) is True
+    assert _watermark(known).is_below(VersionSummary.of(_named(1001, -1))) is False
     oldest = min(version["created_at"] for version in known)
-    assert _watermark(known).is_below({"reference": "id-1001", "created_at": oldest}) is None
+    assert _watermark(known).is_below(VersionSummary.of({"reference": "id-1001", "created_at": oldest})) is None
 
 
 @given(numbered | named)
 def test_where_all_are_known_whatever_is_not_is_newer(known: list[Version]) -> None:
     watermark = _watermark(known, is_all=True)
-    assert watermark.is_below(_named(1001, -100)) is True
-    assert watermark.is_below({"reference": "id-1001"}) is True
+    assert watermark.is_below(VersionSummary.of(_named(1001, -100))) is True
+    assert watermark.is_below(VersionSummary.of({"reference": "id-1001"})) is True
 
 
 def test_whatever_comes_into_an_empty_model_is_newer() -> None:
-    assert _watermark([], is_all=True).is_below({"reference": "id-1", "created_at": "no time"}) is True
+    assert (
+        _watermark([], is_all=True).is_below(VersionSummary.of({"reference": "id-1", "created_at": "no time"})) is True
+    )
 
 
 @given(numbered | named, st.booleans())
@@ -81,8 +84,8 @@ def test_it_comes_back_from_json_as_it_was(known: list[Version], is_all: bool) -
 @pytest.mark.parametrize("created_at", [None, "yesterday", "2026-01-01T00:00:00", 7])
 def test_a_time_that_cannot_be_read_tells_nothing(created_at: Any) -> None:
     odd: Version = {"reference": "id-1", "created_at": created_at}
-    assert _watermark([_named(2, 0)]).is_below(odd) is None
-    assert _watermark([odd, _named(3, 0)]).is_below(_named(2, 0)) is None
+    assert _watermark([_named(2, 0)]).is_below(VersionSummary.of(odd)) is None
+    assert _watermark([odd, _named(3, 0)]).is_below(VersionSummary.of(_named(2, 0))) is None
 
 
 @pytest.mark.parametrize(

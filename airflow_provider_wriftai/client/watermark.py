@@ -1,15 +1,15 @@
-"""The newest versions known before a create: only what is newer can have been made by it."""
+"""The newest versions of a model at some moment, to tell later which have come since."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
-from airflow_provider_wriftai.client.references import VersionNumber, parse_version
+from airflow_provider_wriftai.client.summary import VersionSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Watermark:
     """The newest versions of a model at some moment.
 
     Attributes:
-        known: How they are named.
+        known: How they are named; in generation 2 empty, because the number tells.
         is_all: Whether the model had no others.
         number: The highest number among them; None in generation 1.
         oldest: The earliest time of creation among them; None where one could not be read.
@@ -35,32 +35,50 @@ class Watermark:
         Args:
             newest: The first page of its versions.
         """
-        numbers = [number for number in map(_number_of, newest.items) if number is not None]
-        times = [time for time in map(_time_of, newest.items) if time is not None]
+        return cls.of_summaries(map(VersionSummary.of, newest.items), is_all=newest.next_cursor is None)
+
+    @classmethod
+    def of_summaries(cls, newest: Iterable[VersionSummary], *, is_all: bool) -> Watermark:
+        """Take the watermark of a model whose newest versions are known.
+
+        Args:
+            newest: The newest versions.
+            is_all: Whether the model has no others.
+        """
+        summaries = list(newest)
+        numbers = [summary.number for summary in summaries if summary.number is not None]
+        if numbers and len(numbers) == len(summaries):
+            # Numbers count up: nothing else is needed.
+            return cls(frozenset(), is_all, max(numbers), None)
+        times = [summary.created_at for summary in summaries if summary.created_at is not None]
         return cls(
-            known=frozenset(version["reference"] for version in newest.items),
-            is_all=newest.next_cursor is None,
-            number=max(numbers, default=None),
-            oldest=min(times) if times and len(times) == len(newest.items) else None,
+            known=frozenset(summary.reference for summary in summaries),
+            is_all=is_all,
+            number=None,
+            oldest=min(times) if times and len(times) == len(summaries) else None,
         )
 
-    def is_below(self, version: Version) -> bool | None:
+    def is_below(self, version: VersionSummary) -> bool | None:
         """Tell whether a version was made later; None where that cannot be told.
 
         Numbers count up. Times need not, where more than one clock makes them: what is not known, and was made after
         the oldest that is, was not there before.
         """
-        if version["reference"] in self.known:
+        if version.reference in self.known:
             return False
+        if version.number is not None and self.number is not None:
+            return version.number > self.number
         if self.is_all:
             return True
-        number = _number_of(version)
-        if number is not None and self.number is not None:
-            return number > self.number
-        created_at = _time_of(version)
-        if created_at is None or self.oldest is None or created_at == self.oldest:
+        if version.created_at is None or self.oldest is None or version.created_at == self.oldest:
             return None
-        return created_at > self.oldest
+        return version.created_at > self.oldest
+
+    def passing(self, version: VersionSummary) -> Watermark:
+        """The same, where one more version is known: none newer, in generation 2, and that one, in generation 1."""
+        if version.number is not None:
+            return replace(self, number=max(version.number, self.number or 0))
+        return replace(self, known=self.known | {version.reference})
 
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -87,16 +105,3 @@ class Watermark:
             None if number is None else int(number),
             None if oldest is None else datetime.fromisoformat(oldest),
         )
-
-
-def _number_of(version: Version) -> int | None:
-    reference = parse_version(version["reference"])
-    return reference.number if isinstance(reference, VersionNumber) else None
-
-
-def _time_of(version: Version) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(str(version.get("created_at")))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None

@@ -1,0 +1,35 @@
+"""The asset of a model: ``wriftai://owner/name``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import Asset
+
+from airflow_provider_wriftai.client.references import ModelReference
+
+if TYPE_CHECKING:
+    from airflow.sdk import AssetWatcher
+
+SCHEME = "wriftai"
+
+
+def model_asset(model: str, watchers: Sequence[AssetWatcher] = ()) -> Asset:
+    """Make the asset of a model, which stands for its versions.
+
+    Publishing with this provider emits an event on it, whose extra holds the version's ``reference`` and
+    ``container_image_digest``. DAGs can be scheduled on it.
+
+    Args:
+        model: ``owner/name``.
+        watchers: Airflow's ``AssetWatcher`` (Airflow 3), with a trigger such as ``WriftAIVersionPublishedTrigger``.
+
+    Returns:
+        The asset (before Airflow 3: the dataset).
+
+    Raises:
+        InvalidReferenceError: The model is not named so.
+    """
+    more: dict[str, Any] = {"watchers": list(watchers)} if watchers else {}
+    return Asset(f"{SCHEME}://{ModelReference.parse(model)}", **more)

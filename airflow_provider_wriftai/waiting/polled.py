@@ -1,0 +1,84 @@
+"""A wait that looks for itself, time after time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.waiting.asking import carry_out
+from airflow_provider_wriftai.waiting.condition import Condition
+from airflow_provider_wriftai.waiting.errors import InvalidConditionError, WaitFailedError, may_pass
+from airflow_provider_wriftai.waiting.listing import Listing, look, target_of
+
+log = logging.getLogger(__name__)
+
+
+class PolledWait:
+    """What is waited for, and what came of the looks so far.
+
+    Args:
+        condition: What is waited for.
+        most_failures: How many looks in a row may fail; None: any number.
+
+    Attributes:
+        condition: What is waited for; after the first look that did not fail it says what the wait began with.
+        most_failures: How many looks in a row may fail; None: any number.
+        looks: How many looks were made.
+    """
+
+    def __init__(self, condition: Condition, most_failures: int | None) -> None:
+        self.condition = condition
+        self.looks = 0
+        self.most_failures = most_failures
+        self._failures = 0
+        self._failure: str | None = None
+        self._listing = Listing(target_of(condition))
+
+    @property
+    def state(self) -> str:
+        """How things stand, in a sentence."""
+        return f"The last look failed: {self._failure}" if self._failure else str(self._listing)
+
+    def look(self, api: API) -> Version | None:
+        """Look once.
+
+        Returns:
+            The version, or None where it is not there yet, or where that could not be seen.
+
+        Raises:
+            WaitFailedError: Too many looks in a row failed.
+            WriftAIError: What no further look can mend.
+        """
+        self.looks += 1
+        try:
+            self.condition, version = carry_out(api, look(self._listing, self.condition))
+        except WriftAIError as error:
+            if not may_pass(error):
+                raise
+            self._failures += 1
+            self._failure = str(error)
+            if self.most_failures is not None and self._failures > self.most_failures:
+                raise WaitFailedError(
+                    f"{self._failures} looks in a row for {self.condition} failed. The last: {error}"
+                ) from error
+            log.warning("A look for %s failed: %s", self.condition, error)
+            return None
+        self._failures, self._failure = 0, None
+        return version
+
+    def to_json(self) -> dict[str, Any]:
+        """Write down how far it is, for another process to go on."""
+        return {"condition": self.condition.to_json(), "looks": self.looks, "failures": self._failures}
+
+    def go_on_from(self, value: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`to_json` wrote; from something else it begins anew."""
+        try:
+            condition, looks, failures = Condition.from_json(value["condition"]), value["looks"], value["failures"]
+        except (InvalidConditionError, KeyError, TypeError):
+            log.warning("What an earlier look noted cannot be read, so the wait begins anew.")
+            return
+        self.condition, self.looks, self._failures = condition, int(looks), int(failures)
