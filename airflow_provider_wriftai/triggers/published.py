@@ -48,6 +48,9 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         newer_than: Where the events begin, when the trigger runs for the first time: a version's reference or number,
             or a time with its time zone. Left out: with what is published from then on.
         poll_interval: Seconds between looks.
+        seconds_between_events: Seconds between two events at least. Airflow starts one run for all events of an asset
+            that come before its scheduler has seen the first, and hands it only that one; the others wait for the
+            next event.
         wriftai_conn_id: The Airflow connection.
 
     Raises:
@@ -62,6 +65,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         release_notes: str | None = None,
         newer_than: str | int | datetime | None = None,
         poll_interval: float = 60.0,
+        seconds_between_events: float = 5.0,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -69,6 +73,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         self.release_notes = release_notes
         self.newer_than = newer_than.isoformat() if isinstance(newer_than, datetime) else newer_than
         self.poll_interval = poll_interval
+        self.seconds_between_events = seconds_between_events
         self.wriftai_conn_id = wriftai_conn_id
         # Here already, so that a mistake shows where the DAG is parsed.
         reference = ModelReference.parse(model)
@@ -85,6 +90,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
             "release_notes": self.release_notes,
             "newer_than": self.newer_than,
             "poll_interval": self.poll_interval,
+            "seconds_between_events": self.seconds_between_events,
             "wriftai_conn_id": self.wriftai_conn_id,
         }
 
@@ -130,7 +136,9 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
 
         condition = self._condition if since is None else self._condition.with_newer_than(since)
         hook = WriftAIHook(self.wriftai_conn_id)
-        async for news in news_of(condition, self.poll_interval, self.wriftai_conn_id, hook.async_get_conn):
+        async for news in news_of(
+            condition, self.poll_interval, self.seconds_between_events, self.wriftai_conn_id, hook.async_get_conn
+        ):
             yield news
 
     def _event(self, version: Version) -> TriggerEvent:

@@ -38,12 +38,15 @@ class News:
     watermark: Watermark
 
 
-async def news_of(condition: Condition, interval: float, key: str, open_api: OpenAPI) -> AsyncIterator[News]:
+async def news_of(
+    condition: Condition, interval: float, pause: float, key: str, open_api: OpenAPI
+) -> AsyncIterator[News]:
     """Listen for versions. Whatever goes wrong, it is told in the log and tried again.
 
     Args:
         condition: Of which model, since when, and with which release notes.
         interval: Seconds between looks, which are shared with all that wait on the model.
+        pause: Seconds between two versions at least.
         key: Names the connection.
         open_api: Opens the API.
 
@@ -57,12 +60,16 @@ async def news_of(condition: Condition, interval: float, key: str, open_api: Ope
         begins = found.condition.newer_than if isinstance(condition.newer_than, VersionId) else found.watermark
         condition = condition.with_newer_than(cast("Watermark", begins))
         yield News(None, cast("Watermark", begins))
+    loop = asyncio.get_running_loop()
+    earliest = loop.time()
     while True:
         found = await _insist(partial(_wait, condition, interval), key, open_api)
         watermark = cast("Watermark", condition.newer_than)
         for version in found.versions:
             watermark = watermark.passing(VersionSummary.of(version))
+            await asyncio.sleep(earliest - loop.time())
             yield News(version, watermark)
+            earliest = loop.time() + pause
         condition = condition.with_newer_than(found.watermark)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import airflow
@@ -20,7 +21,7 @@ from postgres import free_port, programs, running_postgres
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 _PATIENCE = 240.0
-_PROCESSES = ("scheduler",) if AIRFLOW_2 else ("api-server", "scheduler", "dag-processor")
+_PROCESSES = ("scheduler", "triggerer") if AIRFLOW_2 else ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
 def one_task_at_a_time() -> bool:
@@ -38,6 +39,15 @@ class RealAirflow:
 
     home: Path
     _engine: sqlalchemy.Engine
+    _processes: dict[str, _Process]
+
+    def kill(self, name: str) -> None:
+        """Kill one of its processes, with all that it has started, so that none of it can do anything more."""
+        self._processes[name].kill()
+
+    def start(self, name: str) -> None:
+        """Start a process that was killed."""
+        self._processes[name].start()
 
     def task(self, dag: str, task: str) -> tuple[str | None, int]:
         """Tell the state and the try of a task of the latest run; no state before there is one."""
@@ -55,16 +65,25 @@ class RealAirflow:
             time.sleep(0.5)
         return seen[1]
 
-    def result(self, dag: str, task: str) -> Any:
-        """What a task returned."""
+    def events(self) -> list[Any]:
+        """The extra of every event of an asset, in the order of their coming."""
+        return [_read_json(row[0]) for row in self._rows("SELECT extra FROM asset_event ORDER BY id")]
+
+    def marks(self) -> list[Any]:
+        """What is kept in the asset state store (Airflow 3.3)."""
+        return [_read_json(row[0]) for row in self._rows("SELECT value FROM asset_state_store")]
+
+    def results(self, dag: str, task: str) -> list[Any]:
+        """What a task returned, in each of its runs."""
         found = self._rows(
-            "SELECT value FROM xcom WHERE dag_id = :dag AND task_id = :task AND key = 'return_value'",
+            "SELECT value FROM xcom WHERE dag_id = :dag AND task_id = :task AND key = 'return_value' ORDER BY run_id",
             dag=dag, task=task,
         )  # fmt: skip
-        value = found[0][0]
-        while isinstance(value, str | bytes | memoryview):
-            value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
-        return value
+        return [_read_json(row[0]) for row in found]
+
+    def result(self, dag: str, task: str) -> Any:
+        """What a task returned, in its first run."""
+        return self.results(dag, task)[0]
 
     def logs(self, dag: str, task: str) -> str:
         """All that a task logged, over all its tries."""
@@ -123,31 +142,62 @@ def running_airflow(folder: Path, dags: Path, environment: Mapping[str, str]) ->
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
             **environment,
         }
         command = [sys.executable, "-m", "airflow"]
         done = subprocess.run([*command, "db", "migrate"], env=variables, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        for name in _PROCESSES:
-            stack.enter_context(_process([*command, name], variables, home / f"{name}.log"))
+        processes = {name: _Process([*command, name], variables, home / f"{name}.log") for name in _PROCESSES}
+        for process in processes.values():
+            stack.enter_context(process)
         engine = sqlalchemy.create_engine(url)
         stack.callback(engine.dispose)
-        yield RealAirflow(home, engine)
+        yield RealAirflow(home, engine, processes)
 
 
-@contextlib.contextmanager
-def _process(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            yield
-            assert process.poll() is None, f"{command[-1]} ended by itself:\n{log.read_text()[-5000:]}"
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+class _Process:
+    """A process of Airflow, in a session of its own; it has to run until the end, but for a kill."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._command = command
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        ended_by_itself = process.poll() is not None
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        self.kill()
+        if error is None:
+            assert not ended_by_itself, f"{self._command[-1]} ended by itself:\n{self._log.read_text()[-5000:]}"
+
+
+def _read_json(value: Any) -> Any:
+    while isinstance(value, str | bytes | memoryview):
+        value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
+    return value

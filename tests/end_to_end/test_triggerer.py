@@ -1,0 +1,84 @@
+"""kill -9 on a real triggerer: waits keep their deadline, and every version is told, and told once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_airflow import AIRFLOW_2, RealAirflow, running_airflow
+
+PATIENCE = 180.0
+
+
+def _until(done: Callable[[], bool]) -> None:
+    """Ask until something is so; Airflow offers no event for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.mark.timeout(600)
+def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, repository: Path, schemas: Any) -> None:
+    waited_for, heard_of = sandbox.new_model(versions=3), sandbox.new_model(versions=3)
+    environment = {
+        "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()),
+        "WAITED_FOR": waited_for,
+        "HEARD_OF": heard_of,
+    }
+
+    def publish(model: str, count: int = 1) -> None:
+        for _ in range(count):
+            sandbox.store.create_version(
+                *model.split("/"), release_notes="x", schemas=schemas, container_image_digest="sha256:" + "ab" * 32
+            )
+
+    def polls() -> int:
+        return sum(f"/{heard_of}/versions" in entry["path"] for entry in sandbox.store.requests(100_000))
+
+    with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "triggerer_dags", environment) as airflow:
+        for task in ("until_it_is_there", "until_it_is_too_late", "until_somebody_marks_it"):
+            airflow.until("waits", task, "deferred")
+        deferred_at = time.monotonic()
+        if not AIRFLOW_2:
+            _until(lambda: polls() > 0)
+            publish(heard_of, 4)
+            _until(lambda: len(airflow.events()) >= 4)
+            _until(lambda: _mark(airflow) == {7})
+        airflow.kill("triggerer")
+        publish(waited_for)
+        if not AIRFLOW_2:
+            publish(heard_of, 6)
+        airflow.start("triggerer")
+        airflow.until("waits", "until_it_is_there", "success")
+        assert airflow.result("waits", "until_it_is_there")["reference"] == f"{waited_for}:4"
+        airflow.until("waits", "until_it_is_too_late", "failed")
+        late = time.monotonic() - deferred_at
+        assert "was not there in time" in airflow.logs("waits", "until_it_is_too_late")
+        assert late < 60 + 45, "the deadline began anew"
+        assert airflow.task("waits", "until_somebody_marks_it")[0] == "deferred"
+        if not AIRFLOW_2:
+            publish(heard_of, 10)
+            _until(lambda: len(airflow.events()) >= 20)
+            _until(lambda: _mark(airflow) == {23})
+            _all_were_told_once(airflow, heard_of)
+    assert sandbox.token not in "".join(file.read_text(errors="replace") for file in tmp_path.rglob("*.log"))
+
+
+def _mark(airflow: RealAirflow) -> set[Any]:
+    return {value["number"] for value in airflow.marks()}
+
+
+def _all_were_told_once(airflow: RealAirflow, model: str) -> None:
+    told = [extra["payload"]["reference"] for extra in airflow.events()]
+    assert sorted(told, key=lambda reference: int(reference.rpartition(":")[2])) == [
+        f"{model}:{number}" for number in range(4, 24)
+    ]
+    assert airflow.events()[0]["payload"]["model"] == model
+    _until(lambda: sum(map(len, airflow.results("hears", "tell"))) >= 20)
+    heard = [reference for references in airflow.results("hears", "tell") for reference in references]
+    assert sorted(heard) == sorted(told)

@@ -1,0 +1,49 @@
+"""Waits in the triggerer, and a DAG that runs for what is published."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_wriftai.assets.models import model_asset
+from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
+
+try:
+    from airflow.sdk import AssetWatcher
+except ImportError:  # before Airflow 3
+    AssetWatcher = None  # type: ignore[assignment, misc]
+
+BEGAN = datetime(2026, 1, 1)
+
+
+@dag(schedule="@once", start_date=BEGAN, catchup=False)
+def waits() -> None:
+    wait: dict[str, Any] = {"model": os.environ["WAITED_FOR"], "newer_than": "start", "deferrable": True}
+    WriftAIVersionSensor(task_id="until_it_is_there", poke_interval=2, timeout=600, **wait)
+    WriftAIVersionSensor(
+        task_id="until_it_is_too_late", release_notes="never published", poke_interval=2, timeout=60, **wait
+    )
+    WriftAIVersionSensor(
+        task_id="until_somebody_marks_it", release_notes="never published", poke_interval=2, timeout=3600, **wait
+    )
+
+
+waits()
+
+if AssetWatcher is not None:
+    trigger = WriftAIVersionPublishedTrigger(model=os.environ["HEARD_OF"], poll_interval=2, seconds_between_events=3)
+    published = model_asset(os.environ["HEARD_OF"], [AssetWatcher("published", trigger=trigger)])
+
+    @dag(schedule=[published], start_date=BEGAN, catchup=False, max_active_runs=16)
+    def hears() -> None:
+        @task
+        def tell(triggering_asset_events: Any = None) -> list[str]:
+            return [event.extra["payload"]["reference"] for event in triggering_asset_events[published]]
+
+        tell()
+
+    hears()
