@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -61,7 +62,9 @@ class WriftAIHook(BaseHook):
         """
         from airflow.providers.common.compat.connection import get_async_connection
 
-        return _open(await get_async_connection(self.wriftai_conn_id, hook=type(self)))
+        connection = await get_async_connection(self.wriftai_conn_id, hook=type(self))
+        # Reading certificates takes tens of milliseconds, for which the event loop is not to stand still.
+        return await asyncio.to_thread(_open, connection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the API who the token belongs to.

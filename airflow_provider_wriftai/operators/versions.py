@@ -123,7 +123,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
             return
         asset = model_asset(self.model)
         if asset.uri not in [getattr(outlet, "uri", None) for outlet in self.outlets]:
-            self.outlets.append(asset)
+            self.outlets = [*self.outlets, asset]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish the image."""

@@ -61,7 +61,9 @@ class Condition:
 
     def __post_init__(self) -> None:
         criteria = (self.digest, self.newer_than, self.release_notes)
-        if isinstance(self.version, VersionNumber) and self.model is None:
+        if isinstance(self.version, VersionNumber):
+            if self.model not in (None, self.version.model):
+                raise InvalidConditionError(f"{self.version} is no version of {self.model}.")
             object.__setattr__(self, "model", self.version.model)
         if self.version is not None:
             if any(each is not None for each in criteria):

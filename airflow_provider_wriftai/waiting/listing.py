@@ -107,7 +107,7 @@ class Listing:
         """Read further back, until everything that is newer than a watermark was seen."""
         seen = self._newest_first.values()
         is_reached = self._is_all or any(watermark.is_below(each) is not True for each in seen)
-        if is_reached or isinstance(self.target, VersionId):
+        if is_reached or not self._was_listed or isinstance(self.target, VersionId):
             return
         walk, goes_on, met_known = Walk(), True, False
         while goes_on:

@@ -215,6 +215,8 @@ class Watch:
 
     async def _step(self) -> None:
         """Poll where that is due; judge who came meanwhile; or sleep until there is something to do."""
+        # Whatever comes of it, the others in this event loop get their turn.
+        await asyncio.sleep(0)
         self._woken.clear()
         now = asyncio.get_running_loop().time()
         due = min((wait.due for wait in self._waits), default=float("inf"))
@@ -245,6 +247,7 @@ class Watch:
         state = f"The last look failed: {self._failure}" if self._failure is not None else str(self._listing)
         for wait in list(self._waits):
             wait.step(now, state)
+        self._waits = {wait for wait in self._waits if not wait.found.done()}
 
     def _is_out_of_date(self, now: float) -> bool:
         # A wait whose time is over takes over what was seen a moment ago, lest each of many asks once more.
@@ -271,5 +274,7 @@ class Watch:
                 self._note_failure(error, [wait])
                 if not wait.found.done():
                     self._unjudged.add(wait)
+            if wait.found.done():
+                self._waits.discard(wait)
             if count % _JUDGED_AT_ONCE == 0:
                 await asyncio.sleep(0)

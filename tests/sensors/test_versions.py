@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +25,12 @@ def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
-def _sensor(version: str, **parameters: Any) -> WriftAIVersionSensor:
+def _sensor(version: Any, **parameters: Any) -> WriftAIVersionSensor:
     return WriftAIVersionSensor(task_id="wait", version=version, **parameters)
+
+
+def _waiting(**parameters: Any) -> WriftAIVersionSensor:
+    return WriftAIVersionSensor(task_id="wait", **parameters)
 
 
 def _wait(sensor: WriftAIVersionSensor) -> Any:
@@ -55,26 +62,169 @@ def test_a_version_that_is_there_comes_back_at_once(sandbox: Any, mode: dict[str
     assert version["release_notes"] == "Nightly build 2"
 
 
-def test_a_version_that_appears_ends_the_wait(
-    sandbox: Any, mode: dict[str, Any], schemas: Any, digest: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = sandbox.new_model(versions=1)
-    looks = 0
+@pytest.fixture
+def after_looks(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Publish a version of a model once it was looked at for so many times."""
+    looks: Counter[str] = Counter()
+    due: dict[tuple[str, int], Callable[[], object]] = {}
     record_request = sandbox.store.record_request
 
-    def publish_after_the_third_look(caller: str, method: str, path: str, status: int) -> None:
-        nonlocal looks
-        looks += 1
+    def record(caller: str, method: str, path: str, status: int) -> None:
         record_request(caller, method, path, status)
-        if looks == 3:
-            sandbox.store.create_version(
-                *model.split("/"), release_notes="x", schemas=schemas, container_image_digest=digest
-            )
+        looks[path.rpartition("/v1")[2]] += 1
+        for (model, times), publish in list(due.items()):
+            if looks[f"/models/{model}/versions"] >= times:
+                del due[model, times]
+                publish()
 
-    monkeypatch.setattr(sandbox.store, "record_request", publish_after_the_third_look)
+    monkeypatch.setattr(sandbox.store, "record_request", record)
+
+    def publish_after(times: int, model: str, notes: str = "x", image: int = 0) -> None:
+        due[model, times] = lambda: sandbox.store.create_version(
+            *model.split("/"), release_notes=notes, schemas={}, container_image_digest=f"sha256:{image:064x}"
+        )
+
+    return publish_after
+
+
+def test_a_version_that_appears_ends_the_wait(
+    sandbox: Any, mode: dict[str, Any], after_looks: Callable[..., None]
+) -> None:
+    model = sandbox.new_model(versions=1)
+    after_looks(3, model, image=7)
     result = _wait(_sensor(f"{model}:2", poke_interval=0.01, timeout=60, **mode))
-    assert getattr(result, "xcom_value", result)["container_image_digest"] == digest
-    assert looks == 4
+    assert getattr(result, "xcom_value", result)["container_image_digest"] == f"sha256:{7:064x}"
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        {"newer_than": "start"},
+        {"newer_than": 2},
+        {"newer_than": "MODEL:2"},
+        {"newer_than": {"reference": "MODEL:2"}},
+        {"image": f"sha256:{7:064x}"},
+        {"image": {"containerimage.digest": f"sha256:{7:064x}"}},
+        {"release_notes": "^rel"},
+        {"newer_than": "start", "image": f"registry.example/det@sha256:{7:064x}", "release_notes": "^rel"},
+    ],
+)
+def test_what_a_version_has_to_be(
+    sandbox: Any, mode: dict[str, Any], after_looks: Callable[..., None], criteria: dict[str, Any]
+) -> None:
+    model = sandbox.new_model(versions=2)
+    after_looks(2, model, "release 1", image=7)
+    criteria = json.loads(json.dumps(criteria).replace("MODEL", model))
+    result = _wait(_waiting(model=model, poke_interval=0.01, timeout=60, **criteria, **mode))
+    assert getattr(result, "xcom_value", result)["reference"] == f"{model}:3"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({}, "Give a version to wait for"),
+        ({"model": "acme/det"}, "What has to be true"),
+        ({"model": "acme", "newer_than": "start"}, "'owner/name'"),
+        ({"newer_than": "start"}, "Give a version|model"),
+        ({"model": "acme/det", "newer_than": None}, "newer_than must be"),
+        ({"model": "acme/det", "newer_than": "None"}, "newer_than must be"),
+        ({"model": "acme/det", "release_notes": ""}, "leave the parameter out"),
+        ({"model": "acme/det", "release_notes": None}, "leave the parameter out"),
+        ({"model": "acme/det", "image": ""}, "image is empty"),
+        ({"model": "acme/det", "image": None}, "image"),
+        ({"model": None, "newer_than": "start"}, "model"),
+        ({"version": "acme/det:1", "newer_than": "start", "model": "acme/det"}, "no further criteria"),
+        ({"version": "acme/det:1", "model": "acme/other"}, "acme/other"),
+        ({"version": "acme/det:1", "max_consecutive_failures": "many"}, "whole number"),
+    ],
+)
+def test_a_mistake_fails_at_once(mode: dict[str, Any], parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        _wait(_waiting(**parameters, **mode))
+
+
+def test_a_version_as_a_task_returned_it(sandbox: Any, mode: dict[str, Any]) -> None:
+    model = sandbox.new_model(versions=1)
+    result = _wait(_sensor({"reference": f"{model}:1", "release_notes": "x"}, **mode))
+    assert getattr(result, "xcom_value", result)["reference"] == f"{model}:1"
+
+
+def test_a_version_that_was_deleted_fails_at_once(sandbox: Any, mode: dict[str, Any]) -> None:
+    model = sandbox.new_model(versions=3)
+    sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
+    with pytest.raises(AirflowFailException, match="never will be"):
+        _wait(_sensor(f"{model}:2", **mode))
+
+
+DOWN = {"host": "http://127.0.0.1:1", "extra": {"retry_attempts": 1}}
+
+
+def test_failures_that_may_pass_are_counted(
+    sandbox: Any, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
+    with pytest.raises(WaitFailedError, match=r"3 looks in a row for acme/det:1 failed.* The last: ") as caught:
+        _wait(_sensor("acme/det:1", poke_interval=0.01, max_consecutive_failures="2", soft_fail=True, **mode))
+    assert sandbox.token not in str(caught.value)
+
+
+def test_with_silent_fail_they_are_not(sandbox: Any, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
+    with pytest.raises(AirflowSensorTimeout, match="The last look failed: "):
+        _wait(_sensor("acme/det:1", poke_interval=0.01, timeout=0.3, silent_fail=True, **mode))
+
+
+class TaskStateStore:
+    """A task's state store (Airflow 3.3)."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self.kept.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.loads(json.dumps(value))
+
+
+def _poke_anew(store: TaskStateStore, max_tries: int = 0, **parameters: Any) -> Any:
+    """Look once, as the process of a rescheduled task does."""
+    sensor = _waiting(mode="reschedule", **parameters)
+    context: Any = {"ti": SimpleNamespace(max_tries=max_tries, task=sensor), "task_state_store": store}
+    return sensor.poke(context)
+
+
+def test_a_rescheduled_wait_keeps_what_it_began_with(sandbox: Any, after_looks: Callable[..., None]) -> None:
+    model = sandbox.new_model(versions=2)
+    store = TaskStateStore()
+    assert not _poke_anew(store, model=model, newer_than="start").is_done
+    after_looks(1, model)
+    assert not _poke_anew(store, model=model, newer_than="start").is_done
+    assert _poke_anew(store, model=model, newer_than="start").xcom_value["reference"] == f"{model}:3"
+
+
+def test_a_wait_that_a_user_cleared_begins_anew(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=2)
+    store = TaskStateStore()
+    assert not _poke_anew(store, model=model, newer_than="start").is_done
+    sandbox.store.create_version(
+        *model.split("/"), release_notes="x", schemas={}, container_image_digest=f"sha256:{0:064x}"
+    )
+    assert not _poke_anew(store, max_tries=1, model=model, newer_than="start").is_done
+
+
+def test_a_rescheduled_wait_counts_failures_over_its_processes(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
+    store = TaskStateStore()
+    for _ in range(2):
+        assert not _poke_anew(store, version="acme/det:1", max_consecutive_failures=2).is_done
+    with pytest.raises(WaitFailedError, match="3 looks in a row"):
+        _poke_anew(store, version="acme/det:1", max_consecutive_failures=2)
+
+
+def test_without_a_store_a_rescheduled_wait_says_what_it_cannot_do(sandbox: Any) -> None:
+    with pytest.raises(AirflowFailException, match=r"before Airflow 3\.3"):
+        _waiting(model="acme/det", newer_than="start", mode="reschedule").execute({})
 
 
 def test_a_timeout(sandbox: Any, mode: dict[str, Any]) -> None:
@@ -141,6 +291,8 @@ def test_never_fail_skips_on_anything(mode: dict[str, Any]) -> None:
         ({"status": "failed", "message": "no", "final": False}, {}, WaitFailedError),
         ({"status": "failed", "message": "no", "final": False}, {"soft_fail": True}, WaitFailedError),
         ({"status": "unheard of"}, {}, WaitFailedError),
+        ({"status": "ready"}, {}, WaitFailedError),
+        ({"status": "ready", "version": {}}, {}, WaitFailedError),
         ({"status": "unheard of"}, {"soft_fail": True}, WaitFailedError),
         (None, {}, WaitFailedError),
     ],

@@ -48,7 +48,7 @@ def test_a_deadline_that_has_passed_still_allows_one_look(sandbox: Any) -> None:
     model = sandbox.new_model(versions=1)
     assert _events(_trigger(f"{model}:1", seconds=-60))[0]["status"] == "ready"
     (event,) = _events(_trigger(f"{model}:2", seconds=-60))
-    assert (event["status"], "after 1 looks" in event["message"]) == ("timeout", True)
+    assert (event["status"], "and 1 look." in event["message"]) == ("timeout", True)
 
 
 def test_a_bad_reference_and_a_bad_token_are_final(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:

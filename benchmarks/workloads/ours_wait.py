@@ -1,0 +1,21 @@
+"""Our triggers at work, many in one event loop: ``ours_wait.py WAITS MODELS INTERVAL INTERVALS NUMBER``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime, timedelta
+
+from wait_stages import Plan, staged
+
+from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+
+plan = Plan.of_arguments(sys.argv[1:])
+deadline = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+def trigger(reference: str) -> WriftAIVersionTrigger:
+    return WriftAIVersionTrigger(condition={"version": reference}, poll_interval=plan.interval, deadline=deadline)
+
+
+asyncio.run(staged(plan, trigger))

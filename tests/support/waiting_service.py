@@ -1,0 +1,74 @@
+"""The way to a sandbox for many waits in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.waiting.condition import START, Condition
+from airflow_provider_wriftai.waiting.hub import wait_for
+from airflow_provider_wriftai.waiting.pace import Pace
+from airflow_provider_wriftai.waiting.watch import Wait
+
+
+class Service(httpx.AsyncHTTPTransport):
+    """The way to a sandbox: notes down what is asked, can fail, and tells of each answer."""
+
+    def __init__(self, sandbox: Any) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+        self.token = sandbox.token
+        self.opened = 0
+        self.asked: list[str] = []
+        self.fails: Callable[[], httpx.Response | Exception | None] = lambda: None
+        self._answered = asyncio.Condition()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.path.rpartition("/v1")[2])
+        try:
+            failure = self.fails()
+            if isinstance(failure, Exception):
+                raise failure
+            return failure if failure is not None else await super().handle_async_request(request)
+        finally:
+            async with self._answered:
+                self._answered.notify_all()
+
+    async def until_asked(self, times: int, path: str = "") -> None:
+        """Wait until something was asked for so many times."""
+        async with self._answered:
+            await self._answered.wait_for(lambda: sum(path in asked for asked in self.asked) >= times)
+
+    async def open(self) -> API:
+        self.opened += 1
+        return API(
+            self._sandbox.base_url(2), self.token, async_transport=self, retry=RetryPolicy(attempts=1, seconds=1)
+        )
+
+    async def wait(self, condition: Condition, **values: Any) -> str:
+        """Wait as a trigger does; gives the reference of the version."""
+        begin = {"pace": Pace(0.01), "seconds": 60.0, **values}
+        found = await wait_for("wriftai_default", self.open, lambda: Wait(condition, **begin))
+        return found.versions[-1]["reference"]
+
+    def publish(self, model: str, notes: str = "x") -> str:
+        made = self._sandbox.store.create_version(
+            *model.split("/"),
+            release_notes=notes,
+            schemas={"prediction": {"input": {}, "output": {}}},
+            container_image_digest="sha256:" + "ab" * 32,
+        )
+        return f"{model}:{made.number}"
+
+
+Run = Callable[[Callable[[Service], Awaitable[Any]]], Any]
+
+
+def newer_than_start(model: str) -> Condition:
+    return Condition(model=ModelReference.parse(model), newer_than=START)

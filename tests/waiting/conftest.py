@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from waiting_service import Run, Service
+
+
+@pytest.fixture
+def run(sandbox: Any) -> Run:
+    """Run something with a service in an event loop that tells what blocks it."""
+
+    def in_loop(work: Callable[[Service], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            service = Service(sandbox)
+            async with asyncio.timeout(60):
+                result = await work(service)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, left
+            return result
+
+        return asyncio.run(main(), debug=True)
+
+    return in_loop
