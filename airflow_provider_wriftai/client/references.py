@@ -116,7 +116,10 @@ def is_digest(value: object) -> bool:
 
 def shortened(value: object) -> str:
     """Write a value down, not longer than a message bears."""
-    written = str(value)
+    try:
+        written = str(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits
+        return f"a long {type(value).__name__}"
     return repr(written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_wriftai.publishing.image_digest import BuildResult
-    from airflow_provider_wriftai.task_memory import TaskMemory
     from airflow_provider_wriftai.waiting.condition import Condition
     from airflow_provider_wriftai.waiting.polled import PolledWait
 
 
 MEMORY_KEY = "wriftai_wait"
 """Under which key of Airflow's task state store a rescheduled wait is kept."""
+
+_LONGEST_WAIT = 100 * 365 * 24 * 3600
 
 # How Airflow resumes a task whose trigger did not end with an event.
 _TRIGGER_FAILED = "__fail__"
@@ -113,15 +115,13 @@ class WriftAIVersionSensor(BaseSensorOperator):
         try:
             with final_errors_fail_the_task():
                 wait = self._wait = self._read_wait(context)
-                # The base would go on after whatever error, also one that no wait can mend; the wait counts by itself.
-                self.silent_fail = False
                 if self.deferrable:
                     return self._look_then_defer(context)
         except Exception as error:
             raise self._ending(error) from error
         try:
             # Outside of the base's loop: inside of it, soft_fail would skip on these errors too.
-            with final_errors_fail_the_task():
+            with final_errors_fail_the_task(), self._without_silent_fail():
                 return super().execute(context)
         except AirflowSensorTimeout as error:
             raise self._ending(AirflowSensorTimeout(self._lateness(wait))) from error
@@ -129,6 +129,15 @@ class WriftAIVersionSensor(BaseSensorOperator):
             if self.soft_fail:
                 raise AirflowSkipException(self._lateness(wait)) from error
             raise
+
+    @contextmanager
+    def _without_silent_fail(self) -> Iterator[None]:
+        # The base would go on after whatever error, also one that no wait can mend; the wait counts by itself.
+        silent_fail, self.silent_fail = self.silent_fail, False
+        try:
+            yield
+        finally:
+            self.silent_fail = silent_fail
 
     def _ending(self, failure: Exception) -> Exception:
         """The exception that ends the task where a wait fails."""
@@ -142,8 +151,8 @@ class WriftAIVersionSensor(BaseSensorOperator):
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
             version = wait.look(api)
         self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
-        if version is None and (memory := self._memory(context)) is not None:
-            memory.save({"began_with_try": _first_try(context), **wait.to_json()})
+        if version is None and (memory := memory_of(context, MEMORY_KEY)) is not None and self._is_worth_keeping(wait):
+            memory.save({**_tries(context), **wait.to_json()})
         return PokeReturnValue(is_done=version is not None, xcom_value=version)
 
     def _read_wait(self, context: Context) -> PolledWait:
@@ -153,11 +162,11 @@ class WriftAIVersionSensor(BaseSensorOperator):
 
         most_failures = whole_number("max_consecutive_failures", self.max_consecutive_failures, least=0, most=10**6)
         wait = PolledWait(self._read_condition(), None if self.silent_fail else most_failures)
-        memory = self._memory(context)
+        memory = memory_of(context, MEMORY_KEY)
         if memory is not None:
-            kept = memory.load()
-            if isinstance(kept, Mapping) and kept.get("began_with_try") == _first_try(context):
-                wait.go_on_from(kept)
+            kept, tries = memory.load(), _tries(context)
+            if isinstance(kept, Mapping) and kept.get("began_with_try") == tries["began_with_try"]:
+                wait.go_on_from(kept, is_same_try=self._is_rescheduled and kept.get("try") == tries["try"])
         elif self._is_rescheduled and wait.condition.newer_than is START:
             raise InvalidParameterError(
                 "newer_than='start' cannot be kept from one look to the next in mode 'reschedule' before Airflow 3.3. "
@@ -188,15 +197,15 @@ class WriftAIVersionSensor(BaseSensorOperator):
     def _is_rescheduled(self) -> bool:
         return bool(self.reschedule) and not self.deferrable
 
-    def _memory(self, context: Context) -> TaskMemory | None:
-        # Each look of a rescheduled wait is made by another process.
-        return memory_of(context, MEMORY_KEY) if self._is_rescheduled else None
+    def _is_worth_keeping(self, wait: PolledWait) -> bool:
+        # Each look of a rescheduled wait is made by another process; of the others, a retry goes on from the first.
+        return self._is_rescheduled or wait.looks == 1
 
     def _lateness(self, wait: PolledWait) -> str:
         return f"{wait.condition} was not there after {self.timeout:g} s and {wait.looks} looks. {wait.state}"
 
     def _look_then_defer(self, context: Context) -> Any:
-        deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
+        deadline = datetime.now(UTC) + timedelta(seconds=min(self.timeout, _LONGEST_WAIT))
         found = self.poke(context)
         if not found.is_done:
             self._defer_until(deadline)
@@ -259,7 +268,9 @@ class WriftAIVersionSensor(BaseSensorOperator):
         return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 
 
-def _first_try(context: Context) -> int | None:
-    """Tell with which try a wait began, as Airflow counts a rescheduled sensor's timeout: the first since a clear."""
+def _tries(context: Context) -> dict[str, int | None]:
+    """Tell which try this is, and with which the wait began: as Airflow counts, the first since a clear."""
     ti = context.get("ti")
-    return None if ti is None else ti.max_tries - (ti.task.retries or 0) + 1
+    if ti is None:
+        return {"began_with_try": None, "try": None}
+    return {"began_with_try": ti.max_tries - (ti.task.retries or 0) + 1, "try": ti.try_number}

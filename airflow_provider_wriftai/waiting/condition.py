@@ -176,7 +176,7 @@ def read_newer_than(model: ModelReference, value: object) -> NewerThan:
     if text == START.value:
         return START
     if isinstance(text, str):
-        text = parse_number(text) or _time_in(text) or text
+        text = 0 if text == "0" else parse_number(text) or _time_in(text) or text
     match text:
         case bool():
             pass

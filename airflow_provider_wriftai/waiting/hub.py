@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
@@ -11,6 +12,8 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import AuthenticationError
 from airflow_provider_wriftai.waiting.listing import Listing, Target, target_of
 from airflow_provider_wriftai.waiting.watch import Found, Wait, Watch
+
+log = logging.getLogger(__name__)
 
 OpenAPI = Callable[[], Awaitable[API]]
 """Opens the API with what a connection says now."""
@@ -47,7 +50,10 @@ class Hub:
     async def close(self) -> None:
         """Close what was opened."""
         if self._api is not None:
-            await self._api.aclose()
+            try:
+                await self._api.aclose()
+            except Exception:  # what was found is worth more
+                log.warning("A connection could not be closed.", exc_info=True)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()

@@ -1,8 +1,9 @@
-"""What has been seen of a model's versions so far, and looking for the one that is waited for."""
+"""What has been seen of a model's versions so far."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -10,24 +11,18 @@ from airflow_provider_wriftai.client import calls
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.client.pagination import LARGEST_PAGE, SMALLEST_PAGE, Walk
-from airflow_provider_wriftai.client.references import (
-    ModelReference,
-    VersionId,
-    VersionNumber,
-    VersionReference,
-    parse_version,
-)
+from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber, parse_version
 from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.watermark import Watermark
 from airflow_provider_wriftai.waiting.asking import Look
 from airflow_provider_wriftai.waiting.condition import Condition, Start
-from airflow_provider_wriftai.waiting.errors import InvalidConditionError, NeverThereError
+from airflow_provider_wriftai.waiting.errors import InvalidConditionError
 
 SETTLED_AFTER = timedelta(minutes=1)
-"""How long after a version was created one with a lower number may still come to be seen."""
+"""How long what the service says of something new may still change: a lower number may come to be seen after a higher
+one, and details after the list."""
 
 _MOST_DETAILS = 200
-
 
 Target = ModelReference | VersionId
 """What is looked at: the versions of a model; or one version by its id, which no list is needed for."""
@@ -44,20 +39,24 @@ def target_of(condition: Condition) -> Target:
 class Listing:
     """The versions of a model, as far as they were seen.
 
-    Versions do not change, so that only what is new is read again, and no details are read twice.
+    Versions do not change, so that only what is new is read again, and no details are read twice: but for a version
+    that is about to be handed out, which may have been deleted since.
 
     Args:
         target: What is looked at.
+        clock: Tells seconds.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, clock: Callable[[], float] = time.monotonic) -> None:
         self.target = target
+        self._clock = clock
         self._forget()
 
     def _forget(self) -> None:
         self._newest_first: dict[str, VersionSummary] = {}
         self._details: dict[str, Version] = {}
-        self._missing: set[str] = set()
+        self._confirmed: set[str] = set()
+        self._missing_since: dict[str, float] = {}
         self._was_listed = False
         self._is_all = False
         self._newest_number = 0
@@ -69,21 +68,26 @@ class Listing:
         newest = next(iter(self._newest_first), None)
         return f"The newest version is {newest}." if newest else f"{self.target} has no versions."
 
-    def refresh(self) -> Look[list[VersionSummary]]:
+    @property
+    def newest_first(self) -> list[VersionSummary]:
+        """The versions, the newest first."""
+        return list(self._newest_first.values())
+
+    def refresh(self) -> Look[list[VersionSummary] | None]:
         """Look what is new: one request, and more only where more is new than fits a page.
 
         Returns:
-            The versions that were not seen before, newest first.
+            The versions that were not seen before, newest first. None: it is the first look, so that all are new.
         """
-        self._missing.clear()
+        self._confirmed.clear()
         if isinstance(self.target, VersionId):
-            yield from self._details_of(str(self.target))
+            yield from self.confirmed(str(self.target))
             return []
-        is_first = not self._was_listed
-        # At first as much as one request can tell; then the little that tells whether there is anything new.
-        walk = Walk(LARGEST_PAGE if is_first else SMALLEST_PAGE)
+        if not self._was_listed:
+            return (yield from self._list_first(self.target))
+        # The little that tells whether there is anything new.
+        walk, goes_on = Walk(SMALLEST_PAGE), True
         fresh: dict[str, VersionSummary] = {}
-        goes_on = True
         while goes_on:
             try:
                 page = yield calls.list_versions(self.target, walk.options)
@@ -92,16 +96,36 @@ class Listing:
                 return []
             summaries = [VersionSummary.of(version) for version in page.items]
             fresh.update((each.reference, each) for each in summaries if each.reference not in self._newest_first)
-            all_were_new = bool(summaries) and summaries[-1].reference in fresh
             goes_on = walk.goes_on_after(page)
-            if is_first:
-                self._is_all = not goes_on
-            goes_on = goes_on and all_were_new and not is_first
+            if not goes_on and self._counts_anew(summaries):
+                self._forget()
+                return (yield from self._list_first(self.target))
+            goes_on = goes_on and bool(summaries) and summaries[-1].reference in fresh
             self._served_at = page.served_at or self._served_at
-        self._was_listed = True
-        self._newest_first = {**fresh, **self._newest_first} if fresh else self._newest_first
-        self._newest_number = max(self._newest_number, *(each.number or 0 for each in fresh.values()), 0)
+        self._add(fresh)
         return list(fresh.values())
+
+    def _list_first(self, model: ModelReference) -> Look[list[VersionSummary] | None]:
+        # As much as one request can tell.
+        walk = Walk(LARGEST_PAGE)
+        try:
+            page = yield calls.list_versions(model, walk.options)
+        except NotFoundError:
+            return []
+        self._is_all = not walk.goes_on_after(page)
+        self._was_listed = True
+        self._served_at = page.served_at
+        self._add({each.reference: each for each in map(VersionSummary.of, page.items)})
+        return None
+
+    def _counts_anew(self, all_of_them: list[VersionSummary]) -> bool:
+        """Tell whether the model may have been made again, with versions that bear the numbers of others."""
+        return max((each.number or 0 for each in all_of_them), default=0) < self._newest_number
+
+    def _add(self, fresh: dict[str, VersionSummary]) -> None:
+        if fresh:
+            self._newest_first = _sorted({**fresh, **self._newest_first})
+            self._newest_number = max(self._newest_number, *(each.number or 0 for each in fresh.values()))
 
     def reach(self, watermark: Watermark) -> Look[None]:
         """Read further back, until everything that is newer than a watermark was seen."""
@@ -133,7 +157,7 @@ class Listing:
             case Start():
                 condition = condition.with_newer_than(self.watermark())
             case VersionId(id=version_id):
-                version = yield from self._details_of(version_id)
+                version = yield from self.details_of(version_id)
                 if version is None:
                     raise InvalidConditionError(f"newer_than names the version {version_id}, which is not there.")
                 created_at = VersionSummary.of(version).created_at
@@ -157,102 +181,69 @@ class Listing:
                 "newer_than is a number, but the service names versions by id; give an id, a time or 'start'."
             )
 
-    def find(
-        self, condition: Condition, among: Iterable[VersionSummary] | None = None, *, every: bool = False
-    ) -> Look[list[Version]]:
-        """Look for what is waited for.
-
-        Args:
-            condition: What is waited for; resolved.
-            among: The versions to look at, newest first. None: all that were seen.
-            every: Whether every version that it holds for is wanted, or the newest.
-
-        Returns:
-            The versions that it holds for, with their details, the oldest first; none where there is none yet.
-
-        Raises:
-            NeverThereError: It is a given version, and will never be there.
-        """
-        if condition.version is not None:
-            version = yield from self._find_given(condition.version)
-            return [] if version is None else [version]
-        found: list[Version] = []
-        for summary in list(self._newest_first.values() if among is None else among):
-            if condition.matches(summary) is False:
-                continue
-            version = yield from self._details_of(summary.reference)
-            # What neither the list nor the details tell of, does not hold.
-            if version is not None and condition.matches(_merged(summary, version)):
-                found.insert(0, version)
-                if not every:
-                    break
-        return found
-
     def watermark(self) -> Watermark:
         """Tell what is there now, so that it can be told later what is newer."""
-        newest = list(self._newest_first.values())
-        is_all = not self._was_listed or (self._is_all and len(newest) <= LARGEST_PAGE)
-        return Watermark.of_summaries(newest[:LARGEST_PAGE], is_all=is_all)
+        newest = self.newest_first[:LARGEST_PAGE]
+        is_all = not self._was_listed or (self._is_all and len(self._newest_first) <= LARGEST_PAGE)
+        return Watermark.of_summaries(newest, is_all=is_all)
 
-    def _find_given(self, given: VersionReference) -> Look[Version | None]:
-        if isinstance(given, VersionId):
-            return (yield from self._details_of(str(given)))
-        if given.number > self._newest_number:
-            return None
-        version = yield from self._details_of(str(given))
-        if version is None and self._is_past(given.number):
-            raise NeverThereError(
-                f"{given} is not there, and never will be: {self} Numbers only count up, so it was deleted."
-            )
-        return version
+    def details_of(self, reference: str) -> Look[Version | None]:
+        """Fetch the details of a version, unless they were fetched before."""
+        known = self._details.get(reference)
+        return known if known is not None else (yield from self.confirmed(reference))
 
-    def _is_past(self, number: int) -> bool:
-        # A lower number may be seen a moment later, where versions are created at the same time.
-        return self._served_at is not None and any(
-            each.number is not None
-            and each.number > number
-            and each.created_at is not None
-            and self._served_at - each.created_at > SETTLED_AFTER
-            for each in self._newest_first.values()
-        )
-
-    def _details_of(self, reference: str) -> Look[Version | None]:
-        if reference in self._details or reference in self._missing:
+    def confirmed(self, reference: str) -> Look[Version | None]:
+        """Fetch the details of a version, to know whether it is there; once after each refresh."""
+        if reference in self._confirmed:
             return self._details.get(reference)
         try:
             version: Version = yield calls.get_version(parse_version(reference))
         except NotFoundError:
-            self._newest_first.pop(reference, None)
-            self._missing.add(reference)
+            self._confirmed.add(reference)
+            self._details.pop(reference, None)
+            self._miss(reference)
             return None
+        self._confirmed.add(reference)
+        self._missing_since.pop(reference, None)
         while len(self._details) >= _MOST_DETAILS:
             del self._details[next(iter(self._details))]
         self._details[reference] = version
         return version
 
+    def _miss(self, reference: str) -> None:
+        # For a while a version may be in the list and not be found; what is not found for longer was deleted.
+        missing_since = self._missing_since.setdefault(reference, self._clock())
+        if self._clock() - missing_since > SETTLED_AFTER.total_seconds():
+            self._newest_first.pop(reference, None)
+            del self._missing_since[reference]
 
-def _merged(listed: VersionSummary, version: Version) -> VersionSummary:
-    told = VersionSummary.of(version)
-    return VersionSummary(
-        listed.reference,
-        listed.number,
-        listed.created_at or told.created_at,
-        listed.release_notes if listed.release_notes is not None else told.release_notes,
-        listed.digest or told.digest,
-    )
+    def is_missing(self, reference: str) -> bool:
+        """Tell whether a version is in the list, and its details are not found."""
+        return reference in self._missing_since and reference in self._newest_first
+
+    def is_listed(self, reference: str) -> bool:
+        """Tell whether a version is in the list, also where its details are not found."""
+        return reference in self._newest_first
+
+    def may_have(self, number: int) -> bool:
+        """Tell whether a version of this number may be there."""
+        return number <= self._newest_number
+
+    def is_young(self, version: VersionSummary) -> bool:
+        """Tell whether versions from before it may still come to be seen."""
+        now = self._served_at
+        return now is not None and version.created_at is not None and now - version.created_at <= SETTLED_AFTER
+
+    def has_settled_ones_above(self, number: int) -> bool:
+        """Tell whether a version with a higher number was there for so long that a lower one would be there too."""
+        return any(
+            each.number is not None and each.number > number and each.created_at is not None and not self.is_young(each)
+            for each in self._newest_first.values()
+        )
 
 
-def look(listing: Listing, condition: Condition) -> Look[tuple[Condition, Version | None]]:
-    """Look once for what is waited for, as the first look of a wait or another one.
-
-    Args:
-        listing: What was seen before.
-        condition: What is waited for.
-
-    Returns:
-        The condition, resolved, for the next look; and the version, or None where it is not there yet.
-    """
-    yield from listing.refresh()
-    condition = yield from listing.resolve(condition)
-    found = yield from listing.find(condition)
-    return condition, found[-1] if found else None
+def _sorted(newest_first: dict[str, VersionSummary]) -> dict[str, VersionSummary]:
+    if any(each.number is None for each in newest_first.values()):
+        return newest_first
+    by_number = sorted(newest_first.values(), key=lambda each: each.number or 0, reverse=True)
+    return {each.reference: each for each in by_number}

@@ -10,7 +10,6 @@ from functools import partial
 from typing import cast
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.references import VersionId
 from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.watermark import Watermark
@@ -82,7 +81,7 @@ async def _insist(begin: Callable[[], Wait], key: str, open_api: OpenAPI) -> Fou
     while True:
         try:
             return await wait_for(key, open_api, begin)
-        except WriftAIError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: who listens could do nothing else
             log.error("Nothing can be heard of new versions; trying again in %.0f s. %s", pause, error)  # noqa: TRY400
         await asyncio.sleep(pause)
         pause = min(max(pause, 1.0) * 2, LONGEST_PAUSE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from airflow_provider_wriftai.waiting.errors import InvalidConditionError
+
 _MOST_DOUBLINGS = 30
 
 
@@ -21,6 +23,11 @@ class Pace:
     interval: float
     exponential: bool = False
     longest: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, seconds in (("interval", self.interval), ("longest", self.longest)):
+            if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < float("inf")):
+                raise InvalidConditionError(f"The {name} between looks must be seconds from 0 on; got {seconds!r}.")
 
     def after(self, looks: int) -> float:
         """Tell how long to wait after so many looks, the first included.

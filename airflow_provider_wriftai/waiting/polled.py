@@ -9,10 +9,12 @@ from typing import Any
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.waiting.asking import carry_out
+from airflow_provider_wriftai.client.watermark import Watermark
+from airflow_provider_wriftai.waiting.asking import Look, carry_out
 from airflow_provider_wriftai.waiting.condition import Condition
-from airflow_provider_wriftai.waiting.errors import InvalidConditionError, WaitFailedError, may_pass
-from airflow_provider_wriftai.waiting.listing import Listing, look, target_of
+from airflow_provider_wriftai.waiting.errors import WaitFailedError, may_pass
+from airflow_provider_wriftai.waiting.finding import find_newest
+from airflow_provider_wriftai.waiting.listing import Listing, target_of
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class PolledWait:
         self._failures = 0
         self._failure: str | None = None
         self._listing = Listing(target_of(condition))
+        self._dealt_with: Watermark | None = None
 
     @property
     def state(self) -> str:
@@ -55,7 +58,7 @@ class PolledWait:
         """
         self.looks += 1
         try:
-            self.condition, version = carry_out(api, look(self._listing, self.condition))
+            version = carry_out(api, self._looking())
         except WriftAIError as error:
             if not may_pass(error):
                 raise
@@ -70,15 +73,42 @@ class PolledWait:
         self._failures, self._failure = 0, None
         return version
 
+    def _looking(self) -> Look[Version | None]:
+        yield from self._listing.refresh()
+        self.condition = yield from self._listing.resolve(self.condition)
+        among, dealt_with = None, self._dealt_with
+        if dealt_with is not None:
+            yield from self._listing.reach(dealt_with)
+            among = [each for each in self._listing.newest_first if dealt_with.is_below(each) is not False]
+        sought = yield from find_newest(self._listing, self.condition, among)
+        if sought.is_complete:
+            self._dealt_with = sought.watermark
+        return sought.versions[-1] if sought.versions else None
+
     def to_json(self) -> dict[str, Any]:
         """Write down how far it is, for another process to go on."""
-        return {"condition": self.condition.to_json(), "looks": self.looks, "failures": self._failures}
+        return {
+            "condition": self.condition.to_json(),
+            "dealt_with": self._dealt_with.to_json() if self._dealt_with else None,
+            "looks": self.looks,
+            "failures": self._failures,
+        }
 
-    def go_on_from(self, value: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`to_json` wrote; from something else it begins anew."""
+    def go_on_from(self, value: Mapping[str, Any], *, is_same_try: bool) -> None:
+        """Go on from what :meth:`to_json` wrote; from something else it begins anew.
+
+        Args:
+            value: What was written.
+            is_same_try: Whether the looks that it tells of belong to the same try of the task; otherwise only what the
+                wait began with is taken over.
+        """
         try:
-            condition, looks, failures = Condition.from_json(value["condition"]), value["looks"], value["failures"]
-        except (InvalidConditionError, KeyError, TypeError):
+            condition = Condition.from_json(value["condition"])
+            dealt_with = Watermark.from_json(value["dealt_with"]) if value["dealt_with"] else None
+            looks, failures = int(value["looks"]), int(value["failures"])
+        except (KeyError, TypeError, ValueError):
             log.warning("What an earlier look noted cannot be read, so the wait begins anew.")
             return
-        self.condition, self.looks, self._failures = condition, int(looks), int(failures)
+        self.condition, self._dealt_with = condition, dealt_with
+        if is_same_try:
+            self.looks, self._failures = looks, failures

@@ -15,9 +15,10 @@ from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.watermark import Watermark
-from airflow_provider_wriftai.waiting.asking import async_carry_out
+from airflow_provider_wriftai.waiting.asking import Look, async_carry_out
 from airflow_provider_wriftai.waiting.condition import START, Condition
 from airflow_provider_wriftai.waiting.errors import WaitFailedError, WaitTimedOutError, may_pass
+from airflow_provider_wriftai.waiting.finding import Sought, find_every, find_newest
 from airflow_provider_wriftai.waiting.listing import Listing
 from airflow_provider_wriftai.waiting.pace import Pace
 
@@ -37,7 +38,7 @@ class Found:
     Attributes:
         versions: The versions, with their details, the oldest first.
         condition: What was waited for, with what the wait began with.
-        watermark: What was there then, to wait for what is newer.
+        watermark: Behind what is dealt with, to wait for what is newer.
     """
 
     versions: list[Version]
@@ -95,11 +96,11 @@ class Wait:
         """Whether it has to be known what is there when it begins."""
         return self.condition.newer_than is START
 
-    def succeeded(self, versions: list[Version], listing: Listing) -> None:
+    def succeeded(self, sought: Sought) -> None:
         """Note what a look has found."""
         self.is_judged, self._failures = True, 0
-        if (versions or self.is_one_look) and not self.found.done():
-            self.found.set_result(Found(versions, self.condition, listing.watermark()))
+        if (sought.versions or self.is_one_look) and not self.found.done():
+            self.found.set_result(Found(sought.versions, self.condition, sought.watermark))
 
     def failed(self, now: float, error: WriftAIError) -> None:
         """Note a look that failed; too many in a row end the wait, and so does what no look can mend."""
@@ -120,16 +121,17 @@ class Wait:
             # A copy, because raising the same one in many tasks would make one traceback of all of theirs.
             self.found.set_exception(copy.copy(error))
 
-    def step(self, now: float, state: str) -> None:
+    def step(self, began: float, now: float, state: str) -> None:
         """Go on after a poll: count the look where it was due, and end it where its time is over.
 
         Args:
-            now: When the poll began.
+            began: When the poll began.
+            now: When it ended.
             state: How things stand, in a sentence.
         """
-        if self.due <= now:
+        if self.due <= began:
             self._looks += 1
-            self.due = min(now + self.pace.after(self._looks), max(self._ends, now))
+            self.due = min(began + self.pace.after(self._looks), max(self._ends, began))
         if self._ends <= now and (self.is_judged or self._failures > 0):
             self.end(WaitTimedOutError(f"{self.condition} was not there in time, after {self._spent(now)}. {state}"))
         elif now - self._told >= TELL_EVERY:
@@ -156,7 +158,9 @@ class Watch:
         self._api = api
         self._listing = listing
         self._waits: set[Wait] = set()
-        self._unjudged: set[Wait] = set()
+        self._newcomers: set[Wait] = set()
+        # Those for whom something could not be seen: to be judged among all once more.
+        self._doubtful: set[Wait] = set()
         self._polled_at: float | None = None
         self._failure: WriftAIError | None = None
         self._woken = asyncio.Event()
@@ -179,7 +183,7 @@ class Watch:
         takes_over = self._failure is None and not wait.needs_a_look_of_its_own
         wait.begin(loop.time(), self._polled_at if takes_over else None)
         self._waits.add(wait)
-        self._unjudged.add(wait)
+        self._newcomers.add(wait)
         self._woken.set()
         if self._task is None or self._task.done():
             # Not in the context of the first that waits: what is logged would be taken for its.
@@ -188,7 +192,8 @@ class Watch:
             return await wait.found
         finally:
             self._waits.discard(wait)
-            self._unjudged.discard(wait)
+            self._newcomers.discard(wait)
+            self._doubtful.discard(wait)
             if not self._waits:
                 await self.close()
 
@@ -201,8 +206,8 @@ class Watch:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # Not awaited itself: its cancellation would look like that of whoever closes it.
+            await asyncio.wait({task})
 
     async def _run(self) -> None:
         try:
@@ -222,8 +227,8 @@ class Watch:
         due = min((wait.due for wait in self._waits), default=float("inf"))
         if due <= now:
             await self._poll(now)
-        elif self._unjudged and self._failure is None:
-            newcomers, self._unjudged = self._unjudged, set()
+        elif self._newcomers and self._failure is None:
+            newcomers, self._newcomers = self._newcomers, set()
             await self._judge(newcomers, None)
         else:
             with contextlib.suppress(TimeoutError):
@@ -231,7 +236,9 @@ class Watch:
                     await self._woken.wait()
 
     async def _poll(self, now: float) -> None:
-        fresh: list[VersionSummary] = []
+        # Who comes while it is under way is not among these: what is seen was asked for before they came.
+        present = set(self._waits)
+        fresh: list[VersionSummary] | None = []
         if self._failure is not None or self._is_out_of_date(now):
             self._polled_at = now
             try:
@@ -239,21 +246,24 @@ class Watch:
                 self._failure = None
             except WriftAIError as error:
                 log.warning("A look at %s failed: %s", self._listing.target, error)
-                self._note_failure(error, self._waits)
+                self._note_failure(error, present)
         if self._failure is None:
-            newcomers, self._unjudged = self._unjudged & self._waits, set()
-            await self._judge(newcomers, None)
-            await self._judge(self._waits - newcomers, fresh)
+            anew = present if fresh is None else present & (self._newcomers | self._doubtful)
+            self._newcomers -= anew
+            self._doubtful -= anew
+            await self._judge(anew & self._waits, None)
+            await self._judge((present - anew) & self._waits, fresh)
         state = f"The last look failed: {self._failure}" if self._failure is not None else str(self._listing)
+        ended = asyncio.get_running_loop().time()
         for wait in list(self._waits):
-            wait.step(now, state)
+            wait.step(now, ended, state)
         self._waits = {wait for wait in self._waits if not wait.found.done()}
 
     def _is_out_of_date(self, now: float) -> bool:
         # A wait whose time is over takes over what was seen a moment ago, lest each of many asks once more.
         recent = min([_RECENT, *(wait.pace.interval for wait in self._waits)])
         is_old = self._polled_at is None or now - self._polled_at >= recent
-        return is_old or any(wait.needs_a_look_of_its_own for wait in self._unjudged)
+        return is_old or any(wait.needs_a_look_of_its_own for wait in self._newcomers | self._doubtful)
 
     def _note_failure(self, error: WriftAIError, waits: Iterable[Wait]) -> None:
         if may_pass(error):
@@ -266,15 +276,24 @@ class Watch:
         """Look for each whether what it waits for is there: among what is new, or at first among all."""
         for count, wait in enumerate(list(waits), start=1):
             try:
-                if fresh is None:
-                    wait.condition = await async_carry_out(self._api, self._listing.resolve(wait.condition))
-                look = self._listing.find(wait.condition, fresh, every=wait.every)
-                wait.succeeded(await async_carry_out(self._api, look), self._listing)
+                sought = await async_carry_out(self._api, self._seek(wait, fresh))
             except WriftAIError as error:
+                log.warning("A look for %s failed: %s", wait.condition, error)
                 self._note_failure(error, [wait])
-                if not wait.found.done():
-                    self._unjudged.add(wait)
+                is_settled = False
+            else:
+                wait.succeeded(sought)
+                is_settled = sought.is_complete
             if wait.found.done():
                 self._waits.discard(wait)
+            elif not is_settled and wait in self._waits:
+                self._doubtful.add(wait)
             if count % _JUDGED_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    def _seek(self, wait: Wait, fresh: list[VersionSummary] | None) -> Look[Sought]:
+        if fresh is None:
+            wait.condition = yield from self._listing.resolve(wait.condition)
+        if not wait.every:
+            return (yield from find_newest(self._listing, wait.condition, fresh))
+        return (yield from find_every(self._listing, wait.condition))

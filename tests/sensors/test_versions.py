@@ -187,10 +187,11 @@ class TaskStateStore:
         self.kept[key] = json.loads(json.dumps(value))
 
 
-def _poke_anew(store: TaskStateStore, max_tries: int = 0, **parameters: Any) -> Any:
+def _poke_anew(store: TaskStateStore, max_tries: int = 0, try_number: int = 1, **parameters: Any) -> Any:
     """Look once, as the process of a rescheduled task does."""
-    sensor = _waiting(mode="reschedule", **parameters)
-    context: Any = {"ti": SimpleNamespace(max_tries=max_tries, task=sensor), "task_state_store": store}
+    sensor = _waiting(**{"mode": "reschedule", **parameters})
+    ti = SimpleNamespace(max_tries=max_tries, task=sensor, try_number=try_number)
+    context: Any = {"ti": ti, "task_state_store": store}
     return sensor.poke(context)
 
 
@@ -220,6 +221,24 @@ def test_a_rescheduled_wait_counts_failures_over_its_processes(sandbox: Any, mon
         assert not _poke_anew(store, version="acme/det:1", max_consecutive_failures=2).is_done
     with pytest.raises(WaitFailedError, match="3 looks in a row"):
         _poke_anew(store, version="acme/det:1", max_consecutive_failures=2)
+
+
+def test_a_retry_keeps_the_start_and_counts_failures_anew(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = sandbox.new_model(versions=2)
+    for parameters in ({"mode": "reschedule"}, {"mode": "poke"}, {"deferrable": True}):
+        store = TaskStateStore()
+        looking = {"model": model, "newer_than": "start", "max_consecutive_failures": 0, **parameters}
+        assert not _poke_anew(store, **looking).is_done
+        with monkeypatch.context() as outage:
+            outage.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
+            with pytest.raises(WaitFailedError):
+                _poke_anew(store, **looking)
+        newest = len(sandbox.numbers(model)) + 1
+        sandbox.store.create_version(
+            *model.split("/"), release_notes="x", schemas={}, container_image_digest=f"sha256:{0:064x}"
+        )
+        found = _poke_anew(store, try_number=2, **looking)
+        assert found.xcom_value["reference"] == f"{model}:{newest}"
 
 
 def test_without_a_store_a_rescheduled_wait_says_what_it_cannot_do(sandbox: Any) -> None:

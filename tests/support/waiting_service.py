@@ -26,6 +26,8 @@ class Service(httpx.AsyncHTTPTransport):
         self.token = sandbox.token
         self.opened = 0
         self.asked: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.fails: Callable[[], httpx.Response | Exception | None] = lambda: None
         self._answered = asyncio.Condition()
 
@@ -35,7 +37,11 @@ class Service(httpx.AsyncHTTPTransport):
             failure = self.fails()
             if isinstance(failure, Exception):
                 raise failure
-            return failure if failure is not None else await super().handle_async_request(request)
+            response = failure if failure is not None else await super().handle_async_request(request)
+            async with self._answered:
+                self._answered.notify_all()
+            await self.gate.wait()
+            return response
         finally:
             async with self._answered:
                 self._answered.notify_all()

@@ -43,6 +43,9 @@ def test_it_is_made_again_from_what_it_says(sandbox: Any) -> None:
         ({"model": "acme/det", "release_notes": "("}, InvalidConditionError),
         ({"model": "acme/det", "newer_than": "2026-01-01"}, InvalidConditionError),
         ({"model": "acme/det", "newer_than": "other/det:3"}, InvalidConditionError),
+        ({"model": "acme/det", "poll_interval": "60"}, InvalidConditionError),
+        ({"model": "acme/det", "poll_interval": -5}, InvalidConditionError),
+        ({"model": "acme/det", "seconds_between_events": None}, InvalidConditionError),
     ],
 )
 def test_a_mistake_shows_where_the_dag_is_parsed(values: Any, error: type[Exception]) -> None:
@@ -198,15 +201,28 @@ class TestWithAStore:
 
         assert asyncio.run(load()) is None
 
+    def test_several_assets_of_one_trigger_have_no_mark_and_a_failure_is_not_taken_for_that(self) -> None:
+        async def load(*failures: Exception) -> Watermark | None:
+            trigger = _trigger("acme/det")
+            trigger.asset_state_store = store = Store()  # type: ignore[assignment]
+            store.kept[trigger._mark] = {"known": [], "is_all": False, "number": 7, "oldest": None}
+            store.failures = list(failures)
+            return await trigger._load()
+
+        assert asyncio.run(load(ValueError("Task has 2 concrete inlets"))) is None
+        mark = asyncio.run(load(json.JSONDecodeError("garbled", "", 0)))
+        assert mark is not None
+        assert mark.number == 7
+
     def test_another_question_has_another_mark(self) -> None:
         marks = {
             _trigger("acme/det")._mark,
             _trigger("acme/other")._mark,
             _trigger("acme/det", release_notes="x")._mark,
             _trigger("acme/det", newer_than=3)._mark,
+            _trigger("acme/det", wriftai_conn_id="other")._mark,
         }
-        assert len(marks) == 4
-        assert _trigger("acme/det")._mark == _trigger("acme/det", wriftai_conn_id="other")._mark
+        assert len(marks) == 5
 
 
 def test_without_a_store_it_takes_no_part_in_a_stream() -> None:

@@ -84,6 +84,52 @@ def test_what_was_there_when_a_wait_began_is_not_newer(sandbox: Any, run: Run) -
     assert run(work) == f"{model}:3"
 
 
+def test_one_that_comes_while_a_look_is_under_way_has_a_look_of_its_own(sandbox: Any, run: Run) -> None:
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> str:
+        other = asyncio.ensure_future(service.wait(given(f"{model}:99"), pace=Pace(0.01)))
+        await service.until_asked(2)
+        service.publish(model)
+        service.gate.clear()
+        # Its answer, which has what was published just now, is held back.
+        await service.until_asked(len(service.asked) + 1)
+        late = asyncio.ensure_future(service.wait(newer_than_start(model)))
+        await asyncio.sleep(0)
+        service.gate.set()
+        await service.until_asked(len(service.asked) + 5)
+        assert not late.done()
+        service.publish(model)
+        found = await late
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+        return found
+
+    assert run(work) == f"{model}:3"
+
+
+def test_one_that_comes_while_others_are_judged_is_judged_by_itself(sandbox: Any, run: Run) -> None:
+    model = sandbox.new_model(versions=3)
+
+    async def work(service: Service) -> str:
+        by_image = Condition(model=ModelReference.parse(model), digest=f"sha256:{9:064x}")
+        service.gate.clear()
+        other = asyncio.ensure_future(service.wait(by_image))
+        await service.until_asked(1)
+        service.gate.set()
+        await service.until_asked(2)  # the first details
+        late = asyncio.ensure_future(service.wait(newer_than_start(model)))
+        await service.until_asked(len(service.asked) + 8)
+        assert not late.done()
+        service.publish(model)
+        found = await late
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+        return found
+
+    assert run(work) == f"{model}:4"
+
+
 def test_one_that_leaves_does_not_end_the_others(sandbox: Any, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.errors import RequestError
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, parse_version
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.waiting.asking import carry_out
 from airflow_provider_wriftai.waiting.condition import START, Condition, read_newer_than, read_pattern
-from airflow_provider_wriftai.waiting.errors import InvalidConditionError, NeverThereError
-from airflow_provider_wriftai.waiting.listing import Listing, look, target_of
+from airflow_provider_wriftai.waiting.errors import InvalidConditionError, NeverThereError, WaitFailedError
+from airflow_provider_wriftai.waiting.finding import find_every, find_newest
+from airflow_provider_wriftai.waiting.listing import Listing, target_of
+from airflow_provider_wriftai.waiting.polled import PolledWait
 
 Publish = Callable[..., str]
 
@@ -66,11 +69,10 @@ class Looking:
 
     def __init__(self, api: API, condition: Condition) -> None:
         self._api = api
-        self.condition = condition
-        self.listing = Listing(target_of(condition))
+        self.wait = PolledWait(condition, most_failures=0)
 
     def __call__(self) -> str | None:
-        self.condition, version = carry_out(self._api, look(self.listing, self.condition))
+        version = self.wait.look(self._api)
         return version["reference"] if version else None
 
 
@@ -185,7 +187,7 @@ def test_reading_further_back_hides_nothing_new(sandbox: Any, api: API, publish:
     long_ago = read_newer_than(_model(model), datetime(2020, 1, 1, tzinfo=UTC))
     carry_out(api, listing.reach(long_ago))  # type: ignore[arg-type]
     assert [summary.reference for summary in carry_out(api, listing.refresh())] == [newest]
-    assert carry_out(api, listing.find(resolved))[0]["reference"] == newest
+    assert carry_out(api, find_newest(listing, resolved)).versions[0]["reference"] == newest
 
 
 def test_every_version_the_oldest_first(sandbox: Any, api: API, publish: Publish) -> None:
@@ -195,21 +197,133 @@ def test_every_version_the_oldest_first(sandbox: Any, api: API, publish: Publish
     condition = carry_out(api, listing.resolve(Condition(model=_model(model), newer_than=START)))
     made = [publish(model) for _ in range(7)]
     carry_out(api, listing.refresh())
-    found = carry_out(api, listing.find(condition, every=True))
-    assert [version["reference"] for version in found] == made
-    assert not any(listing.watermark().is_below(summary) for summary in listing._newest_first.values())
+    sought = carry_out(api, find_every(listing, condition))
+    assert [version["reference"] for version in sought.versions] == made
+    assert not any(sought.watermark.is_below(summary) for summary in listing.newest_first)
 
 
 def test_a_version_that_was_deleted_before_it_was_found(sandbox: Any, api: API, publish: Publish) -> None:
     model = sandbox.new_model(versions=1)
-    looking = Looking(api, Condition(model=_model(model), newer_than=START))
-    assert looking() is None
+    listing = Listing(_model(model))
+    carry_out(api, listing.refresh())
+    condition = carry_out(api, listing.resolve(Condition(model=_model(model), newer_than=START)))
     kept = publish(model)
     publish(model)
-    fresh = carry_out(api, looking.listing.refresh())
+    fresh = carry_out(api, listing.refresh())
     sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
-    found = carry_out(api, looking.listing.find(looking.condition, fresh))
-    assert [version["reference"] for version in found] == [kept]
+    sought = carry_out(api, find_newest(listing, condition, fresh))
+    assert [version["reference"] for version in sought.versions] == [kept]
+
+
+def test_a_version_that_was_deleted_is_not_handed_out_any_more(sandbox: Any, api: API, publish: Publish) -> None:
+    model = sandbox.new_model()
+    older, newer = publish(model), publish(model)
+    for condition in (
+        Condition(version=parse_version(newer), model=_model(model)),
+        Condition(model=_model(model), release_notes=read_pattern("x")),
+    ):
+        listing = Listing(_model(model) if condition.version is None else target_of(condition))
+        carry_out(api, listing.refresh())
+        assert carry_out(api, find_newest(listing, condition)).versions[0]["reference"] == newer
+    sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
+    carry_out(api, listing.refresh())
+    assert carry_out(api, find_newest(listing, condition)).versions[0]["reference"] == older
+
+
+class Hiding(httpx.BaseTransport):
+    """A service that lists versions before it tells of them, or hides some from the list."""
+
+    def __init__(self, born: datetime) -> None:
+        self.born = born
+        self.listed = [1]
+        self.untold: set[int] = set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {"date": format_datetime(self.born + timedelta(seconds=5), usegmt=True)}
+        if request.url.path.endswith("/versions"):
+            items = [self._version(number) for number in sorted(self.listed, reverse=True)]
+            return httpx.Response(200, json={"items": items, "next_cursor": None}, headers=headers)
+        number = int(request.url.path.rpartition("/")[2])
+        told = number in self.listed and number not in self.untold
+        return httpx.Response(200 if told else 404, json=self._version(number), headers=headers)
+
+    def _version(self, number: int) -> dict[str, Any]:
+        created_at = (self.born if number > 1 else self.born - timedelta(days=1)).isoformat()
+        return {"number": number, "release_notes": "x", "created_at": created_at}
+
+
+@pytest.fixture
+def hiding() -> tuple[API, Hiding, Listing, Condition]:
+    service = Hiding(datetime(2026, 5, 1, tzinfo=UTC))
+    api = API(transport=service, retry=RetryPolicy(attempts=1))
+    ticks = itertools.count(step=1.0)
+    listing = Listing(_model("acme/det"), clock=lambda: next(ticks))
+    carry_out(api, listing.refresh())
+    condition = carry_out(api, listing.resolve(Condition(model=_model("acme/det"), newer_than=START)))
+    return api, service, listing, condition
+
+
+def test_a_version_of_which_nothing_is_told_yet_is_not_passed_over(
+    hiding: tuple[API, Hiding, Listing, Condition],
+) -> None:
+    api, service, listing, condition = hiding
+    service.listed, service.untold = [1, 2, 3], {2}
+    for _ in range(3):
+        carry_out(api, listing.refresh())
+        sought = carry_out(api, find_every(listing, condition))
+        assert (sought.versions, sought.is_complete) == ([], False)
+    service.untold = set()
+    carry_out(api, listing.refresh())
+    sought = carry_out(api, find_every(listing, condition))
+    assert [version["reference"] for version in sought.versions] == ["acme/det:2", "acme/det:3"]
+    assert sought.is_complete
+
+
+def test_a_version_that_stays_untold_was_deleted(hiding: tuple[API, Hiding, Listing, Condition]) -> None:
+    api, service, listing, condition = hiding
+    service.listed, service.untold = [1, 2, 3], {2}
+    looks = 0
+    sought = None
+    while sought is None or not sought.is_complete:
+        carry_out(api, listing.refresh())
+        sought = carry_out(api, find_every(listing, condition))
+        looks += 1
+        assert looks < 100
+    assert [version["reference"] for version in sought.versions] == ["acme/det:3"]
+
+
+def test_a_lower_number_may_come_to_be_seen_after_a_higher_one(
+    hiding: tuple[API, Hiding, Listing, Condition],
+) -> None:
+    api, service, listing, condition = hiding
+    service.listed = [1, 3]
+    carry_out(api, listing.refresh())
+    assert carry_out(api, find_every(listing, condition)).versions == []
+    service.listed = [1, 2, 3]
+    carry_out(api, listing.refresh())
+    sought = carry_out(api, find_every(listing, condition))
+    assert [version["reference"] for version in sought.versions] == ["acme/det:2", "acme/det:3"]
+
+
+def test_a_number_that_is_listed_is_not_taken_for_deleted(hiding: tuple[API, Hiding, Listing, Condition]) -> None:
+    api, service, listing, _ = hiding
+    service.born -= timedelta(days=2)
+    service.listed, service.untold = [1, 2, 3], {2}
+    carry_out(api, listing.refresh())
+    given = Condition(version=parse_version("acme/det:2"))
+    assert carry_out(api, find_newest(listing, given)).versions == []
+    service.untold = set()
+    carry_out(api, listing.refresh())
+    assert carry_out(api, find_newest(listing, given)).versions[0]["reference"] == "acme/det:2"
+
+
+def test_a_model_that_was_made_again_counts_anew(hiding: tuple[API, Hiding, Listing, Condition]) -> None:
+    api, service, listing, _ = hiding
+    service.listed = [4, 5, 6]
+    carry_out(api, listing.refresh())
+    service.listed = [1]
+    assert carry_out(api, listing.refresh()) is None
+    assert [summary.number for summary in listing.newest_first] == [1]
 
 
 def test_a_number_that_was_deleted_will_never_be_there(sandbox: Any, publish: Publish, generation: int) -> None:
@@ -263,7 +377,7 @@ def test_a_look_that_fails_half_way_leaves_nothing_half_seen(
         for _ in range(60):
             publish(model)
         network.breaks = True
-        with pytest.raises(RequestError):
+        with pytest.raises(WaitFailedError, match="broke"):
             looking()
         network.breaks = False
         assert looking() == wanted
@@ -272,6 +386,6 @@ def test_a_look_that_fails_half_way_leaves_nothing_half_seen(
 def test_it_says_how_things_stand(sandbox: Any, api: API) -> None:
     model = sandbox.new_model()
     looking = Looking(api, Condition(model=_model(model), newer_than=START))
-    assert str(looking.listing) == f"The service does not know {model}."
+    assert looking.wait.state == f"The service does not know {model}."
     looking()
-    assert str(looking.listing) == f"{model} has no versions."
+    assert looking.wait.state == f"{model} has no versions."

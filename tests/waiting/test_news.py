@@ -46,6 +46,26 @@ def test_each_version_once_the_oldest_first(sandbox: Any, run: Run) -> None:
     assert told == published
 
 
+def test_more_than_a_page_after_the_service_knew_nothing_of_the_model_for_a_moment(sandbox: Any, run: Run) -> None:
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> tuple[list[str], list[str]]:
+        async with aclosing(_listen(service, newer_than_start(model))) as listening:  # type: ignore[type-var]
+            await anext(listening)
+            first = asyncio.ensure_future(anext(listening))
+            await service.until_asked(3)
+            service.fails = lambda: httpx.Response(404, json={"detail": "no such model"})
+            await service.until_asked(len(service.asked) + 3)
+            published = [service.publish(model) for _ in range(60)]
+            service.fails = lambda: None
+            version = (await first).version
+            assert version is not None
+            return published, [version["reference"], *await _next(listening, 59)]
+
+    published, told = run(work)
+    assert told == published
+
+
 def test_it_goes_on_from_any_mark_it_gave(sandbox: Any, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
@@ -104,6 +124,14 @@ def test_whatever_goes_wrong_it_goes_on(
     async def work(service: Service) -> list[str]:
         right, service.token = service.token, "was-revoked-3f9"
         failures = iter([None, None, httpx.Response(403), httpx.ConnectError("down"), httpx.Response(200, text="<p>")])
+        real_open, broken = service.open, iter([LookupError("no such connection")])
+
+        async def open_or_fail() -> Any:
+            if (failure := next(broken, None)) is not None:
+                raise failure
+            return await real_open()
+
+        service.open = open_or_fail  # type: ignore[method-assign]
         service.fails = lambda: next(failures, None)
         async with aclosing(_listen(service, newer_than_start(model))) as listening:  # type: ignore[type-var]
             begins = asyncio.ensure_future(anext(listening))

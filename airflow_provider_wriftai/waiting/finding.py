@@ -1,0 +1,117 @@
+"""Finding what is waited for in a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.references import VersionId, VersionReference
+from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.client.watermark import Watermark
+from airflow_provider_wriftai.waiting.asking import Look
+from airflow_provider_wriftai.waiting.condition import Condition
+from airflow_provider_wriftai.waiting.errors import NeverThereError
+from airflow_provider_wriftai.waiting.listing import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What came of seeking.
+
+    Attributes:
+        versions: The versions that were found, with their details, the oldest first.
+        is_complete: Whether nothing is left in doubt, so that only what is new needs to be looked at next time.
+        watermark: Behind what is dealt with.
+    """
+
+    versions: list[Version]
+    is_complete: bool
+    watermark: Watermark
+
+
+def find_newest(listing: Listing, condition: Condition, among: Iterable[VersionSummary] | None = None) -> Look[Sought]:
+    """Look for the newest version that a condition holds for.
+
+    Args:
+        listing: What was seen.
+        condition: What is waited for; resolved.
+        among: The versions to look at, newest first. None: all that were seen.
+
+    Raises:
+        NeverThereError: It is a given version, and will never be there.
+    """
+    if condition.version is not None:
+        version = yield from _find_given(listing, condition.version)
+        return Sought([] if version is None else [version], is_complete=True, watermark=listing.watermark())
+    is_complete = True
+    for summary in listing.newest_first if among is None else among:
+        version = yield from _details_if_it_holds(listing, condition, summary)
+        if version is not None:
+            # Its details may have been read long ago.
+            version = yield from listing.confirmed(summary.reference)
+        if version is not None:
+            return Sought([version], is_complete=True, watermark=listing.watermark())
+        if listing.is_missing(summary.reference):
+            is_complete = False
+    return Sought([], is_complete, listing.watermark())
+
+
+def find_every(listing: Listing, condition: Condition) -> Look[Sought]:
+    """Look for every version that a condition holds for and that is newer than a watermark.
+
+    What comes after one that is in doubt (its details are not found, or a lower number may still come) is left for
+    later: the watermark must not pass it.
+
+    Args:
+        listing: What was seen.
+        condition: What is waited for; resolved.
+    """
+    watermark = cast("Watermark", condition.newer_than)
+    found: list[Version] = []
+    for summary in reversed(listing.newest_first):
+        if watermark.is_below(summary) is not True:
+            continue
+        leaves_a_gap = summary.number is not None and summary.number > (watermark.number or summary.number) + 1
+        if leaves_a_gap and listing.is_young(summary):
+            return Sought(found, is_complete=False, watermark=watermark)
+        version = yield from _details_if_it_holds(listing, condition, summary)
+        if version is not None:
+            found.append(version)
+        elif listing.is_missing(summary.reference):
+            return Sought(found, is_complete=False, watermark=watermark)
+        watermark = watermark.passing(summary)
+    return Sought(found, is_complete=True, watermark=listing.watermark())
+
+
+def _details_if_it_holds(listing: Listing, condition: Condition, summary: VersionSummary) -> Look[Version | None]:
+    if condition.matches(summary) is False:
+        return None
+    version = yield from listing.details_of(summary.reference)
+    # What neither the list nor the details tell of, does not hold.
+    return version if version is not None and condition.matches(_merged(summary, version)) else None
+
+
+def _find_given(listing: Listing, given: VersionReference) -> Look[Version | None]:
+    if isinstance(given, VersionId):
+        return (yield from listing.confirmed(str(given)))
+    if not listing.may_have(given.number):
+        return None
+    version = yield from listing.confirmed(str(given))
+    if version is None and not listing.is_listed(str(given)) and listing.has_settled_ones_above(given.number):
+        raise NeverThereError(
+            f"{given} is not there, and never will be: {listing} Numbers only count up, so it was deleted."
+        )
+    return version
+
+
+def _merged(listed: VersionSummary, version: Version) -> VersionSummary:
+    told = VersionSummary.of(version)
+    return VersionSummary(
+        listed.reference,
+        listed.number,
+        listed.created_at or told.created_at,
+        listed.release_notes if listed.release_notes is not None else told.release_notes,
+        listed.digest or told.digest,
+    )

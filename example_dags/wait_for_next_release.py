@@ -1,0 +1,38 @@
+"""Wait for the next version that somebody publishes as a release, and go on with it.
+
+What was there when the DAG run began does not count, however late the task begins to wait. Needs the connection
+``wriftai_default`` and the model ``acme/sentiment``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+
+@task
+def roll_out(version: dict[str, Any]) -> str:
+    """Stands for what is done with a release."""
+    return f"Rolling out {version['reference']}, image {version['container_image_digest']}"
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+def wait_for_next_release() -> None:
+    """The pipeline."""
+    release = WriftAIVersionSensor(
+        task_id="release",
+        model="acme/sentiment",
+        newer_than="{{ dag_run.start_date.isoformat() }}",
+        release_notes="(?i)^release",
+        deferrable=True,
+        poke_interval=30,
+        timeout=7 * 24 * 3600,
+    )
+    roll_out(release.output)  # type: ignore[arg-type]
+
+
+wait_for_next_release()
