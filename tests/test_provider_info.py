@@ -61,7 +61,8 @@ def test_every_module_is_listed(kind: str, base: type) -> None:
     with_classes = {
         f"{package.__name__}.{file.stem}"
         for file in Path(package.__path__[0]).glob("*.py")
-        if any(
+        if file.stem != "acknowledged"  # which only Airflow 3.3 can load, and which holds no trigger
+        and any(
             isinstance(value, type) and issubclass(value, base) and value.__module__.endswith(f".{file.stem}")
             for value in vars(importlib.import_module(f"{package.__name__}.{file.stem}")).values()
         )

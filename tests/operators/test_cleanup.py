@@ -152,9 +152,10 @@ def prune_under_way(
     return WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1), faults, model
 
 
-def _when_a_delete_waits(faults: Faults, act: Callable[[], object]) -> threading.Thread:
+def _when_a_delete_waits(faults: Faults, model: str, act: Callable[[], object]) -> threading.Thread:
     def wait() -> None:
-        faults.reached.get(timeout=60)
+        while f"/{model}/" not in faults.reached.get(timeout=60).path:
+            pass
         act()
 
     thread = threading.Thread(target=wait)
@@ -164,7 +165,7 @@ def _when_a_delete_waits(faults: Faults, act: Callable[[], object]) -> threading
 
 def test_on_kill_stops_it(sandbox: Any, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]) -> None:
     operator, faults, model = prune_under_way
-    thread = _when_a_delete_waits(faults, operator.on_kill)
+    thread = _when_a_delete_waits(faults, model, operator.on_kill)
     with pytest.raises(PruneStoppedError, match="another try does the rest"):
         operator.execute({})
     thread.join()
@@ -183,7 +184,7 @@ def test_what_a_signal_raises_stops_it(
     operator, faults, model = prune_under_way
     before = signal.signal(signal.SIGUSR1, strike)
     try:
-        thread = _when_a_delete_waits(faults, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        thread = _when_a_delete_waits(faults, model, lambda: os.kill(os.getpid(), signal.SIGUSR1))
         with pytest.raises(TimeIsUpError):
             operator.execute({})
         thread.join()
