@@ -25,10 +25,12 @@ def _until(done: Callable[[], bool]) -> None:
 @pytest.mark.timeout(600)
 def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, repository: Path, schemas: Any) -> None:
     waited_for, heard_of = sandbox.new_model(versions=3), sandbox.new_model(versions=3)
+    published = sandbox.new_model()
     environment = {
         "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()),
         "WAITED_FOR": waited_for,
         "HEARD_OF": heard_of,
+        "PUBLISHED": published,
     }
 
     def publish(model: str, count: int = 1) -> None:
@@ -41,14 +43,18 @@ def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, re
         return sum(f"/{heard_of}/versions" in entry["path"] for entry in sandbox.store.requests(100_000))
 
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "triggerer_dags", environment) as airflow:
-        for task in ("until_it_is_there", "until_it_is_too_late", "until_somebody_marks_it"):
+        for task in ("until_it_is_there", "until_it_is_too_late", "until_somebody_clears_it"):
             airflow.until("waits", task, "deferred")
         deferred_at = time.monotonic()
         if not AIRFLOW_2:
             _until(lambda: polls() > 0)
             publish(heard_of, 4)
-            _until(lambda: len(airflow.events()) >= 4)
+            _until(lambda: len(_told(airflow)) >= 4)
             _until(lambda: _mark(airflow) == {7})
+        airflow.until("follows", "tell", "success", "failed")
+        (told,) = airflow.result("follows", "tell")
+        assert told["reference"] == f"{published}:1"
+        assert told["container_image_digest"] == "sha256:" + "cd" * 32
         airflow.kill("triggerer")
         publish(waited_for)
         if not AIRFLOW_2:
@@ -60,13 +66,23 @@ def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, re
         late = time.monotonic() - deferred_at
         assert "was not there in time" in airflow.logs("waits", "until_it_is_too_late")
         assert late < 60 + 45, "the deadline began anew"
-        assert airflow.task("waits", "until_somebody_marks_it")[0] == "deferred"
+        assert airflow.task("waits", "until_somebody_clears_it")[0] == "deferred"
+        watchers = [] if AIRFLOW_2 else ["WriftAIVersionPublishedTrigger"]
+        _until(lambda: airflow.triggers() == [*watchers, "WriftAIVersionTrigger"])
+        airflow.command("tasks", "clear", "waits", "--task-regex", "until_somebody_clears_it", "--yes")
+        _until(lambda: airflow.task("waits", "until_somebody_clears_it") == ("deferred", 2))
+        _until(lambda: airflow.triggers() == [*watchers, "WriftAIVersionTrigger"])
         if not AIRFLOW_2:
             publish(heard_of, 10)
-            _until(lambda: len(airflow.events()) >= 20)
+            _until(lambda: len(_told(airflow)) >= 20)
             _until(lambda: _mark(airflow) == {23})
             _all_were_told_once(airflow, heard_of)
     assert sandbox.token not in "".join(file.read_text(errors="replace") for file in tmp_path.rglob("*.log"))
+
+
+def _told(airflow: RealAirflow) -> list[Any]:
+    """What was heard of versions that were published from outside."""
+    return [extra["payload"] for extra in airflow.events() if "payload" in extra]
 
 
 def _mark(airflow: RealAirflow) -> set[Any]:
@@ -74,11 +90,11 @@ def _mark(airflow: RealAirflow) -> set[Any]:
 
 
 def _all_were_told_once(airflow: RealAirflow, model: str) -> None:
-    told = [extra["payload"]["reference"] for extra in airflow.events()]
+    told = [payload["reference"] for payload in _told(airflow)]
     assert sorted(told, key=lambda reference: int(reference.rpartition(":")[2])) == [
         f"{model}:{number}" for number in range(4, 24)
     ]
-    assert airflow.events()[0]["payload"]["model"] == model
+    assert {payload["model"] for payload in _told(airflow)} == {model}
     _until(lambda: sum(map(len, airflow.results("hears", "tell"))) >= 20)
     heard = [reference for references in airflow.results("hears", "tell") for reference in references]
     assert sorted(heard) == sorted(told)

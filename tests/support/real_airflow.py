@@ -40,6 +40,20 @@ class RealAirflow:
     home: Path
     _engine: sqlalchemy.Engine
     _processes: dict[str, _Process]
+    _environment: Mapping[str, str]
+
+    def command(self, *arguments: str) -> str:
+        """Run one of Airflow's commands; gives what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def triggers(self) -> list[str]:
+        """The classes of the triggers that there are."""
+        return sorted(row[0].rpartition(".")[2] for row in self._rows("SELECT classpath FROM trigger"))
 
     def kill(self, name: str) -> None:
         """Kill one of its processes, with all that it has started, so that none of it can do anything more."""
@@ -154,7 +168,7 @@ def running_airflow(folder: Path, dags: Path, environment: Mapping[str, str]) ->
             stack.enter_context(process)
         engine = sqlalchemy.create_engine(url)
         stack.callback(engine.dispose)
-        yield RealAirflow(home, engine, processes)
+        yield RealAirflow(home, engine, processes, variables)
 
 
 class _Process:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_wriftai.assets.models import model_asset
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
 
@@ -28,11 +29,40 @@ def waits() -> None:
         task_id="until_it_is_too_late", release_notes="never published", poke_interval=2, timeout=60, **wait
     )
     WriftAIVersionSensor(
-        task_id="until_somebody_marks_it", release_notes="never published", poke_interval=2, timeout=3600, **wait
+        task_id="until_somebody_clears_it", release_notes="never published", poke_interval=2, timeout=3600, **wait
     )
 
 
 waits()
+
+PUBLISHED = os.environ["PUBLISHED"]
+
+
+@dag(schedule="@once", start_date=BEGAN, catchup=False)
+def publishes() -> None:
+    WriftAICreateVersionOperator(
+        task_id="publish",
+        model=PUBLISHED,
+        image="sha256:" + "cd" * 32,
+        release_notes="x",
+        schemas={"prediction": {"input": {}, "output": {}}},
+    )
+
+
+publishes()
+
+
+@dag(schedule=[model_asset(PUBLISHED)], start_date=BEGAN, catchup=False)
+def follows() -> None:
+    @task
+    def tell(**context: Any) -> list[Any]:
+        events = context.get("triggering_asset_events") or context["triggering_dataset_events"]
+        return [event.extra for event in events[model_asset(PUBLISHED) if AssetWatcher else model_asset(PUBLISHED).uri]]
+
+    tell()
+
+
+follows()
 
 if AssetWatcher is not None:
     trigger = WriftAIVersionPublishedTrigger(model=os.environ["HEARD_OF"], poll_interval=2, seconds_between_events=3)
