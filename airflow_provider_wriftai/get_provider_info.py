@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"{_PACKAGE}.triggers.published", f"{_PACKAGE}.triggers.versions"],
             }
         ],
+        "extra-links": [f"{_PACKAGE}.links.versions.WriftAIVersionLink"],
         "asset-uris": [{"schemes": ["wriftai"], "handler": None}],
         "connection-types": [
             {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +62,17 @@ class Sandbox:
     def connection(self, **changes: Any) -> dict[str, Any]:
         """An Airflow connection to the sandbox, for an environment variable."""
         return {"conn_type": "wriftai", "host": self.base_url(), "password": self.token} | changes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _airflow_2_has_looked_for_providers() -> None:
+    """Airflow 2 does so when the first asset is made, and warns of its own dependencies."""
+    if importlib.metadata.version("apache-airflow").startswith("2."):
+        from airflow.providers_manager import ProvidersManager
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ProvidersManager()
 
 
 @pytest.fixture(scope="session")

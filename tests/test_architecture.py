@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = "airflow_provider_wriftai"
 NO_AIRFLOW = ("client", "publishing", "retention", "waiting", "sandbox")
-ROOMS = ("assets", "hooks", "operators", "sensors", "triggers")
+ROOMS = ("assets", "hooks", "links", "operators", "sensors", "triggers")
 ONLY_IN_THE_TRIGGERER = ("acknowledged",)
 
 # What each room may use of the others. Data flows down only.
@@ -77,7 +77,10 @@ def _newly_loaded(statements: str) -> set[str]:
     code = f"""
 import sys
 import airflow.providers.common.compat.sdk as sdk
-for name in ("BaseHook", "BaseOperator", "BaseSensorOperator", "PokeReturnValue", "conf", "AirflowFailException"):
+for name in (
+    "BaseHook", "BaseOperator", "BaseSensorOperator", "PokeReturnValue", "conf", "AirflowFailException", "Asset",
+    "BaseOperatorLink",
+):
     getattr(sdk, name)
 import airflow.triggers.base
 before = set(sys.modules)

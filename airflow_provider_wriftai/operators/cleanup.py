@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.interruptible import Interruptible
+from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
 from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         "dry_run",
         "wriftai_conn_id",
     )
+    operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#f9e6dc"
 
     def __init__(
@@ -132,6 +134,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
                 async with api:
                     return await prune(Versions(api), model, policy, dry_run=dry_run)
 
+            keep_link(context, api.base_url, None, str(model))
             self._pruning = Interruptible(carry_out)
             try:
                 report = self._pruning.run()

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
 from airflow_provider_wriftai.task_memory import is_retry, memory_of
 from airflow_provider_wriftai.template_files import TemplateFilesOperator
 
@@ -81,6 +82,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
     template_ext: Sequence[str] = (".md", ".json")
     template_file_fields: ClassVar[tuple[str, ...]] = ("release_notes", "schemas")
     template_text_fields: ClassVar[tuple[str, ...]] = ("release_notes",)
+    operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
     def __init__(
@@ -160,6 +162,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                     memory=memory_of(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
+        keep_link(context, api.base_url, published.version["reference"], self.model)
         self._tell_of(published.version, params["container_image_digest"], context)
         return dict(published.version)
 
@@ -185,6 +188,7 @@ class WriftAIGetVersionOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("version", "wriftai_conn_id")
+    operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
     def __init__(self, *, version: str | XComArg, wriftai_conn_id: str = DEFAULT_CONNECTION_ID, **kwargs: Any) -> None:
@@ -203,6 +207,7 @@ class WriftAIGetVersionOperator(BaseOperator):
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 version = Versions(api).get(reference)
         self.log.info("Fetched %s.", reference)
+        keep_link(context, api.base_url, reference, None)
         return dict(version)
 
 

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
 from airflow_provider_wriftai.task_memory import memory_of
 from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
@@ -73,6 +74,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         "max_consecutive_failures",
         "wriftai_conn_id",
     )
+    operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#e3f4e1"
 
     def __init__(
@@ -150,6 +152,8 @@ class WriftAIVersionSensor(BaseSensorOperator):
         wait = self._wait or self._read_wait(context)
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
             version = wait.look(api)
+            if version is not None:
+                keep_link(context, api.base_url, version["reference"], self.model)
         self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
         if version is None and (memory := memory_of(context, MEMORY_KEY)) is not None and self._is_worth_keeping(wait):
             memory.save({**_tries(context), **wait.to_json()})
@@ -241,6 +245,8 @@ class WriftAIVersionSensor(BaseSensorOperator):
         match event:
             case {"status": "ready", "version": {"reference": reference, **_others} as version}:
                 self.log.info("%s is there.", reference)
+                with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
+                    keep_link(context, api.base_url, reference, self.model)
                 return version
             case {"status": "timeout", "message": message}:
                 if self.soft_fail:

@@ -161,6 +161,7 @@ class Watch:
         self._newcomers: set[Wait] = set()
         # Those for whom something could not be seen: to be judged among all once more.
         self._doubtful: set[Wait] = set()
+        self._next_due = float("inf")
         self._polled_at: float | None = None
         self._failure: WriftAIError | None = None
         self._woken = asyncio.Event()
@@ -184,6 +185,7 @@ class Watch:
         wait.begin(loop.time(), self._polled_at if takes_over else None)
         self._waits.add(wait)
         self._newcomers.add(wait)
+        self._next_due = min(self._next_due, wait.due)
         self._woken.set()
         if self._task is None or self._task.done():
             # Not in the context of the first that waits: what is logged would be taken for its.
@@ -224,15 +226,17 @@ class Watch:
         await asyncio.sleep(0)
         self._woken.clear()
         now = asyncio.get_running_loop().time()
-        due = min((wait.due for wait in self._waits), default=float("inf"))
-        if due <= now:
+        if self._next_due <= now:
+            # Not with each that comes: among thousands that would take longer than all the rest.
+            self._next_due = min((wait.due for wait in self._waits), default=float("inf"))
+        if self._next_due <= now:
             await self._poll(now)
         elif self._newcomers and self._failure is None:
             newcomers, self._newcomers = self._newcomers, set()
             await self._judge(newcomers, None)
         else:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(due if due < float("inf") else None):
+                async with asyncio.timeout_at(self._next_due if self._next_due < float("inf") else None):
                     await self._woken.wait()
 
     async def _poll(self, now: float) -> None:
@@ -258,6 +262,7 @@ class Watch:
         for wait in list(self._waits):
             wait.step(now, ended, state)
         self._waits = {wait for wait in self._waits if not wait.found.done()}
+        self._next_due = min((wait.due for wait in self._waits), default=float("inf"))
 
     def _is_out_of_date(self, now: float) -> bool:
         # A wait whose time is over takes over what was seen a moment ago, lest each of many asks once more.

@@ -7,6 +7,7 @@ version. After each stage its numbers are printed as a line of JSON, for a paren
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import time
@@ -19,7 +20,7 @@ from memory import resident_megabytes
 
 _NAP = 0.005
 _IDLE = 0.1
-_PATIENCE = 2.5
+_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +85,33 @@ class Waits:
             self.ready += event.payload["status"] == "ready"
 
 
-@dataclass(slots=True)
 class Lag:
-    """By how many milliseconds the event loop was late, each time that 5 ms had been slept."""
+    """How late the event loop is, and how long Python's collector of garbage, which stops everything, takes."""
 
-    milliseconds: list[float] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        self._longest_collection = 0.0
+        self._collecting_since = 0.0
 
     async def watch(self) -> None:
-        """Go on noting it."""
+        """Sleep again and again, and note by how much that took longer than it should."""
         while True:
             began = time.perf_counter()
             await asyncio.sleep(_NAP)
-            self.milliseconds.append((time.perf_counter() - began - _NAP) * 1000)
+            self._late.append(time.perf_counter() - began - _NAP)
+
+    def collecting(self, phase: str, _: object) -> None:
+        """Note the beginning and the end of a collection."""
+        if phase == "start":
+            self._collecting_since = time.perf_counter()
+        else:
+            self._longest_collection = max(self._longest_collection, time.perf_counter() - self._collecting_since)
 
     def told(self) -> dict[str, float]:
-        """Tell the 99th percentile, and the worst."""
-        ordered = sorted(self.milliseconds)
-        return {"lag": ordered[int(0.99 * (len(ordered) - 1) + 0.5)], "worst_lag": ordered[-1]}
+        """Tell the 99th percentile, the worst and the longest collection, in milliseconds."""
+        late = sorted(self._late)
+        p99 = late[int(0.99 * (len(late) - 1) + 0.5)]
+        return {"lag": p99 * 1000, "worst": late[-1] * 1000, "collection": self._longest_collection * 1000}
 
 
 @contextmanager
@@ -108,9 +119,11 @@ def lag_noted() -> Iterator[Lag]:
     """Note how late the event loop is during a block."""
     lag = Lag()
     watching = asyncio.create_task(lag.watch())
+    gc.callbacks.append(lag.collecting)
     try:
         yield lag
     finally:
+        gc.callbacks.remove(lag.collecting)
         watching.cancel()
 
 
@@ -136,30 +149,30 @@ async def staged(plan: Plan, make: Callable[[str], BaseTrigger]) -> None:
 
 
 async def _starting(waits: Waits) -> None:
-    began = time.monotonic()
+    plan, began = waits.plan, time.monotonic()
     with lag_noted() as lag:
-        await waits.start(waits.plan.waits)
-        await _idle(began + waits.plan.interval)
-    tell(seconds=time.monotonic() - began, **lag.told())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(waits.start(plan.waits), _PATIENCE * plan.interval)
+        seconds = time.monotonic() - began
+        await _idle(began + plan.interval)
+    tell(started=len(waits.tasks), seconds=seconds, **lag.told())
 
 
 async def _steady(waits: Waits, base: float) -> None:
-    plan = waits.plan
-    cpu = time.process_time()
+    plan, cpu = waits.plan, time.process_time()
     with lag_noted() as lag:
         await asyncio.sleep(plan.interval * plan.intervals)
     cpu = time.process_time() - cpu
-    # Told before the garbage is collected, which takes a while: the parent counts requests up to here.
     tell(cpu=cpu / plan.intervals, **lag.told())
-    tell(kilobytes=(resident_kilobytes() - base) / (plan.waits - 1))
+    # Afterwards, because to collect the garbage takes a while.
+    tell(kilobytes=(resident_kilobytes() - base) / (len(waits.tasks) - 1))
 
 
 async def _finding(waits: Waits) -> None:
     with lag_noted() as lag:
-        _, missing = await asyncio.wait(waits.tasks, timeout=_PATIENCE * waits.plan.interval)
+        # One interval in which all is published, and one until it is seen; and more for who is late.
+        await asyncio.wait(waits.tasks, timeout=(1 + _PATIENCE) * waits.plan.interval)
     tell(ready=waits.ready, **lag.told(), **{f"found_{model}": moment for model, moment in waits.found.items()})
-    for task in missing:
-        task.cancel()
 
 
 async def _idle(at_most: float) -> None:

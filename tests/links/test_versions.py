@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat import sdk
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_wriftai.get_provider_info import get_provider_info
+from airflow_provider_wriftai.links.versions import LINK_KEY, WriftAIVersionLink
+from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIGetVersionOperator
+from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
+
+
+class TaskInstance:
+    """A task instance, as far as XCom goes."""
+
+    try_number = 1
+    max_tries = 0
+    task = SimpleNamespace(retries=0)
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def _link_of(task: Any, run: str = "execute", **arguments: Any) -> Any:
+    ti = TaskInstance()
+    context: Any = {"ti": ti}
+    getattr(task, run)(context, **arguments)
+    return ti.pushed.get(LINK_KEY)
+
+
+def test_each_task_leads_to_what_it_is_about(sandbox: Any, schemas: Any) -> None:
+    model = sandbox.new_model(versions=2)
+    page = f"{sandbox.url}/models/{model}"
+    publish = WriftAICreateVersionOperator(task_id="p", model=model, image=DIGEST, release_notes="x", schemas=schemas)
+    assert _link_of(publish) == f"{page}/versions/3"
+    assert _link_of(WriftAIGetVersionOperator(task_id="g", version=f"{model}:1")) == f"{page}/versions/1"
+    wait = WriftAIVersionSensor(task_id="w", model=model, newer_than=1)
+    assert _link_of(wait) == f"{page}/versions/3"
+    event = {"status": "ready", "version": {"reference": f"{model}:2"}}
+    assert _link_of(wait, "execute_complete", event=event) == f"{page}/versions/2"
+    assert _link_of(WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=9)) == page
+
+
+def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Any) -> None:
+    class Broken(TaskInstance):
+        def xcom_push(self, key: str, value: Any) -> None:
+            raise OSError("no database")
+
+    model = sandbox.new_model(versions=1)
+    context: Any = {"ti": Broken()}
+    assert WriftAIGetVersionOperator(task_id="g", version=f"{model}:1").execute(context)["number"] == 1
+
+
+def test_it_is_read_from_xcom(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, str] = {}
+    xcom = SimpleNamespace(get_value=lambda *, key, ti_key: kept.get(key))
+    monkeypatch.setattr(sdk, "XCom", xcom, raising=False)
+    link = WriftAIVersionLink()
+    assert link.get_link(None, ti_key=None) == ""
+    kept[LINK_KEY] = "http://127.0.0.1/x"
+    assert link.get_link(None, ti_key=None) == "http://127.0.0.1/x"
+
+
+def test_airflow_knows_it() -> None:
+    assert issubclass(WriftAIVersionLink, BaseOperatorLink)
+    path = f"{WriftAIVersionLink.__module__}.{WriftAIVersionLink.__qualname__}"
+    assert get_provider_info()["extra-links"] == [path]
