@@ -31,9 +31,10 @@ test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to
 		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/installed-test $(PEERS:%=%/installed)  ## Client and pruning beside their peers: tables, and benchmarks/results
+bench: $(VENV)/installed-test $(PEERS:%=%/installed)  ## Client, pruning and waiting beside their peers: tables, and benchmarks/results
 	$(BIN)/python benchmarks/client.py $(if $(QUICK),--quick)
 	$(BIN)/python benchmarks/prune.py $(if $(QUICK),--quick)
+	$(BIN)/python benchmarks/wait.py $(if $(QUICK),--quick)
 
 chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Publish under random faults: what is lost or made twice? SEED=…
 	$(BIN)/python chaos/publish.py --seed $(or $(SEED),1) --schedules $(or $(SCHEDULES),3000)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import airflow
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset
 
+from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.operators.versions import (
     MEMORY_KEY,
@@ -16,6 +19,8 @@ from airflow_provider_wriftai.operators.versions import (
     WriftAIDeleteVersionOperator,
     WriftAIGetVersionOperator,
 )
+
+AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 @pytest.fixture(autouse=True)
@@ -249,3 +254,64 @@ def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Any, operator: An
     with pytest.raises(AirflowFailException, match=f"(?i){said}"):
         operator(task_id="x", version=version).execute({})
     assert len(sandbox.store.requests(20_000)) == asked
+
+
+# ---- the asset of the model
+
+
+def _publishing(model: Any, **parameters: Any) -> WriftAICreateVersionOperator:
+    return WriftAICreateVersionOperator(
+        task_id="publish", model=model, image="x", release_notes="x", schemas={}, **parameters
+    )
+
+
+def _uris(task: Any) -> list[str]:
+    return [outlet.uri for outlet in task.outlets]
+
+
+def test_the_models_asset_is_an_outlet_where_it_is_known() -> None:
+    known = [] if AIRFLOW_2 else ["wriftai://acme/det"]
+    assert _uris(_publishing("acme/det")) == known
+    for unknown in ("{{ params.model }}", "acme", None, "acme/det?x"):
+        assert _uris(_publishing(unknown)) == []
+
+
+def test_outlets_that_a_user_gives_are_kept_and_not_doubled() -> None:
+    given = [model_asset("acme/det"), Asset("s3://bucket/x")]
+    shared = list(given)
+    task = _publishing("acme/det", outlets=shared)
+    assert _uris(task) == ["wriftai://acme/det", "s3://bucket/x"]
+    _publishing("acme/other", outlets=shared)
+    assert shared == given
+
+
+def test_a_mapped_task_has_the_outlets_that_it_was_given() -> None:
+    with DAG("mapped_outlets", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        mapped = WriftAICreateVersionOperator.partial(
+            task_id="publish", model="acme/det", release_notes="x", schemas={}, outlets=[model_asset("acme/det")]
+        ).expand(image=["a", "b"])
+    assert _uris(mapped) == ["wriftai://acme/det"]
+
+
+def test_the_assets_event_says_which_version_it_is_about(sandbox: Any, digest: str, schemas: Any) -> None:
+    model = sandbox.new_model()
+    task = WriftAICreateVersionOperator(
+        task_id="publish", model=model, image=digest, release_notes="x", schemas=schemas,
+        outlets=[Asset("s3://bucket/x"), model_asset(model)],
+    )  # fmt: skip
+    events: dict[Any, Any] = defaultdict(SimpleNamespace)
+    context: Any = {"outlet_events": _ByUri(events)}
+    task.execute(context)
+    assert {uri: vars(event) for uri, event in events.items()} == {
+        f"wriftai://{model}": {"extra": {"reference": f"{model}:1", "container_image_digest": digest}}
+    }
+
+
+class _ByUri:
+    """Airflow's events of outlets, by their URI."""
+
+    def __init__(self, events: dict[Any, Any]) -> None:
+        self._events = events
+
+    def __getitem__(self, outlet: Any) -> Any:
+        return self._events[outlet.uri]
