@@ -11,11 +11,15 @@ PACKAGE := pyproject.toml setup.cfg airflow_provider_wriftai/__init__.py
 
 # The official clients, as independent peers of the sandbox: each in an environment of its own.
 PEERS := .venv-wriftai-0.13.0 .venv-wriftai-0.34.0
+# The Airflows between the oldest and the newest, and what of today's registry an old one cannot bear.
+BETWEEN := 3.0 3.1 3.2
+PINS_3.0 := "fastapi<0.118" "pyjwt<2.11"
+PINS_3.2 := "fastapi<0.137" "svcs<26"
 # The oldest Airflow and the lowest dependencies that are supported.
 OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test bench chaos lint format clean
+.PHONY: help demo ui test test-all bench chaos lint format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -30,6 +34,13 @@ test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to
 	$(OLDEST)/bin/python -m pytest \
 		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
 	$(BIN)/python -m pytest
+
+test-all: test $(BETWEEN:%=test-%)  ## The same on the Airflows in between
+
+$(BETWEEN:%=test-%): test-%: .venv-%/installed
+	# What these Airflows import warns of itself: here only what the tests say counts.
+	.venv-$*/bin/python -m pytest -o filterwarnings=default \
+		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
 
 bench: $(VENV)/installed-test $(PEERS:%=%/installed)  ## Client, pruning and waiting beside their peers: tables, and benchmarks/results
 	$(BIN)/python benchmarks/client.py $(if $(QUICK),--quick)
@@ -68,6 +79,12 @@ $(VENV)/installed-test: $(VENV)/installed-demo
 $(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-wriftai-$*
 	$(UV) pip install --quiet --python .venv-wriftai-$*/bin/python "wriftai==$*"
+	@touch $@
+
+$(BETWEEN:%=.venv-%/installed): .venv-%/installed: $(UV) $(PACKAGE)
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(UV) pip install --quiet --python .venv-$*/bin/python "apache-airflow==$*.*" $(PINS_$*) --editable ".[sandbox]"
+	$(UV) pip install --quiet --python .venv-$*/bin/python hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
 	@touch $@
 
 $(OLDEST)/installed: $(UV) $(PACKAGE)

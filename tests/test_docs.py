@@ -16,7 +16,10 @@ from airflow_provider_wriftai.sandbox.seed import seed
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
+]  # fmt: skip
 
 
 def _python_blocks(document: Path) -> list[str]:
@@ -48,8 +51,9 @@ def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), target
 
 
-def test_the_readmes_commands_are_targets_of_make() -> None:
-    commands = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
+def test_the_commands_that_are_named_are_targets_of_make() -> None:
+    named = "".join((ROOT / file).read_text() for file in ("README.md", ".github/CONTRIBUTING.md"))
+    commands = set(re.findall(r"\bmake ([a-z-]+)", named))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test", "ui"} <= commands <= targets
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import ssl
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -53,6 +54,7 @@ class API:
         retry: How long a request is worth trying.
         ca_bundle: Path of a file of CA certificates to trust instead of the usual ones.
         allow_plain_http: Whether the token may be sent unencrypted to a host that is not this machine.
+        observe: Is told the method and status of each response, for counting; it must not raise.
         transport: An httpx transport for the sync requests, in place of the network.
         async_transport: The same for the async ones.
 
@@ -73,6 +75,7 @@ class API:
         retry: RetryPolicy | None = None,
         ca_bundle: str | None = None,
         allow_plain_http: bool = False,
+        observe: Callable[[str, int], None] = lambda method, status: None,
         transport: httpx.BaseTransport | None = None,
         async_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -89,6 +92,7 @@ class API:
                 "accept-encoding": "identity",
             },
             timeout=httpx.Timeout(timeout).as_dict(),
+            observe=observe,
         )
         self._retry = retry or RetryPolicy()
         # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.

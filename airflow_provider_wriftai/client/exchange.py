@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -49,6 +49,7 @@ class Channel:
         budget: The token's budget, which learns from the responses.
         headers: Sent with each request.
         timeout: httpx's timeouts in seconds.
+        observe: Is told the method and status of each response.
     """
 
     base_url: str
@@ -56,6 +57,7 @@ class Channel:
     budget: Budget
     headers: Mapping[str, str]
     timeout: Mapping[str, float | None]
+    observe: Callable[[str, int], None]
 
 
 class Exchange(Generic[T]):
@@ -112,6 +114,7 @@ class Exchange(Generic[T]):
         """Take the response, whose body is complete."""
         self._response = Response(sent.status_code, sent.headers, b"".join(self._chunks))
         self._retry_after = self._channel.budget.learn(self._response, self._began)
+        self._channel.observe(self._call.method, self._response.status)
 
     def result(self) -> T:
         """Read the response.

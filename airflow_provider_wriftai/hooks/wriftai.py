@@ -109,6 +109,7 @@ class WriftAIHook(BaseHook):
 def _open(connection: Connection) -> API:
     from airflow_provider_wriftai.client.api import API
     from airflow_provider_wriftai.hooks.settings import ConnectionFields, client_settings
+    from airflow_provider_wriftai.metrics import request_counter
 
     fields = ConnectionFields(
         host=connection.host,
@@ -118,4 +119,9 @@ def _open(connection: Connection) -> API:
         password=connection.password,
         extra=connection.extra,
     )
-    return API(**client_settings(fields))
+    count_up = request_counter()
+
+    def observe(method: str, status: int) -> None:
+        count_up(f"requests.{method.lower()}.{status}", 1)
+
+    return API(**client_settings(fields), observe=observe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +12,7 @@ from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.interruptible import Interruptible
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
+from airflow_provider_wriftai.metrics import count, timed
 from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 
 if TYPE_CHECKING:
@@ -137,8 +138,11 @@ class WriftAICleanupVersionsOperator(BaseOperator):
             keep_link(context, api.base_url, None, str(model))
             self._pruning = Interruptible(carry_out)
             try:
-                report = self._pruning.run()
+                with timed("prune"):
+                    report = self._pruning.run()
+                _count(report)
             except (PruneIncompleteError, TooManyDeletionsError) as error:
+                _count(error.report)
                 context["ti"].xcom_push(key="return_value", value=error.report)
                 raise
             except asyncio.CancelledError:
@@ -149,3 +153,8 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         """Stop deleting: another try does the rest."""
         if self._pruning is not None:
             self._pruning.stop()
+
+
+def _count(report: Mapping[str, Any]) -> None:
+    for what in ("deleted", "already_gone", "failed"):
+        count(f"prune.{what}", len(report[what]))

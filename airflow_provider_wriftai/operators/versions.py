@@ -13,6 +13,7 @@ from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
+from airflow_provider_wriftai.metrics import count, timed
 from airflow_provider_wriftai.task_memory import is_retry, memory_of
 from airflow_provider_wriftai.template_files import TemplateFilesOperator
 
@@ -154,7 +155,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                 configuration=self.configuration,
                 problems=problems.found,
             )
-            with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
+            with WriftAIHook(self.wriftai_conn_id).get_conn() as api, timed("publish"):
                 published = publish(
                     Versions(api),
                     model,
@@ -165,6 +166,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                     memory=memory_of(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
+        count(f"publish.{published.how}")
         keep_link(context, api.base_url, published.version["reference"], self.model)
         self._tell_of(published.version, params["container_image_digest"], context)
         return dict(published.version)
@@ -259,5 +261,6 @@ class WriftAIDeleteVersionOperator(BaseOperator):
                     if fail_if_missing:
                         raise
                     deleted = False
+        count("delete.deleted" if deleted else "delete.already_gone")
         self.log.info("Deleted %s." if deleted else "%s was gone already.", reference)
         return {"reference": reference, "deleted": deleted}

@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
+from airflow_provider_wriftai.metrics import count
 from airflow_provider_wriftai.task_memory import memory_of
 from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
@@ -154,6 +155,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
             version = wait.look(api)
             if version is not None:
                 keep_link(context, api.base_url, version["reference"], self.model)
+        count("wait.looks")
         self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
         if version is None and (memory := memory_of(context, MEMORY_KEY)) is not None and self._is_worth_keeping(wait):
             memory.save({**_tries(context), **wait.to_json()})

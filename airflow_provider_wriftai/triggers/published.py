@@ -14,6 +14,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_wriftai.client.references import ModelReference, shortened
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from airflow_provider_wriftai.metrics import count
 from airflow_provider_wriftai.waiting.condition import START, Condition, read_newer_than, read_pattern
 from airflow_provider_wriftai.waiting.errors import InvalidConditionError
 
@@ -155,6 +156,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
     def _event(self, version: Version) -> TriggerEvent:
         told = {name: value for name, value in version.items() if name != "schemas"}
         self.log.info("%s was published.", version["reference"])
+        count("published.events")
         return TriggerEvent({"model": self.model, **told})  # type: ignore[no-untyped-call]
 
     @property

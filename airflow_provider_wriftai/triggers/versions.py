@@ -68,6 +68,7 @@ class WriftAIVersionTrigger(BaseTrigger):
         """Wait until the version is there or the deadline has passed."""
         from airflow_provider_wriftai.client.errors import WriftAIError
         from airflow_provider_wriftai.failures import FINAL
+        from airflow_provider_wriftai.metrics import count
         from airflow_provider_wriftai.waiting.errors import WaitTimedOutError
         from airflow_provider_wriftai.waiting.hub import wait_for
 
@@ -80,6 +81,7 @@ class WriftAIVersionTrigger(BaseTrigger):
             event = {"status": "timeout", "message": str(error)}
         except WriftAIError as error:
             event = {"status": "failed", "message": str(error), "final": isinstance(error, FINAL)}
+        count(f"wait.{event['status']}")
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _wait(self) -> Wait:
