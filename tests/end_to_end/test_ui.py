@@ -56,6 +56,12 @@ class Airflow:
     def result(self, run: str, task: str) -> Any:
         return self._http.get(f"{run}/taskInstances/{task}/xcomEntries/return_value").json()["value"]
 
+    def link(self, run: str, task: str) -> str:
+        """Where a task's button leads to."""
+        links = self._http.get(f"{run}/taskInstances/{task}/links").json()["extra_links"]
+        url: str = links["WriftAI"]
+        return url
+
     def log(self, run: str, task: str) -> str:
         return self._http.get(f"{run}/taskInstances/{task}/logs/1", headers={"accept": "application/json"}).text
 
@@ -100,6 +106,11 @@ def test_the_example_dags_on_real_processes(
             assert set(airflow.states(pipeline).values()) == {"success"}
             assert airflow.result(pipeline, "publish_version")["reference"] == "acme/sentiment:13"
             assert airflow.result(pipeline, "wait_for_version")["reference"] == "acme/sentiment:13"
+            for task in ("publish_version", "wait_for_version"):
+                link = airflow.link(pipeline, task)
+                assert link == f"http://127.0.0.1:{sandbox_port}/models/acme/sentiment/versions/13"
+                assert "acme/sentiment:13" in httpx.get(link).text
+            assert airflow.link(pipeline, "prune_versions").endswith("/models/acme/sentiment")
             report = airflow.result(pipeline, "prune_versions")
             assert report["deleted"] == [f"acme/sentiment:{number}" for number in range(1, 9)]
 
