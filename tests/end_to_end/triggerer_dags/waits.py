@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
@@ -46,7 +47,7 @@ def publishes() -> None:
         image="sha256:" + "cd" * 32,
         release_notes="x",
         schemas={"prediction": {"input": {}, "output": {}}},
-        **({} if AssetWatcher is not None else {"outlets": [model_asset(PUBLISHED)]}),
+        **({} if AIRFLOW_V_3_1_PLUS else {"outlets": [model_asset(PUBLISHED)]}),
     )
 
 
