@@ -39,8 +39,9 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
     On Airflow 3.3 the task notes down what it is about to create: a try that follows a killed one, or a user's
     clear, gives back the version that the earlier one made.
 
-    The task returns the version as plain JSON; its ``reference`` names it in other tasks. From Airflow 3.1 on, where the
-    model is no template, its asset ``wriftai://owner/name`` is an outlet: DAGs that are scheduled on it run afterwards.
+    The task returns the version as plain JSON; its ``reference`` names it in other tasks. Where the model is no
+    template, its asset ``wriftai://owner/name`` is an outlet (from Airflow 3.1 on): DAGs that are scheduled on it run
+    afterwards.
 
     Args:
         model: ``owner/name``.
