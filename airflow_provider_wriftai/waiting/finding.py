@@ -23,12 +23,20 @@ class Sought:
     Attributes:
         versions: The versions that were found, with their details, the oldest first.
         is_complete: Whether nothing is left in doubt, so that only what is new needs to be looked at next time.
-        watermark: Behind what is dealt with.
+        listing: Where it was sought.
+        passed: How far what is dealt with goes, where that is not all that was seen.
     """
 
     versions: list[Version]
     is_complete: bool
-    watermark: Watermark
+    listing: Listing
+    passed: Watermark | None = None
+
+    @property
+    def watermark(self) -> Watermark:
+        """Behind what is dealt with, as of the listing's last refresh."""
+        # Only where it is asked for: of the many waits that a poll has nothing for, none asks.
+        return self.passed if self.passed is not None else self.listing.watermark()
 
 
 def find_newest(listing: Listing, condition: Condition, among: Iterable[VersionSummary] | None = None) -> Look[Sought]:
@@ -44,7 +52,7 @@ def find_newest(listing: Listing, condition: Condition, among: Iterable[VersionS
     """
     if condition.version is not None:
         version = yield from _find_given(listing, condition.version)
-        return Sought([] if version is None else [version], is_complete=True, watermark=listing.watermark())
+        return Sought([] if version is None else [version], is_complete=True, listing=listing)
     is_complete = True
     for summary in listing.newest_first if among is None else among:
         version = yield from _details_if_it_holds(listing, condition, summary)
@@ -52,10 +60,10 @@ def find_newest(listing: Listing, condition: Condition, among: Iterable[VersionS
             # Its details may have been read long ago.
             version = yield from listing.confirmed(summary.reference)
         if version is not None:
-            return Sought([version], is_complete=True, watermark=listing.watermark())
+            return Sought([version], is_complete=True, listing=listing)
         if listing.is_missing(summary.reference):
             is_complete = False
-    return Sought([], is_complete, listing.watermark())
+    return Sought([], is_complete, listing)
 
 
 def find_every(listing: Listing, condition: Condition) -> Look[Sought]:
@@ -75,14 +83,14 @@ def find_every(listing: Listing, condition: Condition) -> Look[Sought]:
             continue
         leaves_a_gap = summary.number is not None and summary.number > (watermark.number or summary.number) + 1
         if leaves_a_gap and listing.is_young(summary):
-            return Sought(found, is_complete=False, watermark=watermark)
+            return Sought(found, is_complete=False, listing=listing, passed=watermark)
         version = yield from _details_if_it_holds(listing, condition, summary)
         if version is not None:
             found.append(version)
         elif listing.is_missing(summary.reference):
-            return Sought(found, is_complete=False, watermark=watermark)
+            return Sought(found, is_complete=False, listing=listing, passed=watermark)
         watermark = watermark.passing(summary)
-    return Sought(found, is_complete=True, watermark=listing.watermark())
+    return Sought(found, is_complete=True, listing=listing)
 
 
 def _details_if_it_holds(listing: Listing, condition: Condition, summary: VersionSummary) -> Look[Version | None]:
