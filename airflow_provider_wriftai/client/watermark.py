@@ -23,10 +23,10 @@ class Watermark:
         oldest: The earliest time of creation among them; None where one could not be read.
     """
 
-    known: frozenset[str]
-    is_all: bool
-    number: int | None
-    oldest: datetime | None
+    known: frozenset[str] = frozenset()
+    is_all: bool = False
+    number: int | None = None
+    oldest: datetime | None = None
 
     @classmethod
     def of(cls, newest: PaginatedResponse[Version]) -> Watermark:
@@ -49,7 +49,7 @@ class Watermark:
         numbers = [summary.number for summary in summaries if summary.number is not None]
         if numbers and len(numbers) == len(summaries):
             # Numbers count up: nothing else is needed.
-            return cls(frozenset(), is_all, max(numbers), None)
+            return cls(is_all=is_all, number=max(numbers))
         times = [summary.created_at for summary in summaries if summary.created_at is not None]
         return cls(
             known=frozenset(summary.reference for summary in summaries),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from airflow_provider_wriftai.client.patterns import compiled
 from airflow_provider_wriftai.client.references import ModelReference, shortened
 from airflow_provider_wriftai.retention.errors import InvalidPolicyError
 from airflow_provider_wriftai.retention.listed import Listed
@@ -39,7 +40,10 @@ class Protection:
             InvalidPolicyError: One of them cannot be meant, or names another model; the pattern is none.
         """
         versions, digests = read_named("protect", model, named)
-        return cls(versions, digests, _compiled(release_notes))
+        notes = None
+        if release_notes is not None:
+            notes = compiled("protect_release_notes", release_notes, InvalidPolicyError)
+        return cls(versions, digests, notes)
 
     def missing(self, listed: Iterable[Listed]) -> list[str]:
         """Tell what is protected by name and not there; an image only where the images of all versions are known.
@@ -68,14 +72,3 @@ class Protection:
     def needs_image_of(self, version: Listed) -> bool:
         """Tell whether it depends on the version's image, which is not known, whether it is protected."""
         return bool(self.digests) and version.digest is None
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    if pattern is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidPolicyError(
-            f"protect_release_notes is no regular expression: {error}; got {shortened(pattern)}."
-        ) from error

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
+from airflow_provider_wriftai.client.patterns import compiled
 from airflow_provider_wriftai.client.references import (
     ModelReference,
     VersionId,
@@ -181,11 +182,11 @@ def read_newer_than(model: ModelReference, value: object) -> NewerThan:
         case bool():
             pass
         case int() if 0 <= text < 10**18:
-            return Watermark(frozenset(), is_all=False, number=text, oldest=None)
+            return Watermark(number=text)
         case datetime():
             if text.tzinfo is None:
                 raise InvalidConditionError(f"newer_than is the time {text.isoformat()}, which has no time zone.")
-            return Watermark(frozenset(), is_all=False, number=None, oldest=text)
+            return Watermark(oldest=text)
         case str() if text not in ("", "None"):
             return _named_version(model, text)
     raise InvalidConditionError(f"newer_than must be {NEWER_THAN_FORMS}; got {shortened(value)}.")
@@ -197,12 +198,7 @@ def read_pattern(pattern: str) -> re.Pattern[str]:
     Raises:
         InvalidConditionError: It does not compile.
     """
-    try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidConditionError(
-            f"release_notes is no regular expression: {error}; got {shortened(pattern)}."
-        ) from error
+    return compiled("release_notes", pattern, InvalidConditionError)
 
 
 def _time_in(text: str) -> datetime | None:
@@ -221,4 +217,4 @@ def _named_version(model: ModelReference, text: str) -> NewerThan:
         return reference
     if reference.model != model:
         raise InvalidConditionError(f"newer_than names {text}, which is a version of another model than {model}.")
-    return Watermark(frozenset(), is_all=False, number=reference.number, oldest=None)
+    return Watermark(number=reference.number)

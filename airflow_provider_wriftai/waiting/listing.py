@@ -163,7 +163,7 @@ class Listing:
                 created_at = VersionSummary.of(version).created_at
                 if created_at is None:
                     raise InvalidConditionError(f"The service does not tell when {version_id} was created.")
-                watermark = Watermark(frozenset({version_id}), is_all=False, number=None, oldest=created_at)
+                watermark = Watermark(known=frozenset({version_id}), oldest=created_at)
                 condition = condition.with_newer_than(watermark)
         self._check_that_it_can_be_told(condition)
         if isinstance(condition.newer_than, Watermark):
