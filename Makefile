@@ -73,7 +73,7 @@ $(VENV)/installed-demo: $(UV) $(PACKAGE)
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed-demo
-	$(UV) pip install --quiet --python $(BIN)/python --group test
+	$(UV) pip install --quiet --python $(BIN)/python --group test --editable ".[sandbox,openlineage]"
 	@touch $@
 
 $(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)
@@ -90,6 +90,6 @@ $(BETWEEN:%=.venv-%/installed): .venv-%/installed: $(UV) $(PACKAGE)
 
 $(OLDEST)/installed: $(UV) $(PACKAGE)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(OLDEST)
-	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[sandbox]"
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[sandbox,openlineage]"
 	$(UV) pip install --quiet --python $(OLDEST)/bin/python hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
 	@touch $@

@@ -42,7 +42,13 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [f"{_PACKAGE}.links.versions.WriftAIVersionLink"],
-        "asset-uris": [{"schemes": ["wriftai"], "handler": None}],
+        "asset-uris": [
+            {
+                "schemes": ["wriftai"],
+                "handler": None,
+                "to_openlineage_converter": f"{_PACKAGE}.assets.models.convert_asset_to_openlineage",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
 
@@ -11,6 +12,7 @@ from airflow_provider_wriftai.client.references import ModelReference
 
 if TYPE_CHECKING:
     from airflow.sdk import AssetWatcher
+    from openlineage.client.event_v2 import Dataset
 
 SCHEME = "wriftai"
 
@@ -33,3 +35,19 @@ def model_asset(model: str, watchers: Sequence[AssetWatcher] = ()) -> Asset:
     """
     more: dict[str, Any] = {"watchers": list(watchers)} if watchers else {}
     return Asset(f"{SCHEME}://{ModelReference.parse(model)}", **more)
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
+    """Convert the asset of a model to what OpenLineage is told of it, where Airflow's provider for that is installed.
+
+    Args:
+        asset: The asset ``wriftai://owner/name``.
+        lineage_context: Who uses it.
+
+    Returns:
+        The dataset ``owner/name`` of the namespace ``wriftai``.
+    """
+    from openlineage.client.event_v2 import Dataset
+
+    parts = urlsplit(asset.uri)
+    return Dataset(namespace=SCHEME, name=f"{parts.netloc}{parts.path}")

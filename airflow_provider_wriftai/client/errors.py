@@ -29,7 +29,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 _LONGEST_DETAIL = 500
 
@@ -69,23 +69,27 @@ class RequestError(WriftAIError):
     Attributes:
         method: The HTTP method of the request.
         path: Its path below the base URL.
+        problem: What went wrong.
+        advice: What to do about it.
         ambiguous: Whether the service may have carried the request out all the same.
     """
 
-    advice: ClassVar[str] = ""
+    advice: str = ""
     ambiguous: bool = False
 
     def __init__(self, method: str, path: str, problem: str, *, advice: str | None = None) -> None:
         self.method = method
         self.path = path
-        advice = self.advice if advice is None else advice
-        super().__init__(f"{method} {path} {problem}{'. ' + advice if advice else ''}")
+        self.problem = problem
+        if advice is not None:
+            self.advice = advice
+        super().__init__(f"{method} {path} {problem}{'. ' + self.advice if self.advice else ''}")
 
 
 class ConnectionFailedError(RequestError):
     """No response was received: the connection could not be made, or broke."""
 
-    advice = "Check that the connection's host is right and reachable from this machine."
+    advice = "Check that the connection's host, port and protocol (http or https) are right, and reachable from here."
 
     def __init__(self, method: str, path: str, problem: str, *, ambiguous: bool, advice: str | None = None) -> None:
         super().__init__(method, path, problem, advice=advice)
@@ -101,7 +105,10 @@ class RequestTimeoutError(ConnectionFailedError):
 class UnreadableResponseError(RequestError):
     """A response arrived that is not what the API's contract says, or is too large."""
 
-    advice = "Check that the connection's host is the WriftAI API and not another site or a proxy."
+    advice = (
+        "Check that the connection's host is the URL of the WriftAI API, like https://api.wrift.ai/v1, and not of "
+        "another site or a proxy."
+    )
     ambiguous = True
 
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_wriftai.client.api import API
+    from airflow_provider_wriftai.client.errors import RequestError
+
+_TEST_STEP_SECONDS = 10.0
+_TEST_BUDGET_SECONDS = 5.0
+_TEST_SECONDS = 15.0
+_TEST_TIMED_OUT = "The service may be slow or down, or the connection's host wrong."
 
 
 class WriftAIHook(BaseHook):
@@ -67,18 +73,33 @@ class WriftAIHook(BaseHook):
         return await asyncio.to_thread(_open, connection)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the API who the token belongs to.
+        """Ask the API who the token belongs to: once, and not for long, because somebody waits for it.
 
         Returns:
             Whether that worked, and a sentence for the user.
         """
         from airflow_provider_wriftai.client.calls import get_user
-        from airflow_provider_wriftai.client.errors import WriftAIError
+        from airflow_provider_wriftai.client.errors import RequestError, WriftAIError
+        from airflow_provider_wriftai.interruptible import Interruptible
+
+        connection = self.get_connection(self.wriftai_conn_id)
+        try:
+            api = _open(connection, for_a_test=True)
+        except WriftAIError as error:
+            return False, str(error)
+
+        async def ask() -> str:
+            # Only a coroutine can be given up whatever the other side does.
+            async with api, asyncio.timeout(_TEST_SECONDS):
+                return await api.async_request(get_user())
 
         try:
-            with self.get_conn() as api:
-                name = api.request(get_user())
-                return True, f"Signed in to {api.base_url} as {name}."
+            return True, f"Signed in to {api.base_url} as {Interruptible(ask).run()}."
+        except TimeoutError:
+            return False, f"GET {api.base_url}/user had no whole response within {_TEST_SECONDS:.0f} s. {_TEST_TIMED_OUT}"
+        except RequestError as error:
+            advice = _advice_after_a_test(error, token_given=bool(connection.password))
+            return False, f"{error.method} {api.base_url}{error.path} {error.problem}. {advice}"
         except WriftAIError as error:
             return False, str(error)
 
@@ -106,8 +127,9 @@ class WriftAIHook(BaseHook):
         return widgets
 
 
-def _open(connection: Connection) -> API:
+def _open(connection: Connection, *, for_a_test: bool = False) -> API:
     from airflow_provider_wriftai.client.api import API
+    from airflow_provider_wriftai.client.retrying import RetryPolicy
     from airflow_provider_wriftai.hooks.settings import ConnectionFields, client_settings
     from airflow_provider_wriftai.metrics import request_counter
 
@@ -119,9 +141,38 @@ def _open(connection: Connection) -> API:
         password=connection.password,
         extra=connection.extra,
     )
+    settings = client_settings(fields)
+    if for_a_test:
+        settings["timeout"] = min(settings.get("timeout", _TEST_STEP_SECONDS), _TEST_STEP_SECONDS)
+        settings["retry"] = RetryPolicy(attempts=1, seconds=_TEST_BUDGET_SECONDS)
     count_up = request_counter()
 
     def observe(method: str, status: int) -> None:
         count_up(f"requests.{method.lower()}.{status}", 1)
 
-    return API(**client_settings(fields), observe=observe)
+    return API(**settings, observe=observe)
+
+
+def _advice_after_a_test(error: RequestError, *, token_given: bool) -> str:
+    from airflow_provider_wriftai.client.errors import (
+        APIError,
+        AuthenticationError,
+        RateLimitedError,
+        RequestTimeoutError,
+        ServerError,
+        UnreadableResponseError,
+    )
+
+    match error:
+        case RequestTimeoutError():
+            # Not the connection's timeout: a test may wait less than that.
+            return _TEST_TIMED_OUT
+        case AuthenticationError() if not token_given:
+            return "The connection has no access token; without one, only public models can be read."
+        case AuthenticationError() | RateLimitedError() | ServerError():
+            return error.advice
+        case APIError():
+            # Every token belongs to somebody, so the API itself says nothing else.
+            return UnreadableResponseError.advice
+        case _:
+            return error.advice

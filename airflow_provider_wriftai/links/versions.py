@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINK_KEY = "wriftai_version_link"
-"""Under which key of the task's XCom its link is kept."""
+"""Under which key of the task's XCom its link is kept on Airflow 2, whose web server asks for it."""
+
+_ON_THE_OPERATOR = "_wriftai_page"
 
 
 class WriftAIVersionLink(BaseOperatorLink):
@@ -23,15 +26,21 @@ class WriftAIVersionLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Find the link of a task; empty where it has none yet, so that Airflow shows no button."""
+        if AIRFLOW_V_3_0_PLUS:
+            # Airflow asks when the task ends, where it ran, and keeps the answer.
+            return getattr(operator, _ON_THE_OPERATOR, "")
         from airflow.providers.common.compat.sdk import XCom
 
         return XCom.get_value(key=LINK_KEY, ti_key=ti_key) or ""
 
 
-def keep_link(context: Mapping[str, Any], base_url: str, reference: str | None, model: str | None) -> None:
+def keep_link(
+    operator: object, context: Mapping[str, Any], base_url: str, reference: str | None, model: str | None
+) -> None:
     """Keep where a task's link leads to.
 
     Args:
+        operator: The task's operator.
         context: The task's context.
         base_url: The API that the task has used.
         reference: The version; None where the task is about the model.
@@ -40,9 +49,12 @@ def keep_link(context: Mapping[str, Any], base_url: str, reference: str | None, 
     from airflow_provider_wriftai.client.web_pages import page_of
 
     page = page_of(base_url, reference, model)
-    if page is None or "ti" not in context:
+    if page is None:
         return
-    try:
-        context["ti"].xcom_push(key=LINK_KEY, value=page)
-    except Exception:  # a link is not worth a task that has done its work
-        log.warning("The link to %s could not be kept.", page, exc_info=True)
+    if AIRFLOW_V_3_0_PLUS:
+        setattr(operator, _ON_THE_OPERATOR, page)
+    elif "ti" in context:
+        try:
+            context["ti"].xcom_push(key=LINK_KEY, value=page)
+        except Exception:  # a link is not worth a task that has done its work
+            log.warning("The link to %s could not be kept.", page, exc_info=True)

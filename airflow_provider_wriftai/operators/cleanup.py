@@ -17,6 +17,7 @@ from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai.retention.named import Named
     from airflow_provider_wriftai.retention.report import PruneReport
@@ -95,6 +96,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
         self.wriftai_conn_id = wriftai_conn_id
         self._pruning: Interruptible[PruneReport] | None = None
+        self._report: PruneReport | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Prune the model."""
@@ -135,19 +137,26 @@ class WriftAICleanupVersionsOperator(BaseOperator):
                 async with api:
                     return await prune(Versions(api), model, policy, dry_run=dry_run)
 
-            keep_link(context, api.base_url, None, str(model))
+            keep_link(self, context, api.base_url, None, str(model))
             self._pruning = Interruptible(carry_out)
             try:
                 with timed("prune"):
-                    report = self._pruning.run()
+                    self._report = report = self._pruning.run()
                 _count(report)
             except (PruneIncompleteError, TooManyDeletionsError) as error:
+                self._report = cast("PruneReport", error.report)
                 _count(error.report)
                 context["ti"].xcom_push(key="return_value", value=error.report)
                 raise
             except asyncio.CancelledError:
                 raise PruneStoppedError(f"The prune of {model} was stopped; another try does the rest.") from None
         return cast("dict[str, Any]", report)
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage, where Airflow's provider for it is installed, that versions of the model are gone."""
+        from airflow_provider_wriftai.lineage import lineage_of_prune, no_lineage
+
+        return no_lineage() if self._report is None else lineage_of_prune(self._report)
 
     def on_kill(self) -> None:
         """Stop deleting: another try does the rest."""

@@ -19,10 +19,11 @@ from airflow_provider_wriftai.template_files import TemplateFilesOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai.client.common_types import Version
     from airflow_provider_wriftai.publishing.image_digest import BuildResult
-    from airflow_provider_wriftai.publishing.publish import IfExists
+    from airflow_provider_wriftai.publishing.publish import IfExists, Published
 
 _PLAIN_MODEL = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -118,6 +119,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
         self.settle_seconds = settle_seconds
         self.remember = remember
         self.wriftai_conn_id = wriftai_conn_id
+        self._published: tuple[Published, str] | None = None
         self._add_outlet()
 
     def _add_outlet(self) -> None:
@@ -168,10 +170,19 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                     memory=memory_of(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
+        self._published = published, params["container_image_digest"]
         count(f"publish.{published.how}")
-        keep_link(context, api.base_url, published.version["reference"], self.model)
+        keep_link(self, context, api.base_url, published.version["reference"], self.model)
         self._tell_of(published.version, params["container_image_digest"], context)
         return dict(published.version)
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage, where Airflow's provider for it is installed, which image became which version."""
+        from airflow_provider_wriftai.lineage import lineage_of_publish, no_lineage
+
+        if self._published is None:
+            return no_lineage()
+        return lineage_of_publish(*self._published, self.model, cast("BuildResult", self.image), self.image_selector)
 
     def _tell_of(self, version: Version, digest: str, context: Context) -> None:
         """Say in the asset's event which version it is about."""
@@ -213,7 +224,7 @@ class WriftAIGetVersionOperator(BaseOperator):
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 version = Versions(api).get(reference)
         self.log.info("Fetched %s.", reference)
-        keep_link(context, api.base_url, reference, None)
+        keep_link(self, context, api.base_url, reference, None)
         return dict(version)
 
 

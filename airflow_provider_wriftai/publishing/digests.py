@@ -51,7 +51,7 @@ def names_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in (name, untagged) if text))
 
 
-def choose(candidates: Sequence[Candidate], selector: str | None, what: str) -> str:
+def choose(candidates: Sequence[Candidate], selector: str | None, what: str) -> Candidate:
     """Choose the one image that is meant.
 
     Args:
@@ -60,7 +60,7 @@ def choose(candidates: Sequence[Candidate], selector: str | None, what: str) -> 
         what: What tells of them, to begin a sentence with.
 
     Returns:
-        Its digest.
+        The image, with all the names that it is told of with.
 
     Raises:
         InvalidImageError: There is none, or more than one, or none of that name.
@@ -70,7 +70,7 @@ def choose(candidates: Sequence[Candidate], selector: str | None, what: str) -> 
     meant = candidates if selector is None else [each for each in candidates if selector in each.names]
     digests = {each.digest for each in meant}
     if len(digests) == 1:
-        return digests.pop()
+        return Candidate(digests.pop(), tuple(dict.fromkeys(name for each in meant for name in each.names)))
     told = "; ".join(map(str, candidates[:_MOST_TOLD])) + ("; …" if len(candidates) > _MOST_TOLD else "")
     called = "" if selector is None else f" that is called {selector[:_LONGEST_NAME]!r}"
     if not digests:

@@ -1,4 +1,4 @@
-"""The digest of an image in what a build left behind."""
+"""The image in what a build left behind."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow_provider_wriftai.publishing.json_text import parse_object
 from airflow_provider_wriftai.publishing.oci_layout import INDEX, read_layout
 
 BuildResult = str | os.PathLike[str] | Mapping[str, Any]
-"""What a build may hand over: see :func:`read_image_digest`."""
+"""What a build may hand over: see :func:`read_image`."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 _LARGEST_FILE = 8 * 1024 * 1024
 _ID_FILE = re.compile(r"(?<![a-z])(iid|(image|img)[-_.]?id)([-_.]?file)?(?![a-z])", re.IGNORECASE)
 
 
-def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
-    """Find the digest of the image's manifest.
+def read_image(build: BuildResult, selector: str | None = None) -> Candidate:
+    """Find the image, and the digest of its manifest.
 
     Args:
         build: One of
@@ -41,7 +41,7 @@ def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
             (with or without its tag), its name or platform (``linux/arm64``) in an OCI layout or index.
 
     Returns:
-        The digest.
+        The image.
 
     Raises:
         InvalidImageError: There is none, or more than one.
@@ -61,7 +61,12 @@ def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
     raise InvalidImageError(f"The image is a {type(build).__name__}; expected a text, a path or a mapping.")
 
 
-def _of_path(path: Path, selector: str | None) -> str:
+def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
+    """Find the digest of the image's manifest: see :func:`read_image`."""
+    return read_image(build, selector).digest
+
+
+def _of_path(path: Path, selector: str | None) -> Candidate:
     try:
         if path.is_dir():
             return read_layout(path, selector)
@@ -80,7 +85,7 @@ def _of_path(path: Path, selector: str | None) -> str:
     )
 
 
-def _of_file(path: Path, selector: str | None) -> str:
+def _of_file(path: Path, selector: str | None) -> Candidate:
     what = repr(str(path))
     if _ID_FILE.search(path.name):
         raise InvalidImageError(

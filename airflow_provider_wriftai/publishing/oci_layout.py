@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from airflow_provider_wriftai.publishing.build_metadata import images_in_index
-from airflow_provider_wriftai.publishing.digests import choose
+from airflow_provider_wriftai.publishing.digests import Candidate, choose
 from airflow_provider_wriftai.publishing.errors import InvalidImageError
 from airflow_provider_wriftai.publishing.json_text import parse_object
 
@@ -16,15 +16,15 @@ _LARGEST_INDEX = 8 * 1024 * 1024
 _LARGEST_MANIFEST = 4 * 1024 * 1024
 
 
-def read_layout(folder: Path, selector: str | None) -> str:
-    """Find the digest of the image in a layout, and check that the image's manifest is there and whole.
+def read_layout(folder: Path, selector: str | None) -> Candidate:
+    """Find the image in a layout, and check that its manifest is there and whole.
 
     Args:
         folder: The layout.
         selector: The image's name in it (an annotation) or its platform; None where there is only one.
 
     Returns:
-        The digest. That of ``index.json`` itself is not the image's.
+        The image. The digest of ``index.json`` itself is not the image's.
 
     Raises:
         InvalidImageError: It is no layout, holds none or several, or is damaged.
@@ -36,9 +36,9 @@ def read_layout(folder: Path, selector: str | None) -> str:
         raise InvalidImageError(f"The folder {str(folder)!r} is not an OCI image layout: it has no {INDEX}.")
     if index.stat().st_size > _LARGEST_INDEX:
         raise InvalidImageError(f"{str(index)!r} is larger than 8 MiB, which no index is.")
-    digest = choose(images_in_index(parse_object(index.read_bytes(), repr(str(index))), what), selector, what)
-    _check_manifest(folder, digest, what)
-    return digest
+    image = choose(images_in_index(parse_object(index.read_bytes(), repr(str(index))), what), selector, what)
+    _check_manifest(folder, image.digest, what)
+    return image
 
 
 def _check_manifest(folder: Path, digest: str, what: str) -> None:

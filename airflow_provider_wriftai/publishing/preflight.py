@@ -13,7 +13,7 @@ from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.publishing.errors import InvalidImageError, PreflightError
-from airflow_provider_wriftai.publishing.image_digest import BuildResult, read_image_digest
+from airflow_provider_wriftai.publishing.image_digest import BuildResult, read_image
 
 LONGEST_RELEASE_NOTES = 255
 """Characters that the service takes as release notes."""
@@ -61,7 +61,7 @@ def check_new_version(
     except InvalidReferenceError as error:
         problems.append(f"model: {error}")
     try:
-        digest = read_image_digest(image, image_selector)
+        digest = read_image(image, image_selector).digest
     except InvalidImageError as error:
         problems.append(f"image: {error}")
     problems.extend(f"release_notes: {problem}" for problem in _problems_of_notes(release_notes))

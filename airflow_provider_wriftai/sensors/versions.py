@@ -154,7 +154,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
             version = wait.look(api)
             if version is not None:
-                keep_link(context, api.base_url, version["reference"], self.model)
+                keep_link(self, context, api.base_url, version["reference"], self.model)
         count("wait.looks")
         self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
         if version is None and (memory := memory_of(context, MEMORY_KEY)) is not None and self._is_worth_keeping(wait):
@@ -248,7 +248,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
             case {"status": "ready", "version": {"reference": reference, **_others} as version}:
                 self.log.info("%s is there.", reference)
                 with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-                    keep_link(context, api.base_url, reference, self.model)
+                    keep_link(self, context, api.base_url, reference, self.model)
                 return version
             case {"status": "timeout", "message": message}:
                 if self.soft_fail:

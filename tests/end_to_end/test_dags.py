@@ -193,3 +193,21 @@ def test_a_wait_in_each_mode(
         f"{model}:2",
         f"{model}:3",
     ]
+
+
+def test_what_openlineage_is_told(sandbox: Any, run_dag: RunDag, repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    model, told = sandbox.new_model(versions=2), tmp_path / "events"
+    transport = json.dumps({"type": "file", "log_file_path": str(told), "append": True})
+    run_dag(
+        repository / "tests" / "end_to_end" / "dags", "lineage", MODEL=model, AIRFLOW__OPENLINEAGE__TRANSPORT=transport
+    )
+    assert sandbox.token not in told.read_text()
+    events = [json.loads(line) for line in told.read_text().splitlines()]
+    done = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
+    (image,), (published,) = done["lineage.publish"]["inputs"], done["lineage.publish"]["outputs"]
+    assert (image["namespace"], image["name"]) == ("oci://registry.example", "acme/detector")
+    assert (published["namespace"], published["name"]) == ("wriftai", model)
+    assert published["facets"]["version"]["datasetVersion"] == f"{model}:3"
+    (pruned,) = done["lineage.prune"]["outputs"]
+    assert pruned["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "ALTER"

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers.common.compat import sdk
 from airflow.providers.common.compat.sdk import BaseOperatorLink
@@ -14,6 +15,7 @@ from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOpe
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIGetVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 
+AIRFLOW_2 = airflow.__version__.startswith("2.")
 DIGEST = "sha256:" + "ab" * 32
 
 
@@ -40,7 +42,7 @@ def _link_of(task: Any, run: str = "execute", **arguments: Any) -> Any:
     ti = TaskInstance()
     context: Any = {"ti": ti}
     getattr(task, run)(context, **arguments)
-    return ti.pushed.get(LINK_KEY)
+    return ti.pushed.get(LINK_KEY) if AIRFLOW_2 else WriftAIVersionLink().get_link(task, ti_key=ti)
 
 
 def test_each_task_leads_to_what_it_is_about(sandbox: Any, schemas: Any) -> None:
@@ -56,6 +58,13 @@ def test_each_task_leads_to_what_it_is_about(sandbox: Any, schemas: Any) -> None
     assert _link_of(WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=9)) == page
 
 
+def test_a_task_that_has_done_nothing_leads_nowhere() -> None:
+    task = WriftAIGetVersionOperator(task_id="g", version="acme/m:1")
+    if not AIRFLOW_2:
+        assert WriftAIVersionLink().get_link(task, ti_key=None) == ""
+
+
+@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 keeps it by itself")
 def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Any) -> None:
     class Broken(TaskInstance):
         def xcom_push(self, key: str, value: Any) -> None:
@@ -66,6 +75,7 @@ def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Any) -> None:
     assert WriftAIGetVersionOperator(task_id="g", version=f"{model}:1").execute(context)["number"] == 1
 
 
+@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 keeps it by itself")
 def test_it_is_read_from_xcom(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: dict[str, str] = {}
     xcom = SimpleNamespace(get_value=lambda *, key, ti_key: kept.get(key))
