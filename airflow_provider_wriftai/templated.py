@@ -6,7 +6,6 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
-from enum import Enum
 from typing import Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
@@ -14,17 +13,6 @@ from airflow_provider_wriftai.retention.ages import read_age
 
 T = TypeVar("T")
 
-
-class LeftOut(Enum):
-    """The default of a parameter for which None is a mistake: what a template or another task may come to."""
-
-    LEFT_OUT = "left out"
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-LEFT_OUT = LeftOut.LEFT_OUT
 
 _LONGEST_NUMBER = 20
 _LONGEST_TOLD = 60

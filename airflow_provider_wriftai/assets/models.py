@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_wriftai.client.references import ModelReference
-
 if TYPE_CHECKING:
     from airflow.sdk import AssetWatcher
     from openlineage.client.event_v2 import Dataset
@@ -33,6 +31,8 @@ def model_asset(model: str, watchers: Sequence[AssetWatcher] = ()) -> Asset:
     Raises:
         InvalidReferenceError: The model is not named so.
     """
+    from airflow_provider_wriftai.client.references import ModelReference
+
     more: dict[str, Any] = {"watchers": list(watchers)} if watchers else {}
     return Asset(f"{SCHEME}://{ModelReference.parse(model)}", **more)
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
-from airflow_provider_wriftai.interruptible import Interruptible
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
 from airflow_provider_wriftai.metrics import count, timed
-from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
+from airflow_provider_wriftai.optional import LEFT_OUT, GivenParameters, LeftOut, none_if_left_out
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_wriftai.interruptible import Interruptible
     from airflow_provider_wriftai.retention.named import Named
     from airflow_provider_wriftai.retention.report import PruneReport
+
+T = TypeVar("T")
 
 
 class WriftAICleanupVersionsOperator(BaseOperator):
@@ -74,23 +76,21 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        criteria = {
-            "keep_last": keep_last,
-            "older_than": older_than,
-            "protect": protect,
-            "protect_release_notes": protect_release_notes,
-            "only": only,
-            "max_deletions": max_deletions,
-        }
-        # What is given and comes to nothing is a mistake, and what is left out is not: then it would look the same.
-        self._given = {name for name, value in criteria.items() if value is not LEFT_OUT}
+        self._given = GivenParameters(
+            keep_last=keep_last,
+            older_than=older_than,
+            protect=protect,
+            protect_release_notes=protect_release_notes,
+            only=only,
+            max_deletions=max_deletions,
+        )
         self.model = model
-        self.keep_last = None if keep_last is LEFT_OUT else keep_last
-        self.older_than = None if older_than is LEFT_OUT else older_than
-        self.protect = None if protect is LEFT_OUT else protect
-        self.protect_release_notes = None if protect_release_notes is LEFT_OUT else protect_release_notes
-        self.only = None if only is LEFT_OUT else only
-        self.max_deletions = None if max_deletions is LEFT_OUT else max_deletions
+        self.keep_last = none_if_left_out(keep_last)
+        self.older_than = none_if_left_out(older_than)
+        self.protect = none_if_left_out(protect)
+        self.protect_release_notes = none_if_left_out(protect_release_notes)
+        self.only = none_if_left_out(only)
+        self.max_deletions = none_if_left_out(max_deletions)
         # Takes the place of a method of every operator, which `airflow tasks test --dry-run` calls. Under another
         # name than its parameter's, Airflow would not see what a mapped task's value depends on.
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
@@ -105,6 +105,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         from airflow_provider_wriftai.client.references import ModelReference
         from airflow_provider_wriftai.client.versions import Versions
         from airflow_provider_wriftai.failures import final_errors_fail_the_task
+        from airflow_provider_wriftai.interruptible import Interruptible
         from airflow_provider_wriftai.retention.errors import (
             PruneIncompleteError,
             PruneStoppedError,
@@ -116,9 +117,8 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         from airflow_provider_wriftai.retention.prune import prune
         from airflow_provider_wriftai.templated import age, flag, listed, text, whole_number
 
-        def given(name: str, read: Any) -> Any:
-            value = getattr(self, name)
-            return read(name, value) if name in self._given or value is not None else None
+        def given(name: str, read: Callable[[str, Any], T]) -> T | None:
+            return self._given.read(self, name, lambda value: read(name, value))
 
         with final_errors_fail_the_task():
             model = ModelReference.parse(self.model)

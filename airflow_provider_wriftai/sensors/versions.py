@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
@@ -20,8 +21,8 @@ from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
 from airflow_provider_wriftai.metrics import count
+from airflow_provider_wriftai.optional import LEFT_OUT, GivenParameters, LeftOut, none_if_left_out
 from airflow_provider_wriftai.task_memory import memory_of
-from airflow_provider_wriftai.templated import LEFT_OUT, LeftOut
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
 
 if TYPE_CHECKING:
@@ -92,20 +93,18 @@ class WriftAIVersionSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        criteria = {
-            "version": version,
-            "model": model,
-            "image": image,
-            "newer_than": newer_than,
-            "release_notes": release_notes,
-        }
-        # What is given and comes to nothing is a mistake, and what is left out is not: then it would look the same.
-        self._given = {name for name, value in criteria.items() if value is not LEFT_OUT}
-        self.version = None if version is LEFT_OUT else version
-        self.model = None if model is LEFT_OUT else model
-        self.image = None if image is LEFT_OUT else image
-        self.newer_than = None if newer_than is LEFT_OUT else newer_than
-        self.release_notes = None if release_notes is LEFT_OUT else release_notes
+        self._given = GivenParameters(
+            version=version,
+            model=model,
+            image=image,
+            newer_than=newer_than,
+            release_notes=release_notes,
+        )
+        self.version = none_if_left_out(version)
+        self.model = none_if_left_out(model)
+        self.image = none_if_left_out(image)
+        self.newer_than = none_if_left_out(newer_than)
+        self.release_notes = none_if_left_out(release_notes)
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
         self.wriftai_conn_id = wriftai_conn_id
@@ -186,10 +185,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         from airflow_provider_wriftai.templated import reference_of_version, text
         from airflow_provider_wriftai.waiting.condition import Condition, read_newer_than, read_pattern
 
-        def given(name: str, read: Callable[[Any], Any]) -> Any:
-            value = getattr(self, name)
-            return read(value) if name in self._given or value is not None else None
-
+        given = partial(self._given.read, self)
         model = given("model", ModelReference.parse)
         return Condition(
             version=given("version", lambda value: parse_version(reference_of_version("version", value))),

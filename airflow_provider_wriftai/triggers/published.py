@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_wriftai.client.references import ModelReference, shortened
 from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.metrics import count
-from airflow_provider_wriftai.waiting.condition import START, Condition, read_newer_than, read_pattern
-from airflow_provider_wriftai.waiting.errors import InvalidConditionError
 
 try:
     from airflow.triggers.base import BaseEventTrigger
@@ -39,6 +36,9 @@ def _seconds(name: str, value: object) -> float:
         value = value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return value
+    from airflow_provider_wriftai.client.references import shortened
+    from airflow_provider_wriftai.waiting.errors import InvalidConditionError
+
     raise InvalidConditionError(f"{name} must be a number of seconds from 0 on; got {shortened(value)}.")
 
 
@@ -78,6 +78,9 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         seconds_between_events: float | timedelta = 5.0,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
     ) -> None:
+        from airflow_provider_wriftai.client.references import ModelReference
+        from airflow_provider_wriftai.waiting.condition import START, Condition, read_newer_than, read_pattern
+
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
         self.release_notes = release_notes

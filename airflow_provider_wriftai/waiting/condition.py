@@ -160,11 +160,11 @@ class Condition:
             raise InvalidConditionError(f"What is waited for cannot be read: {error!r}") from error
 
 
-def read_newer_than(model: ModelReference, value: object) -> NewerThan:
+def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:
     """Read what a version has to be newer than.
 
     Args:
-        model: The model.
+        model: The model; None where it is not known.
         value: ``start``; a number; ``owner/name:number``; an id; a version as the provider's tasks return it; a
             time, as a datetime or ISO 8601 text, with its time zone.
 
@@ -208,13 +208,13 @@ def _time_in(text: str) -> datetime | None:
         return None
 
 
-def _named_version(model: ModelReference, text: str) -> NewerThan:
+def _named_version(model: ModelReference | None, text: str) -> NewerThan:
     try:
         reference = parse_version(text)
     except InvalidReferenceError as error:
         raise InvalidConditionError(f"newer_than must be {NEWER_THAN_FORMS}; got {shortened(text)}.") from error
     if isinstance(reference, VersionId):
         return reference
-    if reference.model != model:
+    if model not in (None, reference.model):
         raise InvalidConditionError(f"newer_than names {text}, which is a version of another model than {model}.")
     return Watermark(number=reference.number)
