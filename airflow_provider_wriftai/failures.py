@@ -17,6 +17,7 @@ from airflow_provider_wriftai.client.errors import (
 from airflow_provider_wriftai.publishing.errors import (
     InvalidImageError,
     PreflightError,
+    UnsettledAndRefusedError,
     UnsettledCreateError,
     VersionExistsError,
 )
@@ -38,6 +39,7 @@ FINAL = (
     PreflightError,
     PruneRefusedError,
     TooManyDeletionsError,
+    UnsettledAndRefusedError,
     UnsettledCreateError,
     VersionExistsError,
 )

@@ -55,6 +55,15 @@ class UnsettledPublishError(WriftAIError):
         )
 
 
+class UnsettledAndRefusedError(UnsettledPublishError):
+    """The same, because the token is refused by now: no other try could look either."""
+
+    next_step = (
+        "give the connection a token that may see them, and clear the task: it looks there first, before it creates "
+        "anything."
+    )
+
+
 class UnsettledCreateError(UnsettledPublishError):
     """The same with ``if_exists="create"`` and nothing kept between tries: another try could make a second version."""
 

@@ -9,13 +9,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import NotFoundError, RequestError, WriftAIError
+from airflow_provider_wriftai.client.errors import (
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    RequestError,
+    WriftAIError,
+)
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.client.watermark import Watermark
-from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, UnsettledPublishError, VersionExistsError
+from airflow_provider_wriftai.publishing.errors import (
+    UnsettledAndRefusedError,
+    UnsettledCreateError,
+    UnsettledPublishError,
+    VersionExistsError,
+)
 from airflow_provider_wriftai.publishing.intent import Intent, Memory, has_notes
 from airflow_provider_wriftai.publishing.look import Seen, look_for_image, newer_than, newest_page
 from airflow_provider_wriftai.publishing.settle import settle
@@ -261,7 +272,8 @@ class _Publication:
         except UnsettledPublishError:
             raise
         except WriftAIError as error:
-            raise self._unsettled(f"{why} Looking for it failed: {error}") from error
+            is_refused = isinstance(error, AuthenticationError | PermissionDeniedError)
+            raise self._unsettled(f"{why} Looking for it failed: {error}", is_refused=is_refused) from error
         if found is None:
             return None
         log.info("It was done: %s is there, of image %s.", found["reference"], self.digest)
@@ -289,9 +301,11 @@ class _Publication:
     def _look_among(self, candidates: list[Version]) -> Seen:
         return look_for_image(self.versions, candidates, self.digest, self.params["release_notes"])
 
-    def _unsettled(self, problem: str) -> UnsettledPublishError:
-        forgets = self.if_exists == "create" and self.memory is None
-        return (UnsettledCreateError if forgets else UnsettledPublishError)(self.model, self.digest, problem)
+    def _unsettled(self, problem: str, *, is_refused: bool = False) -> UnsettledPublishError:
+        kind = UnsettledAndRefusedError if is_refused else UnsettledPublishError
+        if self.if_exists == "create" and self.memory is None:
+            kind = UnsettledCreateError
+        return kind(self.model, self.digest, problem)
 
     def _remember(self, intent: Intent) -> None:
         if self.memory:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.errors import AuthenticationError, PermissionDeniedError, WriftAIError
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def settle(
         The version; None where it is not there.
 
     Raises:
-        WriftAIError: The last look, at the end of the time, failed: it cannot be told.
+        WriftAIError: The last look, at the end of the time, failed, or one was refused: it cannot be told.
     """
     began = clock()
     for pause in _pauses():
@@ -43,6 +43,8 @@ def settle(
         try:
             if found := look():
                 return found
+        except (AuthenticationError, PermissionDeniedError):
+            raise
         except WriftAIError as error:
             if is_last:
                 raise

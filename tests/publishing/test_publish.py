@@ -17,6 +17,7 @@ from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.publishing.errors import (
+    UnsettledAndRefusedError,
     UnsettledCreateError,
     UnsettledPublishError,
     VersionExistsError,
@@ -416,6 +417,20 @@ def test_looks_that_fail_for_a_while_do_no_harm(
     with caplog.at_level(logging.WARNING):
         assert publish_it().how == "adopted"
     assert caplog.text.count("Looking failed") == 4
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_meanwhile_ends_it_at_once_and_clearing_the_task_settles_it(
+    publish_it: Publish, faults: Faults, network: Network, time: Time, memory: Notes, status: int
+) -> None:
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=status, times=1000)])
+    with pytest.raises(UnsettledAndRefusedError, match="give the connection a token that may see them"):
+        publish_it(memory=memory)
+    assert time.now == 0, "nothing comes of looking on"
+    faults.clear()
+    assert publish_it(memory=memory, is_retry=True).how == "adopted"
+    assert network.posts == 1
 
 
 @pytest.mark.parametrize("if_exists", MODES)
