@@ -11,12 +11,19 @@ PACKAGE := pyproject.toml setup.cfg airflow_provider_wriftai/__init__.py
 
 # The official clients, as independent peers of the sandbox: each in an environment of its own.
 PEERS := .venv-wriftai-0.13.0 .venv-wriftai-0.34.0
+# What the providers of others cost a DAG file, beside ours.
+PROVIDERS := .venv-providers
 # The Airflows between the oldest and the newest, and what of today's registry an old one cannot bear.
 BETWEEN := 3.0 3.1 3.2
 PINS_3.0 := "fastapi<0.118" "pyjwt<2.11"
 PINS_3.2 := "fastapi<0.137" "svcs<26"
 # The oldest Airflow and the lowest dependencies that are supported.
 OLDEST := .venv-oldest
+
+# What the tests showed on each Airflow.
+RESULTS := .results
+# What needs the environment that make demo, make ui and the documents are made with.
+ONLY_NEWEST := $(foreach test,end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test test-all bench chaos lint format clean
@@ -31,21 +38,19 @@ ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the s
 	@$(BIN)/python scripts/ui.py --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to hold
-	$(OLDEST)/bin/python -m pytest \
-		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
-	$(BIN)/python -m pytest
+	$(OLDEST)/bin/python -m pytest --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)
+	$(BIN)/python -m pytest --junit-xml $(RESULTS)/newest.xml
 
-test-all: test $(BETWEEN:%=test-%)  ## The same on the Airflows in between
+test-all: test $(BETWEEN:%=test-%)  ## The same on the Airflows in between, and the table of what works where
+	PYTHONPATH=scripts $(BIN)/python scripts/compatibility.py $(RESULTS)/*.xml
 
 $(BETWEEN:%=test-%): test-%: .venv-%/installed
 	# What these Airflows import warns of itself: here only what the tests say counts.
-	.venv-$*/bin/python -m pytest -o filterwarnings=default \
-		--ignore tests/end_to_end/test_demo.py --ignore tests/end_to_end/test_ui.py --ignore tests/test_package.py
+	.venv-$*/bin/python -m pytest -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
 
-bench: $(VENV)/installed-test $(PEERS:%=%/installed)  ## Client, pruning and waiting beside their peers: tables, and benchmarks/results
-	$(BIN)/python benchmarks/client.py $(if $(QUICK),--quick)
-	$(BIN)/python benchmarks/prune.py $(if $(QUICK),--quick)
-	$(BIN)/python benchmarks/wait.py $(if $(QUICK),--quick)
+bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Everything beside its peers: a table, and docs/benchmarks.md; QUICK=1 for less
+	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
+	$(if $(QUICK),,PYTHONPATH=scripts $(BIN)/python benchmarks/page.py)
 
 chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Publish under random faults: what is lost or made twice? SEED=…
 	$(BIN)/python chaos/publish.py --seed $(or $(SEED),1) --schedules $(or $(SCHEDULES),3000)
@@ -60,7 +65,7 @@ format: $(VENV)/installed-test  ## Put the code into the house style
 	$(BIN)/ruff format .
 
 clean:  ## Remove what was installed and made
-	rm -rf .venv* .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* .demo .results build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -74,6 +79,16 @@ $(VENV)/installed-demo: $(UV) $(PACKAGE)
 
 $(VENV)/installed-test: $(VENV)/installed-demo
 	$(UV) pip install --quiet --python $(BIN)/python --group test --editable ".[sandbox,openlineage]"
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-test
+	$(UV) pip install --quiet --python $(BIN)/python --group bench
+	@touch $@
+
+$(PROVIDERS)/installed: $(UV) $(PACKAGE)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(PROVIDERS)
+	$(UV) pip install --quiet --python $(PROVIDERS)/bin/python "apache-airflow==$(AIRFLOW).*" --editable . \
+		$(foreach name,http dbt-cloud databricks openai,apache-airflow-providers-$(name))
 	@touch $@
 
 $(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)

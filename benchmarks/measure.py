@@ -1,55 +1,26 @@
-"""What every benchmark shares: a sandbox in a process of its own, repeated and interleaved runs, a table and JSON."""
+"""What every benchmark shares: a sandbox in a process of its own, and runs that are repeated and interleaved."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import platform
 import secrets
-import statistics
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from figures import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent / "results"
 TOKEN = secrets.token_urlsafe(24)
 OWNER, NAME = "acme", "detector"
 
-
-@dataclass(frozen=True)
-class Figure:
-    """One row of a report.
-
-    Attributes:
-        work: What was done.
-        unit: What the numbers count.
-        ours: Our runs.
-        peer: The peer's name.
-        peers: The peer's runs, each next to one of ours.
-        goal: What the ratio is meant to be, in words.
-        met: Whether the median ratio meets it; None where there is no goal.
-        note: What else was seen.
-    """
-
-    work: str
-    unit: str
-    ours: Sequence[float]
-    peer: str
-    peers: Sequence[float]
-    goal: str = ""
-    met: bool | None = None
-    note: str = ""
-
-    @property
-    def ratio(self) -> float:
-        """The median, over the pairs of runs, of ours to the peer's."""
-        return statistics.median(mine / theirs for mine, theirs in zip(self.ours, self.peers, strict=True))
+Run = Mapping[str, Any]
 
 
 @contextlib.contextmanager
@@ -78,36 +49,66 @@ def sandbox(*options: str, versions: int = 1) -> Iterator[tuple[str, Path]]:
                 process.terminate()
 
 
-def run_script(script: str, *arguments: object, python: Path | str = sys.executable) -> dict[str, float]:
+def run_script(script: str, *arguments: object, python: Path | str = sys.executable) -> Run:
     """Run one of the workloads in a fresh process, and read the numbers that it prints as JSON."""
     command = [str(python), str(Path(__file__).parent / "workloads" / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    numbers: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    # Code is compiled once, as in an installation, wherever these runs are made.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    numbers: Run = json.loads(done.stdout.splitlines()[-1])
     return numbers
 
 
-def in_turn(
-    times: int, ours: Callable[[], Mapping[str, float]], theirs: Callable[[], Mapping[str, float]]
-) -> tuple[list[Mapping[str, float]], list[Mapping[str, float]]]:
-    """Run two workloads in turn, so that a machine that gets slower or faster does so for both."""
-    mine, others = [], []
-    for _ in range(times):
-        mine.append(ours())
-        others.append(theirs())
-    return mine, others
+def work(script: str, *arguments: object, python: object = sys.executable) -> Callable[[], Run]:
+    """A workload that can be run again and again."""
+    return lambda: run_script(script, *arguments, python=str(python))
 
 
-def official_client(version: str) -> Path:
-    """The Python of the environment that has an official client."""
-    python = ROOT / f".venv-wriftai-{version}" / "bin" / "python"
+def in_turn(times: int, *workloads: Callable[[], Run]) -> list[list[Run]]:
+    """Run workloads in turn, so that a machine that gets slower or faster does so for all.
+
+    Returns:
+        The runs of each.
+    """
+    rounds = [[workload() for workload in workloads] for _ in range(times)]
+    return [list(runs) for runs in zip(*rounds, strict=True)]
+
+
+def python_of(environment: str) -> Path:
+    """Find the Python of an environment that a peer is installed in.
+
+    Args:
+        environment: Its name, such as ``wriftai-0.34.0``.
+    """
+    python = ROOT / f".venv-{environment}" / "bin" / "python"
     if not python.exists():
-        raise SystemExit(f"wriftai {version} is not installed; 'make bench' does that.")
+        raise SystemExit(f"There is no {python.parent.parent.name}; 'make bench' makes it.")
     return python
 
 
-def judged(figure: Figure, most: float) -> Figure:
-    """Tell whether a figure's ratio meets its goal."""
-    return Figure(**{**vars(figure), "met": figure.ratio <= most})
+def under_limit(work: str, ideal: float, ours: tuple[Run, int], peer: str, theirs: tuple[Run, int]) -> Figure:
+    """Make the figure of work under a rate limit, which is to be kept and to be used.
+
+    Args:
+        work: What was done.
+        ideal: The seconds that it takes at the least, under that limit.
+        ours: Our run, and how many 429s it earned.
+        peer: The peer's name.
+        theirs: Its run, with ``failed``, how much of the work it left undone; and its 429s.
+    """
+    (mine, refused), (run, peers_refused) = ours, theirs
+    return Figure(
+        work,
+        "s",
+        [mine["seconds"]],
+        peer,
+        [run["seconds"]],
+        "what the limit allows",
+        [ideal],
+        goal="within 1.03 of the limit, at most one 429",
+        met=mine["seconds"] / ideal <= 1.03 and refused <= 1,
+        note=f"429s {refused}; {peer}: 429s {peers_refused}, left undone {run['failed']:.0f}",
+    )
 
 
 def refusals(url: str) -> int:
@@ -115,38 +116,3 @@ def refusals(url: str) -> int:
     with urllib.request.urlopen(f"{url}/requests") as page:  # noqa: S310 - always http
         text: str = page.read().decode()
     return text.count('<td class="number">429</td>')
-
-
-def machine() -> dict[str, object]:
-    """Say what the numbers were measured on."""
-    return {"processors": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
-
-
-def report(name: str, figures: Sequence[Figure]) -> None:
-    """Print a table, and write it as JSON."""
-    heads = ("work", "ours", "peer", "ratio", "goal", "")
-    rows = [
-        (
-            figure.work,
-            f"{_told(figure.ours)} {figure.unit}",
-            f"{_told(figure.peers)} {figure.unit} ({figure.peer})",
-            f"{figure.ratio:.2f}",
-            figure.goal,
-            "" if figure.met is None else "met" if figure.met else "MISSED",
-        )
-        for figure in figures
-    ]
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    for row in [heads, tuple("-" * width for width in widths), *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for figure in figures:
-        if figure.note:
-            print(f"{figure.work}: {figure.note}")
-    RESULTS.mkdir(exist_ok=True)
-    written = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
-    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), "figures": written}, indent=2) + "\n")
-
-
-def _told(values: Sequence[float]) -> str:
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.4g} [{low:.4g} – {high:.4g}]" if len(values) > 1 else f"{middle:.4g}"

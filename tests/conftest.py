@@ -7,7 +7,7 @@ import itertools
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,17 @@ def _airflow_2_has_looked_for_providers() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ProvidersManager()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _says_on_which_airflow(record_testsuite_property: Callable[[str, object], None]) -> None:
+    record_testsuite_property("airflow", importlib.metadata.version("apache-airflow"))
+
+
+@pytest.fixture
+def shows(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Note down, for the table of compatibility, what a test has shown to work on this Airflow."""
+    return lambda what: record_property("shows", what)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The official client 0.34.0 at the same work: ``official.py WORK URL TOKEN OWNER NAME COUNT WORKERS``."""
+"""An official client, 0.13.0 or 0.34.0, at the same work: ``official.py WORK URL TOKEN OWNER NAME COUNT WORKERS``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import asyncio
 import json
 import sys
 import time
+from importlib.metadata import version
 
 import httpx
 from wriftai import Client
 
 work, url, token, owner, name, count_text, workers_text = sys.argv[1:]
 count, workers = int(count_text), int(workers_text)
-reference = f"{owner}/{name}:1"
-versions = Client(access_token=token, api_base_url=url).model_versions
+client = Client(access_token=token, api_base_url=url)
+if version("wriftai") == "0.13.0":
+    versions = client.versions
+    reference = versions.list(owner, name).items[0]["id"]
+else:
+    versions = client.model_versions
+    reference = f"{owner}/{name}:1"
 failed = 0
 
 

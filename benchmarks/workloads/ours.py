@@ -13,6 +13,9 @@ from airflow_provider_wriftai.client.versions import Versions
 work, url, token, owner, name, count_text, workers_text = sys.argv[1:]
 count, workers = int(count_text), int(workers_text)
 reference = f"{owner}/{name}:1"
+if "generation-1" in url:
+    with API(url, token) as opened:
+        reference = Versions(opened).list(owner, name).items[0]["reference"]
 
 
 def sync_gets() -> float:

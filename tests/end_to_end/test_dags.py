@@ -74,7 +74,7 @@ def sentiment(sandbox: Any) -> Callable[[], list[Any]]:
 
 
 def test_the_pipeline(
-    sandbox: Any, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]], schemas: Any
+    sandbox: Any, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]], shows: Callable[[str], None]
 ) -> None:
     made = [
         sandbox.store.create_version(
@@ -86,6 +86,7 @@ def test_the_pipeline(
     versions = sentiment()
     assert [version.number for version in versions] == [made[-1] + 1, *reversed(made[-4:])]
     assert versions[0].release_notes.startswith("Trained in manual__")
+    shows("pipeline")
 
 
 @pytest.mark.parametrize(
@@ -169,8 +170,9 @@ def test_every_way_in_which_a_wait_ends_is_the_same_in_every_mode(
 
 
 def test_a_wait_in_each_mode(
-    sandbox: Any, run_dag: RunDag, schemas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    sandbox: Any, run_dag: RunDag, schemas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    shows: Callable[[str], None],
+) -> None:  # fmt: skip
     model = sandbox.new_model()
     owner, name = model.split("/")
     looks: Counter[int] = Counter()
@@ -193,9 +195,12 @@ def test_a_wait_in_each_mode(
         f"{model}:2",
         f"{model}:3",
     ]
+    shows("every mode")
 
 
-def test_what_openlineage_is_told(sandbox: Any, run_dag: RunDag, repository: Path, tmp_path: Path) -> None:
+def test_what_openlineage_is_told(
+    sandbox: Any, run_dag: RunDag, repository: Path, tmp_path: Path, shows: Callable[[str], None]
+) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     model, told = sandbox.new_model(versions=2), tmp_path / "events"
     transport = json.dumps({"type": "file", "log_file_path": str(told), "append": True})
@@ -211,3 +216,4 @@ def test_what_openlineage_is_told(sandbox: Any, run_dag: RunDag, repository: Pat
     assert published["facets"]["version"]["datasetVersion"] == f"{model}:3"
     (pruned,) = done["lineage.prune"]["outputs"]
     assert pruned["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "ALTER"
+    shows("lineage")

@@ -6,13 +6,13 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from real_airflow import AIRFLOW_2, RealAirflow, one_task_at_a_time, running_airflow
+from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, one_task_at_a_time, running_airflow
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
@@ -22,7 +22,7 @@ from airflow_provider_wriftai.sandbox.server import running
 RETRY_DELAY = "15" if AIRFLOW_2 else "1"
 
 # Without a memory over the tries, "fail" would find its own version, and "create" make another.
-MODES = ["reuse"] if AIRFLOW_2 else ["reuse", "fail", "create"]
+MODES = ["reuse", "fail", "create"] if HAS_STORES else ["reuse"]
 
 # What is held up, at which stage of it something is done to the process, and what.
 MOMENTS: Mapping[str, tuple[Fault, str, str]] = {
@@ -60,7 +60,9 @@ def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
 
 
 @pytest.mark.timeout(600)
-def test_one_version_whatever_happens_to_the_task(sandbox: Any, tmp_path: Path, repository: Path) -> None:
+def test_one_version_whatever_happens_to_the_task(
+    sandbox: Any, tmp_path: Path, repository: Path, shows: Callable[[str], None]
+) -> None:
     faults = Faults()
     dags = [f"{moment}-{mode}" for moment in (*MOMENTS, "answered") for mode in MODES]
     for dag in dags:
@@ -96,6 +98,8 @@ def test_one_version_whatever_happens_to_the_task(sandbox: Any, tmp_path: Path, 
             assert not alive
             for dag in dags:
                 _check(airflow, sandbox, dag)
+    for mode in MODES:
+        shows(f"one version, {mode}")
 
 
 def _check(airflow: RealAirflow, sandbox: Any, dag: str) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import airflow as airflow_itself
 import pytest
-from real_airflow import AIRFLOW_2, RealAirflow, running_airflow
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
 
 PATIENCE = 180.0
 
-# Only from Airflow 3.3 on the events go on where they were when the triggerer ended.
-KEEPS_MARKS = tuple(map(int, airflow_itself.__version__.split(".")[:2])) >= (3, 3)
+FINDING = ("until_it_is_there", "looking_anew") if HAS_STORES else ("until_it_is_there",)
 
 
 def _until(done: Callable[[], bool]) -> None:
@@ -27,7 +26,9 @@ def _until(done: Callable[[], bool]) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, repository: Path, schemas: Any) -> None:
+def test_a_triggerer_that_is_killed_amid_it_all(
+    sandbox: Any, tmp_path: Path, repository: Path, schemas: Any, shows: Callable[[str], None]
+) -> None:
     waited_for, heard_of = sandbox.new_model(versions=3), sandbox.new_model(versions=3)
     published = sandbox.new_model()
     environment = {
@@ -47,14 +48,14 @@ def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, re
         return sum(f"/{heard_of}/versions" in entry["path"] for entry in sandbox.store.requests(100_000))
 
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "triggerer_dags", environment) as airflow:
-        for task in ("until_it_is_there", "until_it_is_too_late", "until_somebody_clears_it"):
-            airflow.until("waits", task, "deferred")
+        for task in (*FINDING, "until_it_is_too_late", "until_somebody_clears_it"):
+            airflow.until("waits", task, "deferred", "up_for_reschedule")
         deferred_at = time.monotonic()
         if not AIRFLOW_2:
             _until(lambda: polls() > 0)
             publish(heard_of, 4)
             _until(lambda: len(_told(airflow)) >= 4)
-            if KEEPS_MARKS:
+            if HAS_STORES:
                 _until(lambda: _mark(airflow) == {7})
         airflow.until("follows", "tell", "success", "failed")
         (told,) = airflow.result("follows", "tell")
@@ -62,12 +63,13 @@ def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, re
         assert told["container_image_digest"] == "sha256:" + "cd" * 32
         airflow.kill("triggerer")
         publish(waited_for)
-        if KEEPS_MARKS:
+        if HAS_STORES:
             publish(heard_of, 6)
         polls_before = polls()
         airflow.start("triggerer")
-        airflow.until("waits", "until_it_is_there", "success")
-        assert airflow.result("waits", "until_it_is_there")["reference"] == f"{waited_for}:4"
+        for task in FINDING:
+            airflow.until("waits", task, "success")
+            assert airflow.result("waits", task)["reference"] == f"{waited_for}:4"
         airflow.until("waits", "until_it_is_too_late", "failed")
         late = time.monotonic() - deferred_at
         assert "was not there in time" in airflow.logs("waits", "until_it_is_too_late")
@@ -81,11 +83,21 @@ def test_a_triggerer_that_is_killed_amid_it_all(sandbox: Any, tmp_path: Path, re
         if not AIRFLOW_2:
             _until(lambda: polls() > polls_before)
             publish(heard_of, 10)
-            published_in_all = 20 if KEEPS_MARKS else 14
+            published_in_all = 20 if HAS_STORES else 14
             _until(lambda: len(_told(airflow)) >= published_in_all)
-            if KEEPS_MARKS:
+            if HAS_STORES:
                 _until(lambda: _mark(airflow) == {23})
             _all_were_told_once(airflow, heard_of, published_in_all)
+    shown = {
+        "deferred": True,
+        "outlet, given": True,
+        "outlet, added": AIRFLOW_V_3_1_PLUS,
+        "events": not AIRFLOW_2,
+        "events, over restarts": HAS_STORES,
+        "start, rescheduled": HAS_STORES,
+    }
+    for what in (what for what, was_tried in shown.items() if was_tried):
+        shows(what)
     assert sandbox.token not in "".join(file.read_text(errors="replace") for file in tmp_path.rglob("*.log"))
 
 

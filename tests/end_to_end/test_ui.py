@@ -87,7 +87,7 @@ def ports() -> tuple[int, int]:
 
 
 def test_the_example_dags_on_real_processes(
-    start: Start, ports: tuple[int, int], tmp_path: Path, schemas: Any, digest: str
+    start: Start, ports: tuple[int, int], tmp_path: Path, schemas: Any, digest: str, shows: Callable[[str], None]
 ) -> None:
     airflow_port, sandbox_port = ports
     with start("ui.py", "--port", str(airflow_port), "--sandbox-port", str(sandbox_port)) as process:
@@ -111,6 +111,7 @@ def test_the_example_dags_on_real_processes(
                 assert link == f"http://127.0.0.1:{sandbox_port}/models/acme/sentiment/versions/13"
                 assert "acme/sentiment:13" in httpx.get(link).text
             assert airflow.link(pipeline, "prune_versions").endswith("/models/acme/sentiment")
+            shows("link")
             report = airflow.result(pipeline, "prune_versions")
             assert report["deleted"] == [f"acme/sentiment:{number}" for number in range(1, 9)]
 
@@ -139,6 +140,7 @@ def test_the_example_dags_on_real_processes(
             airflow.until(asking, "prune", "success", "failed", "upstream_failed", "skipped")
             assert airflow.states(asking) == {"rehearse": "success", "approve": "success", "prune": "success"}
             assert airflow.result(asking, "prune")["deleted"] == ["acme/sentiment:9"]
+            shows("approval")
 
             assert "Created acme/sentiment:13" in airflow.log(pipeline, "publish_version")
     logs = [file for file in tmp_path.rglob("*.log") if file.is_file()]

@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 from typing import Any
 
+from airflow import __version__
 from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
@@ -19,6 +20,7 @@ try:
 except ImportError:  # before Airflow 3
     AssetWatcher = None  # type: ignore[assignment, misc]
 
+HAS_STORES = tuple(map(int, __version__.split(".")[:2])) >= (3, 3)
 BEGAN = datetime(2026, 1, 1)
 
 
@@ -32,6 +34,11 @@ def waits() -> None:
     WriftAIVersionSensor(
         task_id="until_somebody_clears_it", release_notes="never published", poke_interval=2, timeout=3600, **wait
     )
+    if HAS_STORES:
+        WriftAIVersionSensor(
+            task_id="looking_anew", model=os.environ["WAITED_FOR"], newer_than="start", mode="reschedule",
+            poke_interval=2, timeout=600,
+        )  # fmt: skip
 
 
 waits()

@@ -1,0 +1,119 @@
+"""Write the latest results into the documents: ``docs/benchmarks.md`` with its plots, and the README's table."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from figures import HEADS, row_of
+from marks import put_between
+from run import LATEST, told
+
+mpl.use("svg")
+mpl.rcParams["svg.hashsalt"] = "the same picture of the same numbers"
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+IMAGES = ROOT / "docs" / "images"
+OURS, PEERS = "#1f77b4", "#999999"
+TITLES = {
+    "imports": "What a DAG file pays",
+    "client": "The client",
+    "publishing": "Publishing",
+    "prune": "Pruning",
+    "wait": "Waiting",
+}
+
+
+def main() -> None:
+    """Write everything."""
+    latest = json.loads(LATEST.read_text())
+    benchmarks = latest["benchmarks"]
+    IMAGES.mkdir(exist_ok=True)
+    plot_ratios([figure for name in benchmarks for figure in benchmarks[name]])
+    plot_waits(benchmarks["wait"])
+    put_between(PAGE, "benchmarks", f"\n{page(latest)}\n")
+    put_between(README, "benchmarks", f"\n{summary(latest)}\n")
+
+
+def page(latest: Mapping[str, Any]) -> str:
+    """The tables, with what else was seen."""
+    parts = [measured(latest)]
+    for name, figures in latest["benchmarks"].items():
+        parts += [f"## {TITLES[name]}", markdown(HEADS, map(row_of, figures))]
+        noted = dict.fromkeys(f"- {figure['work']}: {figure['note']}." for figure in figures if figure["note"])
+        parts += ["\n".join(noted)] if noted else []
+        parts += ["![Waits beside triggers that poll each on its own](images/benchmarks-waits.svg)"] * (name == "wait")
+    return "\n\n".join(parts)
+
+
+def summary(latest: Mapping[str, Any]) -> str:
+    """What has a goal, and whether it was met."""
+    figures = [figure for each in latest["benchmarks"].values() for figure in each if figure["met"] is not None]
+    columns = [HEADS.index(head) for head in ("work", "ours", "peer", "ratio", "goal", "")]
+    rows = [row_of(figure) for figure in figures]
+    table = markdown([HEADS[column] for column in columns], ([row[column] for column in columns] for row in rows))
+    return f"{measured(latest)}\n\n{table}"
+
+
+def measured(latest: Mapping[str, Any]) -> str:
+    """When the numbers were measured, and on what."""
+    return f"Measured on {latest['date']}, on {told(latest['machine'])}, in {latest['seconds'] / 60:.0f} minutes."
+
+
+def markdown(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    """Write a table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def plot_ratios(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Draw how much of a peer's time, memory or requests ours takes."""
+    shown = [figure for figure in figures if figure["ratio"]]
+    figure, axes = plt.subplots(figsize=(10, 0.3 * len(shown) + 1), layout="constrained")
+    names = [f"{each['work']} ({each['peer']})" for each in shown]
+    axes.barh(names, [each["ratio"] for each in shown], color=OURS, left=0.0)
+    axes.set_xscale("log")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.invert_yaxis()
+    axes.set_xlabel("ours divided by the peer's; less than 1 is better")
+    axes.tick_params(labelsize=7)
+    save(figure, "ratios")
+
+
+def plot_waits(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Draw how waits grow, beside triggers that poll each on its own."""
+    kinds = {
+        "requests an interval": "requests an interval",
+        "CPU an interval": "s of CPU an interval",
+        "lag p99": "ms of lag, p99",
+    }
+    figure, panels = plt.subplots(1, len(kinds), figsize=(12, 3.6), layout="constrained")
+    for axes, (kind, label) in zip(panels, kinds.items(), strict=True):
+        rows = [(number_of(each), each) for each in figures if each["work"].endswith(f": {kind}")]
+        for who, color in (("ours", OURS), ("peers", PEERS)):
+            points = [(number, statistics.median(each[who])) for number, each in rows if each[who]]
+            axes.plot(*zip(*points, strict=True), marker="o", color=color, label=who)
+        axes.set(xscale="log", yscale="log", xlabel="waits", ylabel=label)
+        axes.legend()
+    save(figure, "waits")
+
+
+def number_of(figure: Mapping[str, Any]) -> int:
+    """How many waits a figure is about."""
+    return int(figure["work"].partition(" ")[0].replace(",", ""))
+
+
+def save(figure: Any, name: str) -> None:
+    """Write a picture."""
+    figure.savefig(IMAGES / f"benchmarks-{name}.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

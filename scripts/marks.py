@@ -1,0 +1,24 @@
+"""Parts of the documents that are made by scripts: they stand between two marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def put_between(document: Path, name: str, text: str) -> None:
+    """Replace what stands between the two marks of a name.
+
+    Args:
+        document: A Markdown file that has ``<!-- name:begin -->`` and ``<!-- name:end -->``.
+        name: The name.
+        text: What is to stand there.
+
+    Raises:
+        ValueError: The document lacks the marks.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, first, rest = document.read_text().partition(begin)
+    _, last, after = rest.partition(end)
+    if not first or not last:
+        raise ValueError(f"{document.name} lacks {begin} and {end}")
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
