@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.references import shortened
 from airflow_provider_wriftai.retention.ages import read_age
 
 T = TypeVar("T")
 
 
 _LONGEST_NUMBER = 20
-_LONGEST_TOLD = 60
 _NOTHING = ("", "None")
 _WRITTEN_OUT = ("[", "(", "{", "'", '"')
 
@@ -59,7 +59,7 @@ def whole_number(name: str, value: object, *, least: int | None = None, most: in
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_LONGEST_NUMBER:
         number = value
     if number is None:
-        raise InvalidParameterError(f"{name} must be a whole number; got {_told(value)}.{_left_out(value)}")
+        raise InvalidParameterError(f"{name} must be a whole number; got {shortened(value)}.{_left_out(value)}")
     if (least is not None and number < least) or (most is not None and number > most):
         raise InvalidParameterError(f"{name} must be from {least} to {most}; got {number}.")
     return number
@@ -76,7 +76,7 @@ def seconds(name: str, value: object, *, most: float) -> float:
     except (ValueError, OverflowError):
         number = -1.0
     if not 0 <= number <= most:
-        raise InvalidParameterError(f"{name} must be a number of seconds from 0 to {most:g}; got {_told(value)}.")
+        raise InvalidParameterError(f"{name} must be a number of seconds from 0 to {most:g}; got {shortened(value)}.")
     return number
 
 
@@ -90,18 +90,10 @@ def reference_of_version(name: str, value: object) -> str:
         value = value.get("reference")
     if not isinstance(value, str) or value.strip() in _NOTHING:
         raise InvalidParameterError(
-            f"{name} is {_told(value)}; expected an id, 'owner/name:number', or a version as a task returned it. "
+            f"{name} is {shortened(value)}; expected an id, 'owner/name:number', or a version as a task returned it. "
             "Has the task that was to give it returned one?"
         )
     return value.strip()
-
-
-def _told(value: object) -> str:
-    try:
-        written = repr(value)
-    except ValueError:  # Python refuses to write out a number of thousands of digits
-        return "a far longer one"
-    return written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…"
 
 
 def _left_out(value: object) -> str:
@@ -120,7 +112,7 @@ def flag(name: str, value: object) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise InvalidParameterError(f"{name} must be true or false; got {_told(value)}.")
+    raise InvalidParameterError(f"{name} must be true or false; got {shortened(value)}.")
 
 
 def age(name: str, value: object) -> timedelta:
@@ -135,7 +127,7 @@ def age(name: str, value: object) -> timedelta:
     if isinstance(value, str) and value.strip() not in _NOTHING:
         return read_age(value)
     raise InvalidParameterError(
-        f"{name} must be a timedelta or a text such as '30d'; got {_told(value)}.{_left_out(value)}"
+        f"{name} must be a timedelta or a text such as '30d'; got {shortened(value)}.{_left_out(value)}"
     )
 
 
@@ -157,7 +149,7 @@ def listed(name: str, value: object) -> list[Any]:
     if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes):
         return list(value)
     raise InvalidParameterError(
-        f"{name} must be a list, or texts with commas between them; got {_told(value)}.{_left_out(value)}"
+        f"{name} must be a list, or texts with commas between them; got {shortened(value)}.{_left_out(value)}"
     )
 
 
@@ -169,7 +161,7 @@ def text(name: str, value: object) -> str:
     """
     if isinstance(value, str) and value.strip() not in _NOTHING:
         return value
-    raise InvalidParameterError(f"{name} must be a text; got {_told(value)}.{_left_out(value)}")
+    raise InvalidParameterError(f"{name} must be a text; got {shortened(value)}.{_left_out(value)}")
 
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
@@ -180,4 +172,4 @@ def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {_told(value)}.")
+    raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shortened(value)}.")

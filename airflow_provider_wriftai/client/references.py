@@ -116,11 +116,13 @@ def is_digest(value: object) -> bool:
 
 def shortened(value: object) -> str:
     """Write a value down, not longer than a message bears."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST_TOLD else f"{value[:_LONGEST_TOLD]}…")
     try:
-        written = str(value)
+        written = repr(value)
     except ValueError:  # Python refuses to write out a number of thousands of digits
         return f"a long {type(value).__name__}"
-    return repr(written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…")
+    return written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…"
 
 
 def _text(value: object, what: str) -> str:

@@ -33,3 +33,22 @@ def may_pass(error: WriftAIError) -> bool:
     if isinstance(error, AuthenticationError | PermissionDeniedError | InvalidRequestError):
         return False
     return isinstance(error, RequestError | PaginationError)
+
+
+def ending(error: WriftAIError, failures: int, most: int | None, what: str) -> WriftAIError | None:
+    """Decide whether a look that failed ends the wait.
+
+    Args:
+        error: Why it failed.
+        failures: How many in a row have failed, with this one.
+        most: How many in a row may fail; None: any number.
+        what: Which looks failed, to go on with a sentence.
+
+    Returns:
+        The error that ends the wait; None where it goes on.
+    """
+    if not may_pass(error):
+        return error
+    if most is None or failures <= most:
+        return None
+    return WaitFailedError(f"{failures} looks in a row {what}. The last: {error}")

@@ -12,7 +12,7 @@ from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.watermark import Watermark
 from airflow_provider_wriftai.waiting.asking import Look, carry_out
 from airflow_provider_wriftai.waiting.condition import Condition
-from airflow_provider_wriftai.waiting.errors import WaitFailedError, may_pass
+from airflow_provider_wriftai.waiting.errors import ending
 from airflow_provider_wriftai.waiting.finding import find_newest
 from airflow_provider_wriftai.waiting.listing import Listing, target_of
 
@@ -60,14 +60,10 @@ class PolledWait:
         try:
             version = carry_out(api, self._looking())
         except WriftAIError as error:
-            if not may_pass(error):
-                raise
             self._failures += 1
             self._failure = str(error)
-            if self.most_failures is not None and self._failures > self.most_failures:
-                raise WaitFailedError(
-                    f"{self._failures} looks in a row for {self.condition} failed. The last: {error}"
-                ) from error
+            if ends := ending(error, self._failures, self.most_failures, f"for {self.condition} failed"):
+                raise ends from (None if ends is error else error)
             log.warning("A look for %s failed: %s", self.condition, error)
             return None
         self._failures, self._failure = 0, None

@@ -17,7 +17,7 @@ from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.client.watermark import Watermark
 from airflow_provider_wriftai.waiting.asking import Look, async_carry_out
 from airflow_provider_wriftai.waiting.condition import START, Condition
-from airflow_provider_wriftai.waiting.errors import WaitFailedError, WaitTimedOutError, may_pass
+from airflow_provider_wriftai.waiting.errors import WaitFailedError, WaitTimedOutError, ending, may_pass
 from airflow_provider_wriftai.waiting.finding import Sought, find_every, find_newest
 from airflow_provider_wriftai.waiting.listing import Listing
 from airflow_provider_wriftai.waiting.pace import Pace
@@ -105,15 +105,9 @@ class Wait:
     def failed(self, now: float, error: WriftAIError) -> None:
         """Note a look that failed; too many in a row end the wait, and so does what no look can mend."""
         self._failures += 1
-        if not may_pass(error):
-            self.end(error)
-        elif self.most_failures is not None and self._failures > self.most_failures:
-            self.end(
-                WaitFailedError(
-                    f"{self._failures} looks in a row for {self.condition} failed, after {self._spent(now)}. "
-                    f"The last: {error}"
-                )
-            )
+        what = f"for {self.condition} failed, after {self._spent(now)}"
+        if ends := ending(error, self._failures, self.most_failures, what):
+            self.end(ends)
 
     def end(self, error: WriftAIError) -> None:
         """End it with an error."""
