@@ -24,6 +24,7 @@ ROWS = {
     "the model's asset as an outlet, where it is given": {"outlet, given"},
     "… and added by itself": {"outlet, added"},
     '`newer_than="start"` in mode `reschedule`': {"start, rescheduled"},
+    "the button from a task to its version": {"rest"},
     "OpenLineage": {"lineage"},
 }
 """What a row says, and what has to be shown for it."""

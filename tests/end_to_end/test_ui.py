@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
 from postgres import free_port
+from rest_api import RestAPI
 
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
@@ -19,59 +19,6 @@ from airflow_provider_wriftai.client.versions import CreateVersionParams, Versio
 Start = Callable[..., Any]
 
 _PATIENCE = 150.0
-
-
-class Airflow:
-    """A running Airflow's REST API."""
-
-    def __init__(self, url: str) -> None:
-        token = httpx.get(f"{url}/auth/token").json()["access_token"]
-        self._http = httpx.Client(base_url=f"{url}/api/v2", headers={"authorization": f"Bearer {token}"}, timeout=30)
-
-    def trigger(self, dag: str, **conf: Any) -> str:
-        answer = self._http.post(f"/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
-        assert answer.status_code == 200, answer.text
-        return f"/dags/{dag}/dagRuns/{answer.json()['dag_run_id']}"
-
-    def states(self, run: str) -> dict[str, str | None]:
-        listed = self._http.get(f"{run}/taskInstances").json()["task_instances"]
-        return {task["task_id"]: task["state"] for task in listed}
-
-    def until(self, run: str, task: str, *states: str) -> None:
-        """Ask until a task has one of the states; Airflow offers no event for it."""
-        deadline = time.monotonic() + _PATIENCE
-        while (seen := self.states(run))[task] not in states:
-            assert time.monotonic() < deadline, seen
-            time.sleep(0.5)
-
-    def approve(self, run: str, task: str) -> str:
-        """Approve what a task asks for, as its page does; gives what it asked."""
-        asked = self._http.get(f"{run}/taskInstances/{task}/-1/hitlDetails")
-        assert asked.status_code == 200, asked.text
-        answer = self._http.patch(f"{run}/taskInstances/{task}/-1/hitlDetails", json={"chosen_options": ["Approve"]})
-        assert answer.status_code == 200, answer.text
-        subject, body = asked.json()["subject"], asked.json()["body"]
-        return f"{subject}\n{body}"
-
-    def result(self, run: str, task: str) -> Any:
-        return self._http.get(f"{run}/taskInstances/{task}/xcomEntries/return_value").json()["value"]
-
-    def link(self, run: str, task: str) -> str:
-        """Where a task's button leads to."""
-        links = self._http.get(f"{run}/taskInstances/{task}/links").json()["extra_links"]
-        url: str = links["WriftAI"]
-        return url
-
-    def log(self, run: str, task: str) -> str:
-        return self._http.get(f"{run}/taskInstances/{task}/logs/1", headers={"accept": "application/json"}).text
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._http.close()
 
 
 def _until_said(log: Path, *words: str) -> None:
@@ -97,7 +44,7 @@ def test_the_example_dags_on_real_processes(
             assert line, said
             said += line
         token = json.loads((tmp_path / "secrets.json").read_text())["token"]
-        with Airflow(f"http://localhost:{airflow_port}") as airflow:
+        with RestAPI(f"http://localhost:{airflow_port}") as airflow:
             waiting = airflow.trigger("wait_for_release", version="acme/sentiment:14")
             airflow.until(waiting, "wait_for_version", "deferred")
 
