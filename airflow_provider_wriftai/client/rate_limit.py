@@ -168,8 +168,9 @@ class ServiceClock:
 
     def _bound(self, least: float, most: float) -> None:
         if least > self._most or most < self._least:
-            # One of the clocks was set: what was known before is void.
-            self._least, self._most = least, most
+            # One of the clocks was set: what was known before is void. A reset, which bounds the time from above only,
+            # may also lie a few seconds in the past, and then it tells the time as well as that.
+            self._least, self._most = (least if least > float("-inf") else most), most
         else:
             self._least, self._most = max(self._least, least), min(self._most, most)
 

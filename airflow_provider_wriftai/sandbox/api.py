@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ class VersionsAPI:
                     response = _problem(error.status_code, error.detail)
                 except RefusedError as error:
                     response = JSONResponse({"detail": error.detail}, 422)
+                except sqlite3.OperationalError as error:
+                    response = _problem(507, f"The sandbox's database cannot be used: {error}")
             response.headers.update(headers)
             response.headers["x-request-id"] = uuid.uuid4().hex
             self._store.record_request(owner, request.method, request.url.path, response.status_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -95,10 +96,12 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # On a full disk SQLite has rolled it back itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def _rows(self, query: str, *values: object) -> list[sqlite3.Row]:
         with self._lock:
@@ -220,8 +223,8 @@ class Store:
         self._rows("UPDATE versions SET configuration = ? WHERE id = ?", json.dumps(dict(configuration)), version.id)
 
     def record_request(self, caller: str | None, method: str, path: str, status: int) -> None:
-        """Add a request to the log, which keeps the latest 10,000."""
-        with self._lock:
+        """Add a request to the log, which keeps the latest 10,000; where the disk is full, it goes without."""
+        with self._lock, contextlib.suppress(sqlite3.OperationalError):
             position = self._connection.execute(
                 "INSERT INTO requests (at, caller, method, path, status) VALUES (?, ?, ?, ?, ?)",
                 (timestamp(None), caller, method, path, status),

@@ -175,6 +175,13 @@ def test_a_clock_that_was_set_is_followed() -> None:
     assert clock.time() - time.time() == pytest.approx(3600, abs=1.5)
 
 
+@pytest.mark.parametrize("ahead", [3600, 400 * 86_400])
+def test_a_reset_that_has_just_passed_does_not_void_what_the_date_tells(ahead: float) -> None:
+    clock, there = ServiceClock(), time.time() + ahead
+    clock.learn(datetime.fromtimestamp(int(there), UTC), resets_at=there - 3, waited=0)
+    assert clock.time() - there == pytest.approx(-3, abs=1.5)
+
+
 def test_one_429_of_a_proxy_limits_nobody_for_good() -> None:
     budget = Budget()
     _drain(budget)

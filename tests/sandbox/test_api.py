@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
+from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
 
@@ -164,3 +165,22 @@ def test_the_log_of_requests_keeps_the_latest(tmp_path: Path) -> None:
     store.close()
     assert kept[0]["path"] == "/11004"
     assert 10_000 <= len(kept) <= 10_010
+
+
+def test_a_full_disk_is_told_and_reads_go_on(tmp_path: Path, schemas: Any) -> None:
+    store = Store(tmp_path / "sandbox.db")
+    store.add_token("t", "acme")
+    seed(store, "acme", "detector", 1)
+    with running(create_app(store)) as url, httpx.Client(headers={"authorization": "Bearer t"}) as client:
+        versions = f"{url}/v1/models/acme/detector/versions"
+        new = {"release_notes": "x", "schemas": schemas, "container_image_digest": "sha256:" + "ab" * 32}
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        answers = [client.post(versions, json=new) for _ in range(100)]
+        assert answers[-1].status_code == 507
+        assert "database or disk is full" in answers[-1].json()["detail"]
+        assert client.get(versions).status_code == 200
+        store._connection.execute("PRAGMA max_page_count = 100000")
+        assert client.post(versions, json=new).status_code == 201
+        assert len(store.versions("acme", "detector")) == 2 + sum(answer.is_success for answer in answers)
+    store.close()
