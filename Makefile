@@ -26,7 +26,7 @@ RESULTS := .results
 ONLY_NEWEST := $(foreach test,end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-all bench chaos lint format clean
+.PHONY: help demo ui test test-all bench chaos docs docs-links lint format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -55,6 +55,13 @@ bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ##
 chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Publish under random faults: what is lost or made twice? SEED=…
 	$(BIN)/python chaos/publish.py --seed $(or $(SEED),1) --schedules $(or $(SCHEDULES),3000)
 
+docs: $(VENV)/installed-docs  ## The documentation as a site: site/index.html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
+
+docs-links: $(VENV)/installed-docs  ## Whether what the documentation links to elsewhere is still there
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder linkcheck \
+		--doctree-dir build/doctrees-links docs build/docs-links
+
 lint: $(VENV)/installed-test  ## Style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -65,7 +72,7 @@ format: $(VENV)/installed-test  ## Put the code into the house style
 	$(BIN)/ruff format .
 
 clean:  ## Remove what was installed and made
-	rm -rf .venv* .demo .results build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* .demo .results build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -79,6 +86,10 @@ $(VENV)/installed-demo: $(UV) $(PACKAGE)
 
 $(VENV)/installed-test: $(VENV)/installed-demo
 	$(UV) pip install --quiet --python $(BIN)/python --group test --editable ".[sandbox,openlineage]"
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed-demo
+	$(UV) pip install --quiet --python $(BIN)/python --group docs
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-test

@@ -25,6 +25,7 @@ ROWS = {
     "… and added by itself": {"outlet, added"},
     '`newer_than="start"` in mode `reschedule`': {"start, rescheduled"},
     "the button from a task to its version": {"rest"},
+    "a person's approval before a prune (Airflow's own operator)": {"approval"},
     "OpenLineage": {"lineage"},
 }
 """What a row says, and what has to be shown for it."""

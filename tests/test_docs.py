@@ -1,35 +1,60 @@
-"""What the documents say: every Python block runs, and every link to a file leads somewhere."""
+"""What the documents say: every Python block runs, every link leads somewhere, and what there is to know is there."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import os
 import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import airflow
 import pytest
+from postgres import free_port
+from public_names import errors, offered_to_dags, public_members
 
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.sandbox.seed import seed
+from airflow_provider_wriftai.waiting.errors import WaitTimedOutError
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+GUIDES = sorted(DOCS.glob("*.md"))
 DOCUMENTS = [
-    ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md")),
-    *sorted((ROOT / "docs").glob("**/*.md")),
+    ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md")), *sorted(DOCS.glob("**/*.md")),
 ]  # fmt: skip
 
 
-def _python_blocks(document: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", document.read_text(), re.DOTALL | re.MULTILINE)
+def _name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def _blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def _without_blocks(document: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def _rows(document: Path) -> dict[str, list[str]]:
+    """Read the rows of all tables whose first cell is one name: the other cells, by the name."""
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", document.read_text(), re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split(" | ")] for name, rest in rows}
 
 
 BLOCKS = [
-    pytest.param(block, id=f"{document.name}-{number}")
+    pytest.param(block, id=f"{_name_of(document)}-{number}")
     for document in DOCUMENTS
-    for number, block in enumerate(_python_blocks(document), start=1)
+    for number, block in enumerate(_blocks(document, "python"), start=1)
 ]
 
 
@@ -44,65 +69,166 @@ def test_every_python_block_runs(sandbox: Any, monkeypatch: pytest.MonkeyPatch, 
     exec(compile(block, "<block>", "exec"), {"__name__": "block"})  # noqa: S102 - our own documents
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
-        if "://" not in target:
-            assert (document.parent / target).exists(), target
+@contextmanager
+def _in_the_background(script: str, folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a script in a process group of its own, which does not outlive the block."""
+    with subprocess.Popen(
+        ["bash", "-ec", script], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def test_the_first_page_leads_to_a_version(tmp_path: Path) -> None:
+    """Its commands as they are written, but for the installation, which is what the tests run with, and the port."""
+    page = DOCS / "index.md"
+    install, start_sandbox, connect, run = _blocks(page, "console")
+    (dag,) = _blocks(page, "python")
+    first, second = (block.partition("…")[0] for block in _blocks(page, "text"))
+    port = str(free_port())
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "WRIFTAI_"))}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "first_version.py").write_text(dag)
+    connect = connect.replace("8787", port).replace(". venv/bin/activate\n", "")
+
+    assert "airflow-provider-wriftai[sandbox]" in install
+    with _in_the_background(f"{start_sandbox.rstrip()} --port {port}", tmp_path, environment) as sandbox:
+        assert sandbox.stdout is not None
+        assert sandbox.stdout.readline().endswith(f":{port}\n")
+        done = subprocess.run(
+            ["bash", "-ec", f"{connect}{run}echo once more\n{run}"],
+            cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    said_first, _, said_second = done.stdout.partition("once more\n")
+    assert first in said_first
+    assert second in said_second
+
+
+def _anchors(document: Path) -> set[str]:
+    """Name the headings as GitHub does."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#{1,6} (.*)$", _without_blocks(document), re.MULTILINE):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading.strip()).lower()
+        slug = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+        found.add(next(name for n in count() if (name := f"{slug}-{n}" if n else slug) not in found))
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name_of)
+def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)", _without_blocks(document)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), target
+        if anchor:
+            assert anchor in _anchors(file), target
 
 
 def test_the_commands_that_are_named_are_targets_of_make() -> None:
-    named = "".join((ROOT / file).read_text() for file in ("README.md", ".github/CONTRIBUTING.md"))
-    commands = set(re.findall(r"\bmake ([a-z-]+)", named))
+    commands = {
+        name for file in DOCUMENTS for name in re.findall(r"(?:`|^)make ([a-z-]+)", file.read_text(), re.MULTILINE)
+    }
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test", "ui"} <= commands <= targets
 
 
-def test_the_sandboxs_options_are_documented() -> None:
+def test_the_sandboxs_options_and_faults_are_documented() -> None:
     from airflow_provider_wriftai.sandbox.__main__ import _parser
+    from airflow_provider_wriftai.sandbox.faults import Fault
 
-    document = (ROOT / "docs" / "sandbox.md").read_text()
+    document = (DOCS / "sandbox.md").read_text()
     options = {option for action in _parser()._actions for option in action.option_strings if option.startswith("--")}
     assert {option for option in options - {"--help"} if f"`{option}" not in document} == set()
+    assert Fault.model_fields.keys() <= _rows(DOCS / "sandbox.md").keys()
 
 
 def test_the_connections_settings_are_documented() -> None:
     from airflow_provider_wriftai.connection import EXTRA_FIELDS
 
-    document = (ROOT / "docs" / "connection.md").read_text()
-    assert {name for name in EXTRA_FIELDS if f"| `{name}` |" not in document} == set()
+    labels = {name: cells[0] for name, cells in _rows(DOCS / "connection.md").items()}
+    assert labels == {name: field["label"] for name, field in EXTRA_FIELDS.items()}
 
 
 def test_every_error_is_documented() -> None:
-    import airflow_provider_wriftai.failures
-    import airflow_provider_wriftai.waiting.errors
+    from airflow_provider_wriftai.failures import FINAL
 
-    def all_of(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
-        return {cls}.union(*(all_of(child) for child in cls.__subclasses__()))
-
-    document = (ROOT / "docs" / "client.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*?) \|$", document, re.MULTILINE))
-    classes = {cls for cls in all_of(WriftAIError) if cls.__module__.startswith("airflow_provider_wriftai")}
-    assert {cls.__name__ for cls in classes} <= rows.keys()
-    for cls in classes:
-        final = issubclass(cls, airflow_provider_wriftai.failures.FINAL)
-        assert rows[cls.__name__].startswith("fails at once" if final else "left to Airflow"), cls
+    rows = _rows(DOCS / "errors.md")
+    assert rows.keys() == {cls.__name__ for cls in errors()}
+    for cls in errors():
+        meaning, in_a_task, what_to_do = rows[cls.__name__]
+        # The sensor makes Airflow's own error of this one, and that is not retried.
+        is_final = issubclass(cls, (*FINAL, WaitTimedOutError))
+        assert in_a_task == ("fails at once" if is_final else "left to Airflow's retries"), cls
+        assert meaning, cls
+        assert what_to_do, cls
 
 
-@pytest.mark.parametrize(
-    ("document", "operator"),
-    [
-        ("publish.md", "operators.versions.WriftAICreateVersionOperator"),
-        ("publish.md", "operators.versions.WriftAIGetVersionOperator"),
-        ("publish.md", "operators.versions.WriftAIDeleteVersionOperator"),
-        ("prune.md", "operators.cleanup.WriftAICleanupVersionsOperator"),
-        ("wait.md", "sensors.versions.WriftAIVersionSensor"),
-        ("event-driven.md", "triggers.published.WriftAIVersionPublishedTrigger"),
-    ],
-)
-def test_every_parameter_is_documented(document: str, operator: str) -> None:
-    module, _, name = operator.rpartition(".")
-    cls = getattr(importlib.import_module(f"airflow_provider_wriftai.{module}"), name)
-    text = (ROOT / "docs" / document).read_text()
-    parameters = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
-    assert {each for each in parameters if f"`{each}`" not in text and f"{each}=" not in text} == set()
+def test_what_an_error_tells_is_documented() -> None:
+    """What a handler can read of it: the attributes that its docstring names."""
+    rows = _rows(DOCS / "errors.md")
+    for cls in errors() - {WriftAIError}:
+        told = re.findall(r"^    +(\w+): ", (inspect.getdoc(cls) or "").partition("Attributes:")[2], re.MULTILINE)
+        assert {name for name in told if f"`{name}`" not in rows[cls.__name__][0]} == set(), cls
+
+
+@pytest.mark.parametrize("name", sorted(offered_to_dags()))
+def test_what_dags_use_is_documented_in_a_guide_with_every_parameter(name: str) -> None:
+    value = offered_to_dags()[name]
+    short = name.rpartition(".")[2]
+    guides = [text for text in map(Path.read_text, GUIDES) if re.search(rf"`[^`\n]*\b{short}\b", text)]
+    assert guides, f"no guide names {short}"
+    parameters: set[str] = set()
+    if inspect.isclass(value):
+        parameters = set(inspect.signature(value.__init__).parameters) - {"self", "args", "kwargs"}
+    undocumented = [
+        {each for each in parameters if f"`{each}`" not in text and f"{each}=" not in text} for text in guides
+    ]
+    assert set() in undocumented, f"no guide that names {short} has all of its parameters: {undocumented}"
+
+
+def test_the_clients_methods_and_settings_are_documented() -> None:
+    from airflow_provider_wriftai.client.api import API
+    from airflow_provider_wriftai.client.versions import Versions
+
+    document = (DOCS / "client.md").read_text()
+    assert {name for name in public_members(Versions) if not re.search(rf"`{name}[`(]", document)} == set()
+    settings = set(inspect.signature(API).parameters) - {"base_url", "access_token"}
+    assert {name for name in settings if f"`{name}`" not in document} == set()
+
+
+def test_what_the_package_needs_is_documented() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = dict(requirement.split(">=") for requirement in project["dependencies"])
+    documented = {name: cells[0] for name, cells in _rows(DOCS / "upgrade.md").items()}
+    assert documented == needed
+    assert f"Python {project['requires-python'].removeprefix('>=')} or newer" in (DOCS / "upgrade.md").read_text()
+
+
+def test_what_works_where_is_said_alike_in_both_places() -> None:
+    (table,) = re.findall(
+        r"<!-- compatibility:begin -->\n(.*)<!-- compatibility:end -->", (DOCS / "upgrade.md").read_text(), re.DOTALL
+    )
+    assert "| 2.11 |" in table
+    assert table.strip() in (ROOT / "README.md").read_text()
+
+
+def test_every_picture_is_shown_and_said_in_words() -> None:
+    shown = {
+        path: words
+        for guide in GUIDES
+        for words, path in re.findall(r"!\[([^\]]*)\]\((images/[^)]+)\)", guide.read_text())
+    }
+    assert shown.keys() == {f"images/{picture.name}" for picture in (DOCS / "images").iterdir()}
+    assert [path for path, words in shown.items() if len(words.split()) < 3] == []
+
+
+def test_every_example_is_listed() -> None:
+    examples = {file.stem for file in (ROOT / "example_dags").glob("*.py")}
+    listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| .+ \|$", (DOCS / "examples.md").read_text(), re.MULTILINE)
+    assert {name for name, anchor in listed if name == anchor} == examples

@@ -55,8 +55,9 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
     Args:
         model: ``owner/name``.
         release_notes: A regular expression; only versions in whose release notes it is found.
-        newer_than: Where the events begin, when the trigger runs for the first time: a version's reference or number,
-            or a time with its time zone. Left out: with what is published from then on.
+        newer_than: Where the events begin, when the trigger runs for the first time, and before Airflow 3.3 each time
+            that it starts: a version's reference or number, or a time with its time zone. Left out: with what is
+            published from then on.
         poll_interval: Seconds between looks.
         seconds_between_events: Seconds between two events at least. Airflow starts one run for all events of an asset
             that come before its scheduler has seen the first, and hands it only that one; the others wait for the
