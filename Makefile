@@ -26,7 +26,7 @@ RESULTS := .results
 ONLY_NEWEST := $(foreach test,end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-all bench chaos docs docs-links lint format clean
+.PHONY: help demo ui test test-all bench chaos docs docs-links pictures lint format clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -57,6 +57,9 @@ chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Publish under r
 
 docs: $(VENV)/installed-docs  ## The documentation as a site: site/index.html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
+
+pictures: $(VENV)/installed-test  ## Take the documentation's pictures of Airflow's UI again (needs chromium)
+	WRIFTAI_PICTURES=docs/images $(BIN)/python -m pytest tests/end_to_end/test_browser.py
 
 docs-links: $(VENV)/installed-docs  ## Whether what the documentation links to elsewhere is still there
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder linkcheck \
@@ -111,7 +114,7 @@ $(BETWEEN:%=.venv-%/installed): .venv-%/installed: $(UV) $(PACKAGE)
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
 	$(UV) pip install --quiet --python .venv-$*/bin/python "apache-airflow==$*.*" $(PINS_$*) --editable ".[sandbox]"
 	$(UV) pip install --quiet --python .venv-$*/bin/python \
-		asyncpg hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
+		asyncpg hypothesis psutil psycopg2-binary pytest pytest-timeout selenium trustme
 	@touch $@
 
 $(OLDEST)/installed: $(UV) $(PACKAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import itertools
 import os
@@ -66,12 +67,13 @@ class Sandbox:
 
 @pytest.fixture(scope="session", autouse=True)
 def _airflow_2_has_looked_for_providers() -> None:
-    """Airflow 2 does so when the first asset is made, and warns of its own dependencies."""
+    """Airflow 2 does so when the first asset is made, and warns of its own dependencies and settings."""
     if importlib.metadata.version("apache-airflow").startswith("2."):
         from airflow.providers_manager import ProvidersManager
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            importlib.import_module("airflow.models.taskinstance")
             ProvidersManager()
 
 

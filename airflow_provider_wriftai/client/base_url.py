@@ -46,7 +46,8 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
             'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
         )
     try:
-        httpx.URL(base_url)
+        # As Python's resolver will write it: it takes fewer names than a URL may hold.
+        httpx.URL(base_url).host.encode("idna")
     except (httpx.InvalidURL, ValueError):
         raise ConfigurationError("The API's base URL names a host that cannot be one.") from None
     return base_url.rstrip("/")

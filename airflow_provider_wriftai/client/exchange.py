@@ -141,7 +141,7 @@ class Exchange(Generic[T]):
             problem = f"was answered {response.status} with {self._hidden(unexpected)}; the body begins with {begins!r}"
         raise self._unreadable(problem)
 
-    def _hidden(self, error: Exception) -> str:
+    def _hidden(self, error: BaseException) -> str:
         return self._channel.token.hidden_in(str(error) or type(error).__name__)
 
     def _unreadable(self, problem: str) -> UnreadableResponseError:
@@ -166,14 +166,24 @@ class Exchange(Generic[T]):
         ambiguous = not isinstance(error, _NOT_SENT)
         match error:
             case httpx.TimeoutException():
-                problem = f"had no response in time ({type(error).__name__})"
+                problem = f"had no response within {self._channel.timeout['read']:g} s ({type(error).__name__})"
                 return RequestTimeoutError(method, path, problem, ambiguous=ambiguous)
             case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
                 return ConfigurationError(f"{method} {path} cannot be sent: {self._hidden(error)}")
             case httpx.RequestError():
-                reason = self._hidden(error)
+                reason = self._hidden(_reason(error) if isinstance(error, httpx.NetworkError) else error)
                 problem = f"had no response ({type(error).__name__}: {reason})"
                 advice = _CERTIFICATE_ADVICE if "CERTIFICATE_VERIFY_FAILED" in reason.upper() else None
                 return ConnectionFailedError(method, path, problem, ambiguous=ambiguous, advice=advice)
             case _:
                 return None
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Find the system's own error below one of httpx: async ones have no text, or none that tells why."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.errno is not None:
+            return below
+        below = below.exceptions[0] if isinstance(below, BaseExceptionGroup) else below.__cause__ or below.__context__
+    return error

@@ -96,7 +96,10 @@ class WriftAIHook(BaseHook):
         try:
             return True, f"Signed in to {api.base_url} as {Interruptible(ask).run()}."
         except TimeoutError:
-            return False, f"GET {api.base_url}/user had no whole response within {_TEST_SECONDS:.0f} s. {_TEST_TIMED_OUT}"
+            return (
+                False,
+                f"GET {api.base_url}/user had no whole response within {_TEST_SECONDS:g} s. {_TEST_TIMED_OUT}",
+            )
         except RequestError as error:
             advice = _advice_after_a_test(error, token_given=bool(connection.password))
             return False, f"{error.method} {api.base_url}{error.path} {error.problem}. {advice}"

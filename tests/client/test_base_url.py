@@ -16,7 +16,8 @@ def test_a_good_url_is_taken_without_its_slash(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "api.wrift.ai/v1", "ftp://api.wrift.ai", "https://", "https:///v1", "https://h:port/v1", "https://h:99999/v1",
-     "https://h/v1?x=1", "https://h/v1#x", "https://h/a b", "https://h/v1\n", "https://hÃ¶st/v1", "https://[::1/v1"],
+     "https://h/v1?x=1", "https://h/v1#x", "https://h/a b", "https://h/v1\n", "https://hÃ¶st/v1", "https://[::1/v1",
+     "https://a..b/v1", "https://./v1", f"https://{'a' * 70}.example/v1", "https://xn--zzzzzz-.example/v1"],
 )  # fmt: skip
 def test_a_bad_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -19,6 +19,7 @@ from airflow_provider_wriftai.client.errors import (
 from airflow_provider_wriftai.publishing.errors import (
     InvalidImageError,
     PreflightError,
+    UnsettledAndRefusedError,
     UnsettledCreateError,
     UnsettledPublishError,
     VersionExistsError,
@@ -62,6 +63,7 @@ EXAMPLES: list[WriftAIError] = [
     PreflightError("a/b", ["one", "two"]),
     VersionExistsError("a/b", "sha256:0", "a/b:1"),
     UnsettledPublishError("a/b", "sha256:0", "x"),
+    UnsettledAndRefusedError("a/b", "sha256:0", "x"),
     UnsettledCreateError("a/b", "sha256:0", "x"),
     InvalidPolicyError("x"),
     UnplannableError("x"),
