@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import airflow
+import psutil
 import sqlalchemy
 from postgres import free_port, programs, running_postgres
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
+# Airflow's stores for tasks and assets: what is kept over tries and restarts.
+HAS_STORES = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
 _PATIENCE = 240.0
 _PROCESSES = ("scheduler", "triggerer") if AIRFLOW_2 else ("api-server", "scheduler", "dag-processor", "triggerer")
 
@@ -35,9 +38,11 @@ class RealAirflow:
 
     Attributes:
         home: Its home; its logs are below.
+        url: Where its UI and REST API are.
     """
 
     home: Path
+    url: str
     _engine: sqlalchemy.Engine
     _processes: dict[str, _Process]
     _environment: Mapping[str, str]
@@ -59,6 +64,10 @@ class RealAirflow:
         """Kill one of its processes, with all that it has started, so that none of it can do anything more."""
         self._processes[name].kill()
 
+    def pid(self, name: str) -> int:
+        """The id of one of its processes, which is that of its group too."""
+        return self._processes[name].pid
+
     def start(self, name: str) -> None:
         """Start a process that was killed."""
         self._processes[name].start()
@@ -70,6 +79,14 @@ class RealAirflow:
             dag=dag, task=task,
         )  # fmt: skip
         return (found[0][0], found[0][1]) if found else (None, 0)
+
+    def instances(self, dag: str, task: str) -> list[tuple[str | None, int]]:
+        """Tell the state and the try of each instance of a mapped task, in the order of their indexes."""
+        found = self._rows(
+            "SELECT state, try_number FROM task_instance WHERE dag_id = :dag AND task_id = :task ORDER BY map_index",
+            dag=dag, task=task,
+        )  # fmt: skip
+        return [(row[0], row[1]) for row in found]
 
     def until(self, dag: str, task: str, *states: str) -> int:
         """Ask until a task has one of the states, and tell its try; Airflow offers no event for it."""
@@ -104,19 +121,26 @@ class RealAirflow:
         files = sorted((self.home / "logs").glob(f"dag_id={dag}/**/task_id={task}/**/*.log"))
         return "\n".join(file.read_text(errors="replace") for file in files)
 
+    def ask(self, query: str, **values: Any) -> list[Any]:
+        """Ask its database, in SQL; gives the rows."""
+        return self._rows(query, **values)
+
     def _rows(self, query: str, **values: Any) -> list[Any]:
         with self._engine.connect() as connection:
             return list(connection.execute(sqlalchemy.text(query), values).all())
 
 
 @contextlib.contextmanager
-def running_airflow(folder: Path, dags: Path, environment: Mapping[str, str]) -> Iterator[RealAirflow]:
+def running_airflow(
+    folder: Path, dags: Path, environment: Mapping[str, str], more: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Iterator[RealAirflow]:
     """Run Airflow, on PostgreSQL with the LocalExecutor where the machine has PostgreSQL.
 
     Args:
         folder: Where its home is made.
         dags: The folder of its DAG files.
         environment: More variables for its processes.
+        more: More of its processes, by their names: what comes after ``airflow`` in the command of each.
 
     Yields:
         The running Airflow; the first DAG may still be waiting to be parsed.
@@ -163,12 +187,16 @@ def running_airflow(folder: Path, dags: Path, environment: Mapping[str, str]) ->
         command = [sys.executable, "-m", "airflow"]
         done = subprocess.run([*command, "db", "migrate"], env=variables, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        processes = {name: _Process([*command, name], variables, home / f"{name}.log") for name in _PROCESSES}
+        commands = {**{name: [name] for name in _PROCESSES}, **more}
+        processes = {
+            name: _Process([*command, *arguments], variables, home / f"{name}.log")
+            for name, arguments in commands.items()
+        }
         for process in processes.values():
             stack.enter_context(process)
         engine = sqlalchemy.create_engine(url)
         stack.callback(engine.dispose)
-        yield RealAirflow(home, engine, processes, variables)
+        yield RealAirflow(home, f"http://localhost:{port}", engine, processes, variables)
 
 
 class _Process:
@@ -186,11 +214,21 @@ class _Process:
                 self._command, env=self._environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it was killed"
+        return self._process.pid
+
     def kill(self) -> None:
         process, self._process = self._process, None
         if process is not None:
+            # Since Airflow 3.3, each task has a process group of its own.
+            started = _descendants(process.pid)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            for each in started:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
             process.wait()
 
     def __enter__(self) -> None:
@@ -209,6 +247,13 @@ class _Process:
         self.kill()
         if error is None:
             assert not ended_by_itself, f"{self._command[-1]} ended by itself:\n{self._log.read_text()[-5000:]}"
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _read_json(value: Any) -> Any:
