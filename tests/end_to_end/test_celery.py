@@ -5,17 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from postgres import programs
-from real_airflow import AIRFLOW_2, RealAirflow, running_airflow
+from real_airflow import AIRFLOW_2, RealAirflow, process_at, running_airflow
 from redis_server import program, running_redis
 
 from airflow_provider_wriftai.sandbox.app import create_app
@@ -84,7 +82,7 @@ def test_a_worker_that_is_killed_amid_it_all(sandbox: Any, store: Store, tmp_pat
         dags = repository / "tests" / "end_to_end" / "celery_dags"
         with running_airflow(tmp_path, dags, environment, worker_commands(WORKERS, TASKS_AT_ONCE)) as airflow:
             airflow.command("pools", "set", "wriftai", str(SLOTS), "All that asks WriftAI with one token")
-            victim = worker_of(airflow, WORKERS, _process_at(_until_it_is_made(faults).port))
+            victim = worker_of(airflow, WORKERS, process_at(_until_it_is_made(faults).port))
             taken = let_it_take_and_not_begin(airflow, victim, broker)
             airflow.kill(victim)
             not_begun = list(queued_as(airflow, taken).values())
@@ -102,16 +100,6 @@ def _until_it_is_made(faults: Faults) -> Reached:
     while (reached := faults.reached.get(timeout=PATIENCE)).stage != "worked":
         pass
     return reached
-
-
-def _process_at(port: int) -> psutil.Process:
-    """Find the process whose end of a connection has a port."""
-    (pid,) = {
-        connection.pid
-        for connection in psutil.net_connections("tcp")
-        if connection.laddr and connection.laddr.port == port and connection.pid not in (None, os.getpid())
-    }
-    return psutil.Process(pid)
 
 
 def _until_all_have_ended(airflow: RealAirflow) -> None:

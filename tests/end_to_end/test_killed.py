@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import airflow as airflow_itself
 import psutil
 import pytest
-from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, one_task_at_a_time, running_airflow
+from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, one_task_at_a_time, process_at, running_airflow
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
@@ -42,16 +41,6 @@ if one_task_at_a_time():
     # What is stopped would hold up all the others.
     MOMENTS = {moment: what for moment, what in MOMENTS.items() if moment != "stopped"}
 NOT_MADE_BY_THE_FIRST = ("looking", "never-done", "stopped")
-
-
-def _process_at(port: int) -> psutil.Process:
-    """Find the process whose end of a connection has a port."""
-    (pid,) = {
-        connection.pid
-        for connection in psutil.net_connections("tcp")
-        if connection.laddr and connection.laddr.port == port and connection.pid not in (None, os.getpid())
-    }
-    return psutil.Process(pid)
 
 
 def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
@@ -90,7 +79,7 @@ def test_one_version_whatever_happens_to_the_task(
                 dag = reached.path.split("/")[-2]
                 _, stage, what = MOMENTS[dag.rpartition("-")[0]]
                 if dag in awaited and reached.stage == stage:
-                    task = _process_at(reached.port)
+                    task = process_at(reached.port)
                     tasks.add(task.pid)
                     stopped += _signal(task, what)
                     awaited.remove(dag)
@@ -138,7 +127,7 @@ def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(sandbox: Any, tmp
                 reached = faults.reached.get(timeout=240)
                 received += reached.stage == "received"
             half_way = sandbox.numbers(model)
-            _signal(_process_at(reached.port), KILL)
+            _signal(process_at(reached.port), KILL)
             assert airflow.until("pruning", "prune", "success", "failed") >= 2, airflow.logs("pruning", "prune")
             report = airflow.result("pruning", "prune")
 

@@ -32,6 +32,16 @@ def one_task_at_a_time() -> bool:
     return AIRFLOW_2 and programs() is None
 
 
+def process_at(port: int) -> psutil.Process:
+    """Find the process whose end of a connection has a port."""
+    (pid,) = {
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.laddr and connection.laddr.port == port and connection.pid not in (None, os.getpid())
+    }
+    return psutil.Process(pid)
+
+
 @dataclass
 class RealAirflow:
     """A running Airflow, and what its database says.
