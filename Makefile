@@ -52,8 +52,9 @@ bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ##
 	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 	$(if $(QUICK),,PYTHONPATH=scripts $(BIN)/python benchmarks/page.py)
 
-chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Publish under random faults: what is lost or made twice? SEED=…
-	$(BIN)/python chaos/publish.py --seed $(or $(SEED),1) --schedules $(or $(SCHEDULES),3000)
+chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Faults, kills and restarts: what is lost, made twice or wrongly deleted? QUICK=1, SEED=…
+	PYTHONPATH=scripts $(BIN)/python chaos/campaign.py --seed $(or $(SEED),1) $(if $(QUICK),--quick,--json chaos/results/campaign.json)
+	$(if $(QUICK),,PYTHONPATH=scripts $(BIN)/python chaos/reliability_page.py docs/reliability.md README.md)
 
 docs: $(VENV)/installed-docs  ## The documentation as a site: site/index.html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site

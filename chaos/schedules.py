@@ -13,9 +13,9 @@ Fault = dict[str, Any]
 
 MODES = ("reuse", "fail", "create")
 
-_STATUSES = (500, 502, 503, 504)
+STATUSES = (500, 502, 503, 504)
 # The service is taken to finish what it has begun within two minutes after its caller is gone.
-_LATEST = 115.0
+LATEST = 115.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def schedule(seed: int) -> Schedule:
     # With "create" and nothing kept, what a killed try made cannot be told from what it did not.
     may_die = remembers or mode != "create"
     creates = tuple(_create_fault(draw) for _ in range(draw.choice((0, 1, 1, 1, 2, 2, 3, 4))))
-    looks = tuple(_look_fault(draw) for _ in range(draw.choice((0, 0, 0, 1, 2, 4, 8, 16))))
+    looks = tuple(look_fault(draw) for _ in range(draw.choice((0, 0, 0, 1, 2, 4, 8, 16))))
     return Schedule(
         seed=seed,
         generation=1 + seed % 2,
@@ -66,7 +66,7 @@ def schedule(seed: int) -> Schedule:
         existing=draw.choice((0, 0, 1, 3, 12)),
         creates=creates,
         looks=looks,
-        late=draw.uniform(0, _LATEST),
+        late=draw.uniform(0, LATEST),
         dies_at=draw.randrange(12) if may_die and draw.random() < 0.3 else None,
         dies_before=draw.random() < 0.5,
         retry_delay=draw.choice((0.0, 1.0, 300.0)),
@@ -82,19 +82,20 @@ def _create_fault(draw: random.Random) -> Fault:
         # The answer, or the end of the connection, comes at once; the work is done later, whatever the caller does.
         return {"method": "POST", "work": "last", "delay": 600, "answer": "drop"}
     answers: list[Fault] = [{"answer": "drop"}, {"answer": "html"}, {"answer": "html", "status": 200}]
-    answers += [{"status": status} for status in _STATUSES]
+    answers += [{"status": status} for status in STATUSES]
     if kind == "done":
         answers += [{"answer": "cut"}, {"answer": "garbled"}]
     return {"method": "POST", "work": "first" if kind == "done" else "never", **draw.choice(answers)}
 
 
-def _look_fault(draw: random.Random) -> Fault:
+def look_fault(draw: random.Random) -> Fault:
+    """Draw what happens to a read."""
     answers: list[Fault] = [
         {"answer": "drop"},
         {"answer": "html"},
         {"answer": "garbled"},
         {"answer": "cut"},
-        *({"work": "never", "status": status} for status in (*_STATUSES, 429)),
+        *({"work": "never", "status": status} for status in (*STATUSES, 429)),
         {},
         {},
     ]

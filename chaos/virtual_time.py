@@ -5,10 +5,12 @@ Needs nothing but Python, so that a worker in any environment can use it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 _monotonic = time.monotonic
+_async_sleep = asyncio.sleep
 
 
 class VirtualTime:
@@ -21,6 +23,7 @@ class VirtualTime:
     def rule(self) -> None:
         """Let everything in this process go by this time."""
         time.sleep = self.sleep  # type: ignore[assignment]
+        asyncio.sleep = self.async_sleep  # type: ignore[assignment]
         time.monotonic = self.now
 
     def now(self) -> float:
@@ -35,6 +38,14 @@ class VirtualTime:
         """Let time pass."""
         self._ahead += max(0.0, seconds)
         self.catch_up()
+
+    async def async_sleep(self, seconds: float, result: object = None) -> object:
+        """Let time pass for one of many that wait at the same time: they wake together, not one after the other."""
+        wakes = self.now() + max(0.0, seconds)
+        await _async_sleep(0)
+        self._ahead += max(0.0, wakes - self.now())
+        self.catch_up()
+        return result
 
     def catch_up(self) -> None:
         """Let everything happen that is due."""

@@ -47,6 +47,7 @@ for seed in range(int(first), int(first) + int(step) * int(count), int(step)):
             break
         time.sleep(plan.retry_delay)
     time.let_everything_happen()
-    control.end_faults()
+    faults = len(plan.creates) + len(plan.looks) - control.end_faults()
     there = control.versions_of(OWNER, name, DIGEST)
-    print(json.dumps({"seed": seed, "ended": ended, "versions": len(there), "after_one_call": once}), flush=True)
+    came_of_it = {"seed": seed, "ended": ended, "faults": faults, "versions": len(there), "after_one_call": once}
+    print(json.dumps(came_of_it), flush=True)

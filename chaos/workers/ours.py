@@ -137,20 +137,25 @@ def run(plan: Schedule, url: str, token: str, control: Control, time: VirtualTim
     time.let_everything_happen()
     faults = len(plan.creates) + len(plan.looks) - control.end_faults() + network.dead
     there = control.versions_of(OWNER, name, DIGEST)
-    outcome = {"seed": plan.seed, "ended": ended, "faults": faults, "creates": network.creates, "error": error}
+    outcome = {
+        "seed": plan.seed, "ended": ended, "faults": faults, "creates": network.creates, "killed": int(network.dead),
+        "error": error,
+    }  # fmt: skip
     if len(there) > 1:
-        return {**outcome, "finding": f"duplicate: {there}"}
+        return {**outcome, "findings": [("duplicated", str(there))]}
     if ended == "published":
         found = bool(there) and result in there[0]
-        return {**outcome, "finding": "" if found else f"lost: returned {result}, there is {there}"}
+        return {**outcome, "findings": [] if found else [("lost", f"returned {result}, there is {there}")]}
     if ended == "crashed":
-        return {**outcome, "finding": "crashed"}
+        return {**outcome, "findings": [("broken otherwise", error)]}
     # A clear error: a second run, where nothing goes wrong, adopts what is there, or makes it.
     network.plan = schedule_without_death(plan)
     again = attempt(TRIES + 1, "reuse")
     finally_there = control.versions_of(OWNER, name, DIGEST)
-    good = len(finally_there) == 1 and again in finally_there[0] and (not there or there == finally_there)
-    return {**outcome, "left": len(there), "finding": "" if good else f"second run: {there}, then {finally_there}"}
+    if len(finally_there) > 1:
+        return {**outcome, "findings": [("duplicated", f"{there}, then {finally_there}")]}
+    good = bool(finally_there) and again in finally_there[0] and (not there or there == finally_there)
+    return {**outcome, "findings": [] if good else [("lost", f"{there}, then {finally_there}; returned {again}")]}
 
 
 def schedule_without_death(plan: Schedule) -> Schedule:
