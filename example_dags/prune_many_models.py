@@ -45,6 +45,8 @@ def prune_many_models() -> None:
         protect_release_notes="(?i)release",
         max_deletions="{{ params.max_deletions }}",
         dry_run="{{ params.dry_run }}",
+        # One prune by itself uses up what the token may ask: many at once are no faster, and are refused more often.
+        max_active_tis_per_dag=1,
     ).expand_kwargs(pinned_in_production())
 
 
