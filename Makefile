@@ -44,7 +44,7 @@ test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to
 test-all: test $(BETWEEN:%=test-%)  ## The same on the Airflows in between, and the table of what works where
 	PYTHONPATH=scripts $(BIN)/python scripts/compatibility.py $(RESULTS)/*.xml
 
-$(BETWEEN:%=test-%): test-%: .venv-%/installed
+$(BETWEEN:%=test-%): test-%: .venv-%/installed $(PEERS:%=%/installed)
 	# What these Airflows import warns of itself: here only what the tests say counts.
 	.venv-$*/bin/python -m pytest -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from marks import put_between
@@ -34,36 +34,53 @@ ROWS = {
 def main(files: list[str]) -> None:
     """Read the results, and write the table.
 
+    Args:
+        files: The results; where there are several of one Airflow, what a later one says of a test counts.
+
     Raises:
         SystemExit: Something failed on one of the Airflows: then there is no such table.
     """
-    shown = dict(sorted(map(read, map(Path, files)), key=lambda result: _as_numbers(result[0])))
-    heads = ["", *(".".join(version.split(".")[:2]) for version in shown)]
-    rows = [[row, *("yes" if needs <= seen else "" for seen in shown.values())] for row, needs in ROWS.items()]
+    results: dict[str, dict[str, Result]] = {}
+    for file in map(Path, files):
+        version, seen = read(file)
+        results.setdefault(version, {}).update(seen)
+    for version, seen in results.items():
+        if broken := [name for name, result in seen.items() if result.failed]:
+            raise SystemExit(f"On Airflow {version}, {len(broken)} tests failed, such as {broken[0]}")
+    versions = sorted(results, key=_as_numbers)
+    shown = [set[str]().union(*(result.shows for result in results[version].values())) for version in versions]
+    heads = ["", *(".".join(version.split(".")[:2]) for version in versions)]
+    rows = [[row, *("yes" if needs <= seen else "" for seen in shown)] for row, needs in ROWS.items()]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows])
-    tested = f"Shown by the tests on Airflow {', '.join(shown)}."
+    tested = f"Shown by the tests on Airflow {', '.join(versions)}."
     for document in DOCUMENTS:
         put_between(document, "compatibility", f"\n{table}\n\n{tested}\n")
     print(table)
 
 
-def read(file: Path) -> tuple[str, set[str]]:
-    """Read what was shown on one Airflow.
+@dataclass(frozen=True)
+class Result:
+    """What became of a test, and what it showed."""
+
+    failed: bool
+    shows: frozenset[str]
+
+
+def read(file: Path) -> tuple[str, dict[str, Result]]:
+    """Read the results of pytest on one Airflow.
 
     Returns:
-        Its version, and what the tests that passed have shown.
+        Its version, and the result of each test.
     """
     root = ET.parse(file).getroot()  # noqa: S314 - pytest wrote it
-    if broken := list(_failures(root)):
-        raise SystemExit(f"{file.name}: {len(broken)} tests failed, such as {broken[0]}")
     version = next(each.attrib["value"] for each in root.iter("property") if each.attrib["name"] == "airflow")
-    return version, {each.attrib["value"] for each in root.iter("property") if each.attrib["name"] == "shows"}
+    return version, {f"{case.get('classname')}.{case.get('name')}": _result(case) for case in root.iter("testcase")}
 
 
-def _failures(root: ET.Element) -> Iterator[str]:
-    for case in root.iter("testcase"):
-        if case.find("failure") is not None or case.find("error") is not None:
-            yield case.attrib["name"]
+def _result(case: ET.Element) -> Result:
+    failed = case.find("failure") is not None or case.find("error") is not None
+    shows = frozenset(each.attrib["value"] for each in case.iter("property") if each.attrib["name"] == "shows")
+    return Result(failed, frozenset() if failed else shows)
 
 
 def _as_numbers(version: str) -> tuple[int, ...]:
