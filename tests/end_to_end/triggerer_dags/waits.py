@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow import __version__
@@ -37,7 +37,8 @@ def waits() -> None:
     if HAS_STORES:
         WriftAIVersionSensor(
             task_id="looking_anew", model=os.environ["WAITED_FOR"], newer_than="start", mode="reschedule",
-            poke_interval=2, timeout=600,
+            # Airflow may take what it hears late of one look for the end of the next, and fail it.
+            poke_interval=10, timeout=600, retries=3, retry_delay=timedelta(seconds=1),
         )  # fmt: skip
 
 
