@@ -34,19 +34,19 @@ TITLES = {
 def main() -> None:
     """Write everything."""
     latest = json.loads(LATEST.read_text())
-    benchmarks = latest["benchmarks"]
     IMAGES.mkdir(exist_ok=True)
-    plot_ratios([figure for name in benchmarks for figure in benchmarks[name]])
-    plot_waits(benchmarks["wait"])
+    plot_ratios([figure for result in latest.values() for figure in result["figures"]])
+    plot_waits(latest["wait"]["figures"])
     put_between(PAGE, "benchmarks", f"\n{page(latest)}\n")
     put_between(README, "benchmarks", f"\n{summary(latest)}\n")
 
 
 def page(latest: Mapping[str, Any]) -> str:
     """The tables, with what else was seen."""
-    parts = [measured(latest)]
-    for name, figures in latest["benchmarks"].items():
-        parts += [f"## {TITLES[name]}", markdown(HEADS, map(row_of, figures))]
+    parts = []
+    for name, result in latest.items():
+        figures = result["figures"]
+        parts += [f"## {TITLES[name]}", measured(result), markdown(HEADS, map(row_of, figures))]
         noted = dict.fromkeys(f"- {figure['work']}: {figure['note']}." for figure in figures if figure["note"])
         parts += ["\n".join(noted)] if noted else []
         parts += ["![Waits beside triggers that poll each on its own](images/benchmarks-waits.svg)"] * (name == "wait")
@@ -55,16 +55,18 @@ def page(latest: Mapping[str, Any]) -> str:
 
 def summary(latest: Mapping[str, Any]) -> str:
     """What has a goal, and whether it was met."""
-    figures = [figure for each in latest["benchmarks"].values() for figure in each if figure["met"] is not None]
+    figures = [figure for result in latest.values() for figure in result["figures"] if figure["met"] is not None]
     columns = [HEADS.index(head) for head in ("work", "ours", "peer", "ratio", "goal", "")]
     rows = [row_of(figure) for figure in figures]
     table = markdown([HEADS[column] for column in columns], ([row[column] for column in columns] for row in rows))
-    return f"{measured(latest)}\n\n{table}"
+    days = sorted({result["measured"][:10] for result in latest.values()})
+    return f"Measured on {' and '.join(days)}, on {told(latest['wait']['machine'])}.\n\n{table}"
 
 
-def measured(latest: Mapping[str, Any]) -> str:
-    """When the numbers were measured, and on what."""
-    return f"Measured on {latest['date']}, on {told(latest['machine'])}, in {latest['seconds'] / 60:.0f} minutes."
+def measured(result: Mapping[str, Any]) -> str:
+    """When the numbers of a benchmark were measured, and on what."""
+    moment = result["measured"].replace("T", " ").removesuffix("+00:00")
+    return f"Measured on {moment} UTC, in {result['seconds']} s, on {told(result['machine'])}."
 
 
 def markdown(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> str:

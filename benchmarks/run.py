@@ -29,26 +29,33 @@ BENCHMARKS: Mapping[str, Callable[..., list[Figure]]] = {
 }
 
 
-def main() -> int:
-    """Measure, and report.
-
-    Returns:
-        1 where a goal was missed, else 0.
-    """
+def main() -> None:
+    """Measure, and report."""
     options = _options()
     began = time.monotonic()
-    figures: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, Any] = {}
     for number, name in enumerate(options.only, 1):
         print(f"[{number}/{len(options.only)}] {name}, {time.monotonic() - began:.0f} s so far", flush=True)
-        figures[name] = [figure.as_json() for figure in BENCHMARKS[name](quick=options.quick)]
-    seconds = time.monotonic() - began
-    flat = [figure for name in figures for figure in figures[name]]
-    print("\n".join(["", *table(flat), "", f"{seconds:.0f} s on {told(machine())}"]))
-    if not options.quick and len(figures) == len(BENCHMARKS):
-        LATEST.parent.mkdir(exist_ok=True)
-        measured = {"date": datetime.now(UTC).date().isoformat(), "seconds": round(seconds), "machine": machine()}
-        LATEST.write_text(json.dumps({**measured, "benchmarks": figures}, indent=2, ensure_ascii=False) + "\n")
-    return int(any(figure["met"] is False for figure in flat))
+        started = time.monotonic()
+        figures = [figure.as_json() for figure in BENCHMARKS[name](quick=options.quick)]
+        results[name] = {
+            "measured": datetime.now(UTC).isoformat(timespec="minutes"),
+            "seconds": round(time.monotonic() - started),
+            "machine": machine(),
+            "figures": figures,
+        }
+    figures = [figure for result in results.values() for figure in result["figures"]]
+    print("\n".join(["", *table(figures), "", f"{time.monotonic() - began:.0f} s on {told(machine())}"]))
+    if not options.quick:
+        keep(results)
+
+
+def keep(results: Mapping[str, Any]) -> None:
+    """Write results down, beside the latest ones of what was not measured now."""
+    latest = json.loads(LATEST.read_text()) if LATEST.exists() else {}
+    LATEST.parent.mkdir(exist_ok=True)
+    latest = {name: {**latest, **results}[name] for name in BENCHMARKS if name in {**latest, **results}}
+    LATEST.write_text(json.dumps(latest, indent=2, ensure_ascii=False) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -80,4 +87,4 @@ def told(what: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()
