@@ -113,7 +113,8 @@ $(PEERS:%=%/installed): .venv-wriftai-%/installed: $(UV)
 
 $(BETWEEN:%=.venv-%/installed): .venv-%/installed: $(UV) $(PACKAGE)
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
-	$(UV) pip install --quiet --python .venv-$*/bin/python "apache-airflow==$*.*" $(PINS_$*) --editable ".[sandbox]"
+	$(UV) pip install --quiet --python .venv-$*/bin/python "apache-airflow==$*.*" $(PINS_$*) \
+		--editable ".[sandbox,openlineage]"
 	$(UV) pip install --quiet --python .venv-$*/bin/python \
 		asyncpg hypothesis psutil psycopg2-binary pytest pytest-timeout selenium trustme
 	@touch $@
