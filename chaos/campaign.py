@@ -136,7 +136,8 @@ def _carried_out(scenario: Scenario, setting: Setting, progress: Progress) -> li
     tally = Tally(scenario)
     for outcome in scenario.carry_out(setting):
         tally.add(outcome)
-        progress.step()
+        if not scenario.tells_itself:
+            progress.step()
     seconds = round(time.monotonic() - began)
     progress.say(f"done, {seconds} s")
     return [{**row, "seconds": seconds} for row in tally.rows()]

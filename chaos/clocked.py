@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from streamed import HERE
+from streamed import HERE, environment_of_workers
 from tasks import Ended, Task
 
 _PATIENCE = 90.0
@@ -56,13 +55,11 @@ class ClockedProcesses:
     def __enter__(self) -> Self:
         self.set_clock(0)
         environment = {
-            **os.environ,
+            **environment_of_workers(),
             "LD_PRELOAD": str(library()),
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "PYTHONPATH": str(HERE),
-            "PYTHONWARNINGS": "ignore",
         }
         command = [sys.executable, str(HERE / "workers" / "clocked.py")]
         self._process = subprocess.Popen(

@@ -112,6 +112,7 @@ class Scenario:
         quick_runs: How many in a quick one; 0 where it has no place there.
         carry_out: Carries the runs out, and gives what came of each.
         missing: Tells why it cannot be carried out on this machine; None where it can.
+        tells_itself: Whether it tells by itself how far it is, because all outcomes come at the end.
     """
 
     name: str
@@ -120,3 +121,4 @@ class Scenario:
     quick_runs: int
     carry_out: Callable[[Setting], Iterator[Outcome]]
     missing: Callable[[], str | None] = _nothing_is_missing
+    tells_itself: bool = False

@@ -20,6 +20,13 @@ HERE = Path(__file__).resolve().parent
 WORKERS = 2
 
 
+def environment_of_workers() -> dict[str, str]:
+    """The environment of a process that finds the modules beside this one."""
+    inherited = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([str(HERE), *([inherited] if inherited else [])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+
+
 def streamed(worker: str, seeds: range, python: str = sys.executable) -> Iterator[dict[str, Any]]:
     """Let two workers carry schedules out.
 
@@ -56,7 +63,7 @@ def streamed(worker: str, seeds: range, python: str = sys.executable) -> Iterato
 
 def _work(worker: str, python: str, seeds: range, tell: Callable[[dict[str, Any]], None]) -> None:
     token = secrets.token_urlsafe(24)
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONWARNINGS": "ignore"}
+    environment = environment_of_workers()
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder), token) as service:
         command = [
             *(python, str(HERE / "workers" / worker), service.url, str(service.database), token),

@@ -51,7 +51,12 @@ def outages(seed: int) -> tuple[Outage, ...]:
     """Draw when the service ends."""
     draw = random.Random(f"service-killed {seed}")  # noqa: S311
     return tuple(
-        Outage(after=draw.uniform(0.1, 1.2), down=draw.choice((0.0, draw.uniform(0, 2.0))), held=tuple(_held(draw)))
+        Outage(
+            after=draw.uniform(0.1, 1.2),
+            # The client bridges seconds; what is longer takes another try of the task.
+            down=draw.choice((0.0, draw.uniform(0, 2), draw.uniform(4, 9))),
+            held=tuple(_held(draw)),
+        )
         for _ in range(draw.choice((1, 2, 3)))
     )
 

@@ -16,12 +16,13 @@ from lanes import Lane, open_lane
 from scenario import Kind, Outcome, Row, Scenario, Setting
 from streamed import HERE
 from triggerer import told, waited
-from triggerer.plan import HEARD_OF, VERSIONS, WAITED_FOR, Plan, Wait, plan
-from triggerer.told import Told
+from triggerer.plan import HEARD_OF, VERSIONS, WAITED_FOR, Kill, Plan, Wait, plan
+from triggerer.told import Told, read_json
 from triggerer.waited import End
 
 _PATIENCE = 300.0
 _POSTPONED = 2.0
+_AIMED_FOR = 60.0
 _SUPPORT = HERE.parent / "tests" / "support"
 
 _WAITS = Row("waits", "deferred waits, the triggerer killed (kill -9)", "waits", frozenset({Kind.LOST}))
@@ -83,6 +84,10 @@ class _Night:
         self._planned = planned
         self._lane = lane
         self._airflow = airflow
+        self._agenda: list[tuple[float, Callable[[], bool]]] = []
+        self._began = 0.0
+        self._is_up = True
+        self._started_at = time.time()
         self._at_kills: list[dict[str, Told]] = []
         self._published: dict[str, str] = {}
         self._heard_of: dict[str, list[int]] = {model: [] for model in HEARD_OF}
@@ -99,33 +104,51 @@ class _Night:
 
     def _let_everything_happen(self) -> None:
         planned = self._planned
-        agenda: list[tuple[float, Callable[[], bool]]] = [(kill.at, self._kill) for kill in planned.kills]
-        agenda += [(kill.at + kill.down, self._start) for kill in planned.kills]
-        agenda += [(at, partial(self._publish, model)) for at, model in planned.published]
-        agenda += [
+        self._agenda = [(kill.at, partial(self._kill, kill)) for kill in planned.kills]
+        self._agenda += [(at, partial(self._publish, model)) for at, model in planned.published]
+        self._agenda += [
             (wait.published_at, partial(self._publish_for, wait))
             for wait in planned.waits
             if wait.published_at is not None
         ]
-        began = time.monotonic()
-        while agenda:
-            agenda.sort(key=lambda each: each[0])
-            at, act = agenda.pop(0)
-            time.sleep(max(0.0, began + at - time.monotonic()))
+        self._began = time.monotonic()
+        while self._agenda:
+            self._agenda.sort(key=lambda each: each[0])
+            at, act = self._agenda.pop(0)
+            time.sleep(max(0.0, self._began + at - time.monotonic()))
             if not act():
-                agenda.append((time.monotonic() - began + _POSTPONED, act))
+                self._do_in(_POSTPONED, act)
 
-    def _kill(self) -> bool:
+    def _do_in(self, seconds: float, act: Callable[[], bool]) -> None:
+        self._agenda.append((time.monotonic() - self._began + seconds, act))
+
+    def _kill(self, kill: Kill) -> bool:
+        if not self._is_up:
+            return False
+        if kill.is_aimed:
+            self._until_an_event_has_no_mark()
         self._airflow.kill("triggerer")
+        self._is_up = False
         self._at_kills.append(self._told())
+        self._do_in(kill.down, self._start)
         kills, waits = self._planned.kills, self._planned.waits
         left = len(self._unfinished())
         self._setting.say(f"{len(self._at_kills)} of {len(kills)} kills, {left} of {len(waits)} waits left")
         return True
 
     def _start(self) -> bool:
+        self._started_at = time.time()
         self._airflow.start("triggerer")
+        self._is_up = True
         return True
+
+    def _until_an_event_has_no_mark(self) -> None:
+        """Publish, and wait until Airflow has stored an event and not moved the mark; or for not too long."""
+        for model in HEARD_OF:
+            self._publish(model)
+        deadline = time.monotonic() + _AIMED_FOR
+        while time.monotonic() < deadline and not any(each.unmarked_for > 0 for each in self._told().values()):
+            time.sleep(0.01)
 
     def _publish(self, model: str) -> bool:
         """Let somebody publish what is heard of."""
@@ -164,7 +187,7 @@ class _Night:
         return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 
     def _told(self) -> dict[str, Told]:
-        return told.read(self._airflow.ask, _json, time.time(), HEARD_OF)
+        return told.read(self._airflow.ask, HEARD_OF, self._started_at)
 
     def _until(self, what: str, done: Callable[[], bool], patience: float = _PATIENCE) -> None:
         """Ask until something is so; what never is shows in what is told of the end."""
@@ -176,7 +199,7 @@ class _Night:
     def _of_waits(self) -> Outcome:
         tasks = self._tasks()
         returned = {
-            task: _json(value).get("reference")
+            task: read_json(value).get("reference")
             for task, value in self._airflow.ask(
                 "SELECT task_id, value FROM xcom WHERE dag_id = 'waits' AND key = 'return_value'"
             )
@@ -237,10 +260,12 @@ class _Night:
         )
 
 
-def _json(value: Any) -> Any:
-    while isinstance(value, str | bytes | memoryview):
-        value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
-    return value
-
-
-SCENARIO = Scenario("triggerer-killed", (_WAITS, _EVENTS), runs=8, quick_runs=0, carry_out=_carry_out, missing=_missing)
+SCENARIO = Scenario(
+    "triggerer-killed",
+    (_WAITS, _EVENTS),
+    runs=12,
+    quick_runs=0,
+    carry_out=_carry_out,
+    missing=_missing,
+    tells_itself=True,
+)

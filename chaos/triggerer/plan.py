@@ -55,10 +55,17 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """An end of the triggerer, in seconds, and how long it is down."""
+    """An end of the triggerer.
+
+    Attributes:
+        at: When it is due, in seconds.
+        down: How many seconds it is down.
+        is_aimed: Whether it waits for the worst moment: when an event is stored, and the mark is not yet moved.
+    """
 
     at: float
     down: float
+    is_aimed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ def plan(seed: int, kills: int) -> Plan:
         # It takes a while to start, and to take over what another one has left: some are killed amid that.
         now += draw.choice((draw.uniform(1, 12), draw.uniform(15, 40), draw.uniform(15, 40)))
         down = draw.choice((0.0, draw.uniform(0, 8)))
-        planned.append(Kill(now, down))
+        planned.append(Kill(now, down, is_aimed=number % 3 == 2))
         now += down
     draw = random.Random(f"triggerer {seed}")  # noqa: S311
     waits = tuple(_wait(draw, number, now) for number in range(_WAITS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,22 +21,23 @@ class Told:
     Attributes:
         times: How often each version was told, by its number.
         mark: Up to which number Airflow knows that they are; None where it keeps no mark yet.
-        unmarked_for: Seconds since the oldest event was stored that is newer than the mark.
+        unmarked: Which were told since the triggerer was started last, and are newer than the mark.
+        unmarked_for: Seconds since the first of those was stored.
     """
 
     times: Counter[int]
     mark: int | None
+    unmarked: frozenset[int]
     unmarked_for: float
 
 
-def read(ask: Ask, read_json: Callable[[Any], Any], now: float, models: Sequence[str]) -> dict[str, Told]:
+def read(ask: Ask, models: Sequence[str], started_at: float) -> dict[str, Told]:
     """Read it from Airflow's database.
 
     Args:
         ask: Asks the database.
-        read_json: Reads a JSON column.
-        now: The time, in seconds since 1970.
         models: The models.
+        started_at: When the triggerer was started last, in seconds since 1970.
     """
     events: dict[str, list[tuple[int, float]]] = {model: [] for model in models}
     for extra, timestamp in ask("SELECT extra, timestamp FROM asset_event ORDER BY id"):
@@ -48,12 +51,20 @@ def read(ask: Ask, read_json: Callable[[Any], Any], now: float, models: Sequence
             "JOIN asset ON asset.id = asset_state_store.asset_id"
         )
     }
-    told = {}
+    now, told = time.time(), {}
     for model, known in events.items():
         mark = marks.get(model)
-        unmarked = [stored for number, stored in known if mark is None or number > mark]
-        told[model] = Told(Counter(number for number, _ in known), mark, now - min(unmarked, default=now))
+        unmarked = {n: stored for n, stored in known if stored >= started_at and (mark is None or n > mark)}
+        waited = now - min(unmarked.values(), default=now)
+        told[model] = Told(Counter(number for number, _ in known), mark, frozenset(unmarked), waited)
     return told
+
+
+def read_json(value: Any) -> Any:
+    """Read a JSON column, whatever the database makes of it."""
+    while isinstance(value, str | bytes | memoryview):
+        value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
+    return value
 
 
 def judge(model: str, published: Sequence[int], finally_told: Told, at_kills: Sequence[Told]) -> tuple[Finding, ...]:
@@ -79,7 +90,7 @@ def judge(model: str, published: Sequence[int], finally_told: Told, at_kills: Se
 
 def explained(number: int, at_kills: Sequence[Told]) -> int:
     """Count the kills between the storing of a version's event and the moving of the mark: each may tell it again."""
-    return sum(bool(told.times[number]) and (told.mark is None or told.mark < number) for told in at_kills)
+    return sum(number in told.unmarked for told in at_kills)
 
 
 def told_again(finally_told: Mapping[str, Told]) -> int:

@@ -44,7 +44,7 @@ print(plan(seed, 5))
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(CHAOS)}
+    environment = {**os.environ, "PYTHONPATH": f"{CHAOS}{os.pathsep}{CHAOS.parent / 'scripts'}"}
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -88,6 +88,18 @@ def test_a_campaign_in_which_nothing_goes_wrong_fails() -> None:
     done = _run(str(CAMPAIGN), "--only", "publish-faults=1", "--seed", "124", "--without-peers")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "nothing went wrong, so nothing was shown" in done.stdout
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/reliability.md"])
+def test_the_documents_show_what_the_full_campaign_has_written(document: str, tmp_path: Path) -> None:
+    written = (CHAOS.parent / document).read_text()
+    if "<!-- reliability:begin -->" not in written:
+        pytest.skip("it shows nothing of the campaign")
+    copy = tmp_path / "copy.md"
+    copy.write_text(written)
+    done = _run(str(CHAOS / "reliability_page.py"), str(copy))
+    assert done.returncode == 0, done.stderr
+    assert copy.read_text() == written
 
 
 def test_the_same_seed_gives_the_same_schedules() -> None:
