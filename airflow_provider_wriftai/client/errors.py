@@ -154,6 +154,10 @@ class PermissionDeniedError(APIError):
     advice = "Use the access token of somebody who may do this to the model."
 
 
+TOKEN_REFUSED = (AuthenticationError, PermissionDeniedError)
+"""What the same request with the same token will always come to."""
+
+
 class NotFoundError(APIError):
     """404: no such model or version, or not one that this token may see."""
 

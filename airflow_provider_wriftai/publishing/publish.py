@@ -10,9 +10,8 @@ from typing import Literal
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import (
-    AuthenticationError,
+    TOKEN_REFUSED,
     NotFoundError,
-    PermissionDeniedError,
     RequestError,
     WriftAIError,
 )
@@ -272,7 +271,7 @@ class _Publication:
         except UnsettledPublishError:
             raise
         except WriftAIError as error:
-            is_refused = isinstance(error, AuthenticationError | PermissionDeniedError)
+            is_refused = isinstance(error, TOKEN_REFUSED)
             raise self._unsettled(f"{why} Looking for it failed: {error}", is_refused=is_refused) from error
         if found is None:
             return None

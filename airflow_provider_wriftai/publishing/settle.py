@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import AuthenticationError, PermissionDeniedError, WriftAIError
+from airflow_provider_wriftai.client.errors import TOKEN_REFUSED, WriftAIError
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def settle(
         try:
             if found := look():
                 return found
-        except (AuthenticationError, PermissionDeniedError):
+        except TOKEN_REFUSED:
             raise
         except WriftAIError as error:
             if is_last:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from airflow_provider_wriftai.client.errors import (
-    AuthenticationError,
+    TOKEN_REFUSED,
     InvalidRequestError,
     PaginationError,
-    PermissionDeniedError,
     RequestError,
     WriftAIError,
 )
@@ -30,7 +29,7 @@ class WaitTimedOutError(WriftAIError):
 
 def may_pass(error: WriftAIError) -> bool:
     """Tell whether a look that failed so is worth another one."""
-    if isinstance(error, AuthenticationError | PermissionDeniedError | InvalidRequestError):
+    if isinstance(error, (*TOKEN_REFUSED, InvalidRequestError)):
         return False
     return isinstance(error, RequestError | PaginationError)
 
