@@ -42,7 +42,7 @@ def one_after_the_other(times: int, count: int) -> list[Figure]:
         mine, oldest = in_turn(
             times, work("ours.py", *older), work("official.py", *older, python=python_of("wriftai-0.13.0"))
         )
-    figure = Figure(
+    gets = Figure(
         f"{count:,} gets, one after the other",
         "s",
         seconds_of(ours),
@@ -52,10 +52,8 @@ def one_after_the_other(times: int, count: int) -> list[Figure]:
         seconds_of(plain),
         goal="at most 1.15 of the limit",
     )
-    assert figure.ratio_to_limit is not None
-    met = figure.ratio_to_limit <= 1.15
     return [
-        Figure(**{**vars(figure), "met": met}),
+        gets.judged(1.15, by_limit=True),
         Figure(
             f"{count:,} gets of generation 1, one after the other", "s", seconds_of(mine), OLDEST, seconds_of(oldest)
         ),

@@ -48,10 +48,11 @@ class Figure:
         """The median, over the pairs of runs, of ours to the limit."""
         return _ratio(self.ours, self.limits)
 
-    def judged(self, most: float) -> Figure:
-        """Tell whether the ratio to the peer is at most so much."""
-        assert self.ratio is not None
-        return replace(self, met=self.ratio <= most)
+    def judged(self, most: float, *, by_limit: bool = False) -> Figure:
+        """Tell whether the ratio to the peer, or to the limit, is at most so much."""
+        ratio = self.ratio_to_limit if by_limit else self.ratio
+        assert ratio is not None
+        return replace(self, met=ratio <= most)
 
     def as_json(self) -> dict[str, Any]:
         """Write it as JSON."""

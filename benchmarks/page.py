@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from figures import HEADS, row_of
-from marks import put_between
+from marks import markdown_table, put_between
 from run import LATEST, told
 
 mpl.use("svg")
@@ -46,7 +46,7 @@ def page(latest: Mapping[str, Any]) -> str:
     parts = []
     for name, result in latest.items():
         figures = result["figures"]
-        parts += [f"## {TITLES[name]}", measured(result), markdown(HEADS, map(row_of, figures))]
+        parts += [f"## {TITLES[name]}", measured(result), markdown_table(HEADS, map(row_of, figures))]
         noted = dict.fromkeys(f"- {figure['work']}: {figure['note']}." for figure in figures if figure["note"])
         parts += ["\n".join(noted)] if noted else []
         parts += ["![Waits beside triggers that poll each on its own](images/benchmarks-waits.svg)"] * (name == "wait")
@@ -58,7 +58,7 @@ def summary(latest: Mapping[str, Any]) -> str:
     figures = [figure for result in latest.values() for figure in result["figures"] if figure["met"] is not None]
     columns = [HEADS.index(head) for head in ("work", "ours", "peer", "ratio", "goal", "")]
     rows = [row_of(figure) for figure in figures]
-    table = markdown([HEADS[column] for column in columns], ([row[column] for column in columns] for row in rows))
+    table = markdown_table([HEADS[column] for column in columns], ([row[column] for column in columns] for row in rows))
     days = sorted({result["measured"][:10] for result in latest.values()})
     return f"Measured on {' and '.join(days)}, on {told(latest['wait']['machine'])}.\n\n{table}"
 
@@ -67,12 +67,6 @@ def measured(result: Mapping[str, Any]) -> str:
     """When the numbers of a benchmark were measured, and on what."""
     moment = result["measured"].replace("T", " ").removesuffix("+00:00")
     return f"Measured on {moment} UTC, in {result['seconds']} s, on {told(result['machine'])}."
-
-
-def markdown(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    """Write a table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def plot_ratios(figures: Sequence[Mapping[str, Any]]) -> None:

@@ -54,8 +54,9 @@ def keep(results: Mapping[str, Any]) -> None:
     """Write results down, beside the latest ones of what was not measured now."""
     latest = json.loads(LATEST.read_text()) if LATEST.exists() else {}
     LATEST.parent.mkdir(exist_ok=True)
-    latest = {name: {**latest, **results}[name] for name in BENCHMARKS if name in {**latest, **results}}
-    LATEST.write_text(json.dumps(latest, indent=2, ensure_ascii=False) + "\n")
+    merged = {**latest, **results}
+    in_order = {name: merged[name] for name in BENCHMARKS if name in merged}
+    LATEST.write_text(json.dumps(in_order, indent=2, ensure_ascii=False) + "\n")
 
 
 def _options() -> argparse.Namespace:

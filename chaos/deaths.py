@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from jobs.job import Job
 from lanes import Lane
+from scenario import Outcome
+from scheduler import TRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Deaths:
         lane: The sandbox that they have to do with.
     """
 
-    def __init__(self, deaths: Iterable[Death], lane: Lane) -> None:
+    def __init__(self, deaths: Sequence[Death], lane: Lane) -> None:
         self._coming = list(deaths)
         self._lane = lane
         self._prepare()
@@ -67,3 +71,28 @@ class Deaths:
     def _prepare(self) -> None:
         if self._coming:
             self._coming[0].prepare(self._lane)
+
+
+def outcome_of(
+    seed: int, job: Job, deaths: Sequence[Death], lane: Lane, connection: Mapping[str, Any], **notes: float
+) -> Outcome:
+    """Run a task whose processes die, until it has ended, and tell what came of it.
+
+    Args:
+        seed: What the run was drawn from.
+        job: The task.
+        deaths: When its processes die; each takes a try more.
+        lane: The sandbox that it works with.
+        connection: The Airflow connection that it uses.
+        notes: What else is worth counting, by its name.
+    """
+    finished = job.finish(connection, kill_when=Deaths(deaths, lane).is_due, tries=TRIES + len(deaths))
+    lane.clear()
+    return Outcome(
+        seed,
+        finished.kills,
+        clear_errors=finished.has_clear_error,
+        error=finished.error,
+        findings=job.findings(finished, connection),
+        notes={"tries": finished.tries, **notes},
+    )

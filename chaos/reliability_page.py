@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from marks import put_between
-from table import for_markdown
+from marks import markdown_table, put_between
+from table import HEADS, cells_of
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "campaign.json"
@@ -34,7 +34,8 @@ def main() -> None:
 
 def summary(results: Mapping[str, Any]) -> str:
     """Tell what was counted, and when."""
-    return "\n\n".join([measured(results), for_markdown(results["rows"]), *remarks(results)])
+    table = markdown_table(HEADS, map(cells_of, results["rows"]), numbers=HEADS[1:])
+    return "\n\n".join([measured(results), table, *remarks(results)])
 
 
 def measured(results: Mapping[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""The table of a campaign: for the terminal, and as Markdown."""
+"""The table of a campaign."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-_HEADS = ("scenario", "runs", "faults", "lost", "duplicated", "wrongly deleted", "clear errors")
+HEADS = ("scenario", "runs", "faults", "lost", "duplicated", "wrongly deleted", "clear errors")
 _NUMBERS = ("faults", "lost", "duplicated", "wrongly deleted", "clear errors")
 
 Rows = Iterable[Mapping[str, Any]]
@@ -13,19 +13,14 @@ Rows = Iterable[Mapping[str, Any]]
 
 def for_terminal(rows: Rows) -> str:
     """Write the table with columns of the same width."""
-    cells = [_HEADS, *map(_cells, rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADS))]
+    cells = [HEADS, *map(cells_of, rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADS))]
     ruler = tuple("-" * width for width in widths)
     return "\n".join(_aligned(row, widths) for row in (cells[0], ruler, *cells[1:]))
 
 
-def for_markdown(rows: Rows) -> str:
-    """Write the table as Markdown."""
-    lines = [_HEADS, ("---", *("---:" for _ in _HEADS[1:])), *map(_cells, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cells(row: Mapping[str, Any]) -> Sequence[str]:
+def cells_of(row: Mapping[str, Any]) -> Sequence[str]:
+    """Write the cells of a row."""
     # What cannot go wrong in a scenario is not counted in it.
     numbers = ("–" if row[name] is None else f"{row[name]:,}" for name in _NUMBERS)
     return (row["title"], f"{row['runs']:,} {row['unit']}", *numbers)

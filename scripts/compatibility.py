@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from marks import put_between
+from marks import markdown_table, put_between
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "upgrade.md")
@@ -51,7 +51,7 @@ def main(files: list[str]) -> None:
     shown = [set[str]().union(*(result.shows for result in results[version].values())) for version in versions]
     heads = ["", *(".".join(version.split(".")[:2]) for version in versions)]
     rows = [[row, *("yes" if needs <= seen else "" for seen in shown)] for row, needs in ROWS.items()]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows])
+    table = markdown_table(heads, rows)
     tested = f"Shown by the tests on Airflow {', '.join(versions)}."
     for document in DOCUMENTS:
         put_between(document, "compatibility", f"\n{table}\n\n{tested}\n")

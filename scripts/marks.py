@@ -1,8 +1,21 @@
-"""Parts of the documents that are made by scripts: they stand between two marks."""
+"""Parts of the documents that are made by scripts: tables, and what stands between two marks."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[str] = ()) -> str:
+    """Write a table.
+
+    Args:
+        heads: What stands above each column.
+        rows: The cells of each row.
+        numbers: The heads of the columns that are aligned as numbers are.
+    """
+    ruler = ["---:" if head in numbers else "---" for head in heads]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ruler, *rows])
 
 
 def put_between(document: Path, name: str, text: str) -> None:

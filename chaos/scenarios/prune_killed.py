@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from deaths import Death, Deaths
+from deaths import Death, outcome_of
 from jobs.pruning import Pruning
 from lanes import Lane, on_lanes
 from scenario import Kind, Outcome, Row, Scenario, Setting
-from scheduler import TRIES
 
 _LATEST = 0.5
 
@@ -33,17 +32,8 @@ def _run(seed: int, lane: Lane) -> Outcome:
     )
     planned = [_death(draw, name, job.due) for _ in range(draw.choice((1, 1, 2, 3)))]
     connection = lane.connection(lane.new_token(), generation)
-    deaths = Deaths(planned, lane)
-    finished = job.finish(connection, kill_when=deaths.is_due, tries=TRIES + len(planned))
-    lane.clear()
-    return Outcome(
-        seed,
-        finished.kills,
-        clear_errors=finished.has_clear_error,
-        error=finished.error,
-        findings=job.findings(finished, connection),
-        notes={"tries": finished.tries, "versions that were due": len(job.due)},
-    )
+    due = {"versions that were due": len(job.due)}
+    return outcome_of(seed, job, planned, lane, connection, **due)
 
 
 def _death(draw: random.Random, name: str, due: Sequence[str]) -> Death:

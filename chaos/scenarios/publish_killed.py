@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from control import OWNER
-from deaths import Death, Deaths
+from deaths import Death, outcome_of
 from jobs.publication import Publication
 from lanes import Lane, on_lanes
 from scenario import Kind, Outcome, Row, Scenario, Setting
-from scheduler import TRIES
 
 # Well within the time that the task gives the service to settle.
 _LATEST = 1.0
@@ -63,17 +62,7 @@ def _run(seed: int, lane: Lane) -> Outcome:
     lane.control.add_model(OWNER, name, planned.existing)
     connection = lane.connection(lane.new_token(), planned.generation)
     job = Publication(lane.control, lane.folder / name, name, planned.mode, remembers=planned.remembers)
-    deaths = Deaths(planned.deaths, lane)
-    finished = job.finish(connection, kill_when=deaths.is_due, tries=TRIES + len(planned.deaths))
-    lane.clear()
-    return Outcome(
-        seed,
-        finished.kills,
-        clear_errors=finished.has_clear_error,
-        error=finished.error,
-        findings=job.findings(finished, connection),
-        notes={"tries": finished.tries},
-    )
+    return outcome_of(seed, job, planned.deaths, lane, connection)
 
 
 SCENARIO = Scenario("publish-killed", (_ROW,), runs=150, quick_runs=16, carry_out=_carry_out)

@@ -3,16 +3,14 @@
 ``official.py URL DATABASE TOKEN FIRST STEP COUNT``; prints what became of each as a line of JSON.
 """
 
-import json
-import logging
-import sys
+from typing import Any
 
-from control import Control
+from control import OWNER, Control
+from each_schedule import carry_out
 from schedules import schedule
 from virtual_time import VirtualTime
 from wriftai import Client
 
-OWNER = "acme"
 DIGEST = "sha256:" + "ab" * 32
 PARAMS = {
     "release_notes": "of this task",
@@ -21,12 +19,9 @@ PARAMS = {
 }
 TRIES = 4
 
-url, database, token, first, step, count = sys.argv[1:]
-logging.disable(logging.CRITICAL)
-time = VirtualTime()
-time.rule()
-control = Control(url, database)
-for seed in range(int(first), int(first) + int(step) * int(count), int(step)):
+
+def run(seed: int, url: str, token: str, control: Control, time: VirtualTime) -> dict[str, Any]:
+    """Carry one schedule out; gives what is in the database, and what was after the first call."""
     plan = schedule(seed)
     name = f"official-{seed}"
     control.add_model(OWNER, name, plan.existing)
@@ -49,5 +44,7 @@ for seed in range(int(first), int(first) + int(step) * int(count), int(step)):
     time.let_everything_happen()
     faults = len(plan.creates) + len(plan.looks) - control.end_faults()
     there = control.versions_of(OWNER, name, DIGEST)
-    came_of_it = {"seed": seed, "ended": ended, "faults": faults, "versions": len(there), "after_one_call": once}
-    print(json.dumps(came_of_it), flush=True)
+    return {"seed": seed, "ended": ended, "faults": faults, "versions": len(there), "after_one_call": once}
+
+
+carry_out(run)

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 import traceback
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx
-from control import Control
+from control import OWNER, Control
+from each_schedule import Killed, carry_out
 from schedules import Schedule, schedule
 from virtual_time import VirtualTime
 
@@ -24,7 +23,6 @@ from airflow_provider_wriftai.client.versions import CreateVersionParams, Versio
 from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, VersionExistsError
 from airflow_provider_wriftai.publishing.publish import IfExists, publish
 
-OWNER = "acme"
 DIGEST = "sha256:" + "ab" * 32
 PARAMS: CreateVersionParams = {
     "release_notes": "of this task",
@@ -33,10 +31,6 @@ PARAMS: CreateVersionParams = {
 }
 TRIES = 4
 FINAL = (UnsettledCreateError, VersionExistsError)
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 class Notes:
@@ -83,18 +77,9 @@ class Network(httpx.BaseTransport):
         pass
 
 
-def main() -> None:
-    url, database, token, first, step, count = sys.argv[1:]
-    logging.disable(logging.CRITICAL)
-    time = VirtualTime()
-    time.rule()
-    control = Control(url, database)
-    for seed in range(int(first), int(first) + int(step) * int(count), int(step)):
-        print(json.dumps(run(schedule(seed), url, token, control, time)), flush=True)
-
-
-def run(plan: Schedule, url: str, token: str, control: Control, time: VirtualTime) -> dict[str, Any]:
+def run(seed: int, url: str, token: str, control: Control, time: VirtualTime) -> dict[str, Any]:
     """Carry one schedule out, and hold what came of it against the database."""
+    plan = schedule(seed)
     name = f"ours-{plan.seed}"
     control.add_model(OWNER, name, plan.existing)
     control.add_faults([*plan.creates, *plan.looks])
@@ -162,4 +147,4 @@ def schedule_without_death(plan: Schedule) -> Schedule:
     return Schedule(**{**vars(plan), "dies_at": None})
 
 
-main()
+carry_out(run)

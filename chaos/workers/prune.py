@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import random
-import sys
 import time as real_time
 import traceback
 from dataclasses import dataclass, field
@@ -18,6 +15,7 @@ from typing import Any
 
 import httpx
 from control import OWNER, Control
+from each_schedule import Killed, carry_out
 from ledger import Ledger
 from prune_schedules import PruneSchedule, prune_schedule
 from retention_rules import Rules, draw_rules, make_model
@@ -39,10 +37,6 @@ TRIES = 4
 FINAL = (TooManyDeletionsError, PruneRefusedError, PermissionDeniedError)
 
 _monotonic = real_time.monotonic
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 class UnhurriedLoop(asyncio.SelectorEventLoop):
@@ -103,18 +97,9 @@ class Network(httpx.AsyncBaseTransport):
         await self.inner.aclose()
 
 
-def main() -> None:
-    url, database, token, first, step, count = sys.argv[1:]
-    logging.disable(logging.CRITICAL)
-    time = VirtualTime()
-    time.rule()
-    control = Control(url, database)
-    for seed in range(int(first), int(first) + int(step) * int(count), int(step)):
-        print(json.dumps(run(prune_schedule(seed), url, token, control, time)), flush=True)
-
-
-def run(plan: PruneSchedule, url: str, token: str, control: Control, time: VirtualTime) -> dict[str, Any]:
+def run(seed: int, url: str, token: str, control: Control, time: VirtualTime) -> dict[str, Any]:
     """Carry one schedule out, and hold what came of it against what was due."""
+    plan = prune_schedule(seed)
     name = f"pruned-{plan.seed}"
     draw = random.Random(f"rules {plan.seed}")  # noqa: S311
     rules = draw_rules(draw, make_model(control, draw, name, plan.versions, plan.generation))
@@ -177,4 +162,4 @@ def read_policy(rules: Rules, model: ModelReference, names: dict[str, str], gene
     )
 
 
-main()
+carry_out(run)
