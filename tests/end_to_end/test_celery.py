@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import until
 from postgres import programs
 from real_airflow import AIRFLOW_2, RealAirflow, process_at, running_airflow
 from redis_server import program, running_redis
@@ -104,10 +104,13 @@ def _until_it_is_made(faults: Faults) -> Reached:
 
 def _until_all_have_ended(airflow: RealAirflow) -> None:
     """Ask until no task goes on; Airflow offers no event for it."""
-    deadline = time.monotonic() + PATIENCE
-    while not {state for state, _ in _instances(airflow)} <= {"success", "failed", "upstream_failed"}:
-        assert time.monotonic() < deadline, Counter(_instances(airflow))
-        time.sleep(1)
+    ended = {"success", "failed", "upstream_failed"}
+    until(
+        lambda: {state for state, _ in _instances(airflow)} <= ended,
+        lambda: Counter(_instances(airflow)),
+        patience=PATIENCE,
+        every=1,
+    )
 
 
 def _instances(airflow: RealAirflow) -> list[tuple[str | None, int]]:

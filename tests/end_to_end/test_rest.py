@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from polling import until
 from postgres import free_port
 from real_airflow import AIRFLOW_2, one_task_at_a_time, running_airflow
 from rest_api import RestAPI, until_up
@@ -118,7 +118,7 @@ def _prune_after_approval(rest: RestAPI, store: Store, log: Path, schemas: Any, 
 
 
 def _until_said(log: Path, *words: str) -> None:
-    deadline = time.monotonic() + 120
-    while not any(all(word in line for word in words) for line in log.read_text(errors="replace").splitlines()):
-        assert time.monotonic() < deadline, words
-        time.sleep(0.2)
+    def said() -> bool:
+        return any(all(word in line for word in words) for line in log.read_text(errors="replace").splitlines())
+
+    until(said, lambda: words, patience=120, every=0.2)

@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
+from polling import until
 from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
 
-PATIENCE = 180.0
+_until = partial(until, patience=180.0, every=0.2)
 
 FINDING = ("until_it_is_there", "looking_anew") if HAS_STORES else ("until_it_is_there",)
-
-
-def _until(done: Callable[[], bool]) -> None:
-    """Ask until something is so; Airflow offers no event for it."""
-    deadline = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.mark.timeout(600)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 import airflow
 import psutil
 import sqlalchemy
+from polling import until
 from postgres import free_port, programs, running_postgres
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 # Airflow's stores for tasks and assets: what is kept over tries and restarts.
 HAS_STORES = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
-_PATIENCE = 240.0
 _PROCESSES = ("scheduler", "triggerer") if AIRFLOW_2 else ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
@@ -68,7 +67,7 @@ class RealAirflow:
 
     def triggers(self) -> list[str]:
         """The classes of the triggers that there are."""
-        return sorted(row[0].rpartition(".")[2] for row in self._rows("SELECT classpath FROM trigger"))
+        return sorted(row[0].rpartition(".")[2] for row in self.ask("SELECT classpath FROM trigger"))
 
     def kill(self, name: str) -> None:
         """Kill one of its processes, with all that it has started, so that none of it can do anything more."""
@@ -84,7 +83,7 @@ class RealAirflow:
 
     def task(self, dag: str, task: str) -> tuple[str | None, int]:
         """Tell the state and the try of a task of the latest run; no state before there is one."""
-        found = self._rows(
+        found = self.ask(
             "SELECT state, try_number FROM task_instance WHERE dag_id = :dag AND task_id = :task ORDER BY run_id DESC",
             dag=dag, task=task,
         )  # fmt: skip
@@ -92,7 +91,7 @@ class RealAirflow:
 
     def instances(self, dag: str, task: str) -> list[tuple[str | None, int]]:
         """Tell the state and the try of each instance of a mapped task, in the order of their indexes."""
-        found = self._rows(
+        found = self.ask(
             "SELECT state, try_number FROM task_instance WHERE dag_id = :dag AND task_id = :task ORDER BY map_index",
             dag=dag, task=task,
         )  # fmt: skip
@@ -100,23 +99,25 @@ class RealAirflow:
 
     def until(self, dag: str, task: str, *states: str) -> int:
         """Ask until a task has one of the states, and tell its try; Airflow offers no event for it."""
-        deadline = time.monotonic() + _PATIENCE
-        while (seen := self.task(dag, task))[0] not in states:
-            assert time.monotonic() < deadline, f"{dag}.{task} is {seen}\n{self.logs(dag, task)}"
-            time.sleep(0.5)
+
+        def reached() -> tuple[str | None, int] | None:
+            seen = self.task(dag, task)
+            return seen if seen[0] in states else None
+
+        seen = until(reached, lambda: f"{dag}.{task} is {self.task(dag, task)}\n{self.logs(dag, task)}")
         return seen[1]
 
     def events(self) -> list[Any]:
         """The extra of every event of an asset, in the order of their coming."""
-        return [_read_json(row[0]) for row in self._rows("SELECT extra FROM asset_event ORDER BY id")]
+        return [_read_json(row[0]) for row in self.ask("SELECT extra FROM asset_event ORDER BY id")]
 
     def marks(self) -> list[Any]:
         """What is kept in the asset state store (Airflow 3.3)."""
-        return [_read_json(row[0]) for row in self._rows("SELECT value FROM asset_state_store")]
+        return [_read_json(row[0]) for row in self.ask("SELECT value FROM asset_state_store")]
 
     def results(self, dag: str, task: str) -> list[Any]:
         """What a task returned, in each of its runs."""
-        found = self._rows(
+        found = self.ask(
             "SELECT value FROM xcom WHERE dag_id = :dag AND task_id = :task AND key = 'return_value' ORDER BY run_id",
             dag=dag, task=task,
         )  # fmt: skip
@@ -133,9 +134,6 @@ class RealAirflow:
 
     def ask(self, query: str, **values: Any) -> list[Any]:
         """Ask its database, in SQL; gives the rows."""
-        return self._rows(query, **values)
-
-    def _rows(self, query: str, **values: Any) -> list[Any]:
         with self._engine.connect() as connection:
             return list(connection.execute(sqlalchemy.text(query), values).all())
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import time
 from types import TracebackType
 from typing import Any, Self
 
-import airflow
 import httpx
-
-AIRFLOW_2 = airflow.__version__.startswith("2.")
-_PATIENCE = 240.0
+from polling import until
+from real_airflow import AIRFLOW_2
 
 
 def until_up(url: str) -> None:
@@ -22,13 +19,13 @@ def until_up(url: str) -> None:
     Args:
         url: Where it is.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while True:
+
+    def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/health" if AIRFLOW_2 else f"{url}/api/v2/version").status_code == 200:
-                return
-        assert time.monotonic() < deadline, "the web server does not answer"
-        time.sleep(0.5)
+            return httpx.get(f"{url}/health" if AIRFLOW_2 else f"{url}/api/v2/version").status_code == 200
+        return False
+
+    until(answers, lambda: "the web server does not answer")
 
 
 class RestAPI:
@@ -53,10 +50,7 @@ class RestAPI:
 
     def until_there(self, dag: str) -> None:
         """Ask until a DAG is known; Airflow offers no event for it."""
-        deadline = time.monotonic() + _PATIENCE
-        while self._http.get(f"/dags/{dag}").status_code != 200:
-            assert time.monotonic() < deadline, dag
-            time.sleep(0.5)
+        until(lambda: self._http.get(f"/dags/{dag}").status_code == 200, lambda: dag)
 
     def trigger(self, dag: str, **conf: Any) -> str:
         """Trigger a DAG; gives the path of the run."""
@@ -71,10 +65,7 @@ class RestAPI:
 
     def until(self, run: str, task: str, *states: str) -> None:
         """Ask until a task has one of the states; Airflow offers no event for it."""
-        deadline = time.monotonic() + _PATIENCE
-        while (seen := self.states(run))[task] not in states:
-            assert time.monotonic() < deadline, seen
-            time.sleep(0.5)
+        until(lambda: self.states(run)[task] in states, lambda: self.states(run))
 
     def result(self, run: str, task: str, index: int | None = None) -> Any:
         """What a task returned."""
