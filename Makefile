@@ -20,6 +20,8 @@ PINS_3.2 := "fastapi<0.137" "svcs<26"
 # The oldest Airflow and the lowest dependencies that are supported.
 OLDEST := .venv-oldest
 
+# What the tests need on any Airflow but the newest, whose group in pyproject.toml has more.
+TEST_TOOLS := hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
 # What the tests showed on each Airflow.
 RESULTS := .results
 # What needs the environment that make demo, make ui and the documents are made with.
@@ -116,11 +118,11 @@ $(BETWEEN:%=.venv-%/installed): .venv-%/installed: $(UV) $(PACKAGE)
 	$(UV) pip install --quiet --python .venv-$*/bin/python "apache-airflow==$*.*" $(PINS_$*) \
 		--editable ".[sandbox,openlineage]"
 	$(UV) pip install --quiet --python .venv-$*/bin/python \
-		asyncpg hypothesis psutil psycopg2-binary pytest pytest-timeout selenium trustme
+		asyncpg selenium $(TEST_TOOLS)
 	@touch $@
 
 $(OLDEST)/installed: $(UV) $(PACKAGE)
 	$(UV) venv --quiet --clear --python $(BIN)/python $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --editable ".[sandbox,openlineage]"
-	$(UV) pip install --quiet --python $(OLDEST)/bin/python hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python $(TEST_TOOLS)
 	@touch $@
