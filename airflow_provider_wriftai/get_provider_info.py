@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import metadata
 from typing import Any
 
-from airflow_provider_wriftai.connection import (
+from airflow_provider_wriftai._airflow.connection import (
     CONNECTION_NAME,
     CONNECTION_TYPE,
     EXTRA_FIELDS,

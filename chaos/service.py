@@ -66,10 +66,10 @@ class Service:
         """Kill it, as nothing that it could prepare for."""
         self._end(signal.SIGKILL)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, outcome: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.send_signal(how)
+            process.send_signal(outcome)
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()

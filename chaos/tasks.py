@@ -28,13 +28,13 @@ PRELOADED = (
     "airflow_provider_wriftai.operators.versions",
     "airflow_provider_wriftai.sensors.versions",
     "airflow_provider_wriftai.client.versions",
-    "airflow_provider_wriftai.failures",
-    "airflow_provider_wriftai.hooks.settings",
-    "airflow_provider_wriftai.publishing.preflight",
-    "airflow_provider_wriftai.publishing.publish",
-    "airflow_provider_wriftai.retention.prune",
-    "airflow_provider_wriftai.waiting.hub",
-    "airflow_provider_wriftai.waiting.polled",
+    "airflow_provider_wriftai._airflow.failures",
+    "airflow_provider_wriftai._airflow.connection_settings",
+    "airflow_provider_wriftai.domain.publishing.preflight",
+    "airflow_provider_wriftai.domain.publishing.publish",
+    "airflow_provider_wriftai.domain.retention.prune",
+    "airflow_provider_wriftai.domain.waiting.poller_pool",
+    "airflow_provider_wriftai.domain.waiting.sync_wait",
 )
 """What a task needs, so that it need not be loaded for each."""
 
@@ -87,7 +87,7 @@ class Ended:
     ended: float
 
 
-class Memory:
+class StateStore:
     """As Airflow's task state store: what is set is there when the process is killed."""
 
     def __init__(self, file: Path) -> None:
@@ -131,7 +131,7 @@ def carry_out(task: Task, number: int, connection: Mapping[str, Any]) -> None:
     ti = TaskInstance(try_number=number, max_tries=3, task=SimpleNamespace(retries=3), pushed={})
     context: dict[str, Any] = {"ti": ti}
     if task.remembers:
-        context["task_state_store"] = Memory(task.folder / "memory.json")
+        context["task_state_store"] = StateStore(task.folder / "memory.json")
     state, result, error = _execute(task, context)
     log.close()
     result = ti.pushed.get("return_value") if result is None else result

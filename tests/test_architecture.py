@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = "airflow_provider_wriftai"
-NO_AIRFLOW = ("client", "publishing", "retention", "waiting", "sandbox")
+NO_AIRFLOW = ("client", "domain", "sandbox")
 ROOMS = ("assets", "hooks", "links", "operators", "sensors", "triggers")
 ONLY_IN_THE_TRIGGERER = ("acknowledged",)
 
 # What each room may use of the others. Data flows down only.
 MAY_USE = {
     "client": set(),
-    "publishing": {"client"},
-    "retention": {"client"},
-    "waiting": {"client"},
+    "domain": {"client"},
     "sandbox": set(),
 }
 

@@ -21,8 +21,8 @@ from postgres import free_port
 from public_names import errors, offered_to_dags, public_members
 
 from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.domain.waiting.errors import WaitTimedOutError
 from airflow_provider_wriftai.sandbox.seed import seed
-from airflow_provider_wriftai.waiting.errors import WaitTimedOutError
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,14 +149,14 @@ def test_the_sandboxs_options_and_faults_are_documented() -> None:
 
 
 def test_the_connections_settings_are_documented() -> None:
-    from airflow_provider_wriftai.connection import EXTRA_FIELDS
+    from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS
 
     labels = {name: cells[0] for name, cells in _rows(DOCS / "connection.md").items()}
     assert labels == {name: field["label"] for name, field in EXTRA_FIELDS.items()}
 
 
 def test_every_error_is_documented() -> None:
-    from airflow_provider_wriftai.failures import FINAL
+    from airflow_provider_wriftai._airflow.failures import FINAL
 
     rows = _rows(DOCS / "errors.md")
     assert rows.keys() == {cls.__name__ for cls in errors()}

@@ -36,11 +36,11 @@ class AccessToken:
     def __reduce__(self) -> str:
         raise TypeError("An access token is not written anywhere, so it does not pickle.")
 
-    def hidden_in(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Blot the token out of a text that came from outside."""
         return text.replace(self._value, "***") if self else text
 
-    def sign(self, request: httpx.Request) -> None:
+    def authorize(self, request: httpx.Request) -> None:
         """Send the token with a request (RFC 6750, section 2.1)."""
         if self:
             request.headers["authorization"] = f"Bearer {self._value}"

@@ -16,13 +16,13 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_wriftai import __version__
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.base_url import check_base_url
-from airflow_provider_wriftai.client.calls import Call
+from airflow_provider_wriftai.client.endpoints import Operation
 from airflow_provider_wriftai.client.errors import ConfigurationError, NotFoundError
-from airflow_provider_wriftai.client.exchange import Channel, Exchange
-from airflow_provider_wriftai.client.rate_limit import budget_of
+from airflow_provider_wriftai.client.exchange import ClientConfig, Exchange
+from airflow_provider_wriftai.client.rate_limiter import rate_limiter_for
 from airflow_provider_wriftai.client.response import NO_CONTENT
-from airflow_provider_wriftai.client.retrying import RetryPolicy, Tries
-from airflow_provider_wriftai.client.transports import Transports, proxy_for
+from airflow_provider_wriftai.client.retrying import RetryPolicy, RetryState
+from airflow_provider_wriftai.client.transport_pool import TransportPool, proxy_for
 
 T = TypeVar("T")
 
@@ -82,10 +82,10 @@ class API:
         self._token = access_token if isinstance(access_token, AccessToken) else AccessToken(access_token or "")
         del access_token  # so that no traceback that shows variables shows it
         self.base_url = check_base_url(base_url, token_given=bool(self._token), allow_plain_http=allow_plain_http)
-        self._channel = Channel(
+        self._config = ClientConfig(
             base_url=self.base_url,
             token=self._token,
-            budget=budget_of(self.base_url, self._token),
+            rate_limiter=rate_limiter_for(self.base_url, self._token),
             headers={
                 "user-agent": f"airflow-provider-wriftai/{__version__}",
                 "accept": "application/json",
@@ -100,17 +100,17 @@ class API:
             _tls_context(ca_bundle) if self.base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
         proxy = proxy_for(self.base_url)
-        self._transports: Transports[httpx.BaseTransport] = Transports(
+        self._transports: TransportPool[httpx.BaseTransport] = TransportPool(
             lambda: transport or httpx.HTTPTransport(verify=verify, proxy=proxy)
         )
-        self._async_transports: Transports[httpx.AsyncBaseTransport] = Transports(
+        self._async_transports: TransportPool[httpx.AsyncBaseTransport] = TransportPool(
             lambda: async_transport or httpx.AsyncHTTPTransport(verify=verify, proxy=proxy)
         )
 
     def __repr__(self) -> str:
         return f"API({self.base_url!r})"
 
-    def request(self, call: Call[T]) -> T:
+    def request(self, call: Operation[T]) -> T:
         """Carry out a call, trying again where that is safe.
 
         Args:
@@ -124,7 +124,7 @@ class API:
             UnreadableResponseError: The response is not what the contract says.
             APIError: The API answered with an error status.
         """
-        tries = Tries(call.method, self._retry)
+        tries = RetryState(call.method, self._retry)
         try:
             result: T = Retrying(**tries.options())(self._try, call, tries)
         except NotFoundError:
@@ -133,9 +133,9 @@ class API:
             return call.read(NO_CONTENT)
         return result
 
-    async def async_request(self, call: Call[T]) -> T:
+    async def async_request(self, call: Operation[T]) -> T:
         """Carry out a call as :meth:`request` does, asynchronously."""
-        tries = Tries(call.method, self._retry)
+        tries = RetryState(call.method, self._retry)
         try:
             return await AsyncRetrying(**tries.options())(self._async_try, call, tries)
         except NotFoundError:
@@ -143,19 +143,19 @@ class API:
                 raise
             return call.read(NO_CONTENT)
 
-    def _try(self, call: Call[T], tries: Tries) -> T:
-        for wait in self._channel.budget.turn(at_most=self._retry.seconds):
+    def _try(self, call: Operation[T], tries: RetryState) -> T:
+        for wait in self._config.rate_limiter.acquire(at_most=self._retry.seconds):
             tries.waited += wait
             time.sleep(wait)
-        exchange = Exchange(call, self._channel)
+        exchange = Exchange(call, self._config)
         self._carry_out(exchange)
         return exchange.result()
 
-    async def _async_try(self, call: Call[T], tries: Tries) -> T:
-        for wait in self._channel.budget.turn(at_most=self._retry.seconds):
+    async def _async_try(self, call: Operation[T], tries: RetryState) -> T:
+        for wait in self._config.rate_limiter.acquire(at_most=self._retry.seconds):
             tries.waited += wait
             await asyncio.sleep(wait)
-        exchange = Exchange(call, self._channel)
+        exchange = Exchange(call, self._config)
         await self._async_carry_out(exchange)
         return exchange.result()
 
@@ -185,12 +185,12 @@ class API:
 
     def close(self) -> None:
         """Close what the sync requests opened."""
-        for transport in self._transports.taken_out():
+        for transport in self._transports.drain():
             transport.close()
 
     async def aclose(self) -> None:
         """Close what the async requests opened."""
-        for transport in self._async_transports.taken_out():
+        for transport in self._async_transports.drain():
             await transport.aclose()
 
     def __enter__(self) -> Self:

@@ -193,7 +193,7 @@ class InvalidRequestError(APIError):
 class RateLimitedError(APIError):
     """429: the token's budget of requests is used up."""
 
-    advice = "Every task that uses this token shares its budget: limit them with an Airflow pool."
+    advice = "Every task that uses this token shares its rate_limiter: limit them with an Airflow pool."
 
 
 class ServerError(APIError):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from airflow_provider_wriftai.client.access_token import AccessToken
-from airflow_provider_wriftai.client.calls import Call, UnexpectedBodyError
+from airflow_provider_wriftai.client.endpoints import Operation, UnexpectedBodyError
 from airflow_provider_wriftai.client.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -20,7 +20,7 @@ from airflow_provider_wriftai.client.errors import (
     UnreadableResponseError,
     error_of,
 )
-from airflow_provider_wriftai.client.rate_limit import Budget
+from airflow_provider_wriftai.client.rate_limiter import RateLimiter
 from airflow_provider_wriftai.client.response import Response
 
 T = TypeVar("T")
@@ -40,13 +40,13 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ClientConfig:
     """What the requests of one API have in common.
 
     Attributes:
         base_url: The API's base URL, without a trailing slash.
         token: The access token: sent with each request, and kept out of errors.
-        budget: The token's budget, which learns from the responses.
+        rate_limiter: The token's rate_limiter, which learns from the responses.
         headers: Sent with each request.
         timeout: httpx's timeouts in seconds.
         observe: Is told the method and status of each response.
@@ -54,7 +54,7 @@ class Channel:
 
     base_url: str
     token: AccessToken
-    budget: Budget
+    rate_limiter: RateLimiter
     headers: Mapping[str, str]
     timeout: Mapping[str, float | None]
     observe: Callable[[str, int], None]
@@ -65,12 +65,12 @@ class Exchange(Generic[T]):
 
     Args:
         call: What is asked, and how the response is read.
-        channel: What the requests of one API have in common.
+        config: What the requests of one API have in common.
     """
 
-    def __init__(self, call: Call[T], channel: Channel) -> None:
+    def __init__(self, call: Operation[T], config: ClientConfig) -> None:
         self._call = call
-        self._channel = channel
+        self._config = config
         self._began = time.monotonic()
         self._chunks: list[bytes] = []
         self._size = 0
@@ -83,12 +83,12 @@ class Exchange(Generic[T]):
         query = f"?{urlencode(call.params)}" if call.params else ""
         request = httpx.Request(
             call.method,
-            f"{self._channel.base_url}{call.path}{query}",
-            headers=self._channel.headers,
+            f"{self._config.base_url}{call.path}{query}",
+            headers=self._config.headers,
             json=call.body,
-            extensions={"timeout": self._channel.timeout},
+            extensions={"timeout": self._config.timeout},
         )
-        self._channel.token.sign(request)
+        self._config.token.authorize(request)
         return request
 
     def add(self, chunk: bytes) -> None:
@@ -113,8 +113,8 @@ class Exchange(Generic[T]):
     def finish(self, sent: httpx.Response) -> None:
         """Take the response, whose body is complete."""
         self._response = Response(sent.status_code, sent.headers, b"".join(self._chunks))
-        self._retry_after = self._channel.budget.learn(self._response, self._began)
-        self._channel.observe(self._call.method, self._response.status)
+        self._retry_after = self._config.rate_limiter.update(self._response, self._began)
+        self._config.observe(self._call.method, self._response.status)
 
     def result(self) -> T:
         """Read the response.
@@ -132,17 +132,17 @@ class Exchange(Generic[T]):
                 response.body,
                 request_id=response.headers.get("x-request-id"),
                 retry_after=self._retry_after,
-                hide=self._channel.token.hidden_in,
+                hide=self._config.token.redact,
             )
         try:
             return self._call.read(response)
         except UnexpectedBodyError as unexpected:
-            begins = self._channel.token.hidden_in(response.body.decode("utf-8", "replace"))[:60]
+            begins = self._config.token.redact(response.body.decode("utf-8", "replace"))[:60]
             problem = f"was answered {response.status} with {self._hidden(unexpected)}; the body begins with {begins!r}"
         raise self._unreadable(problem)
 
     def _hidden(self, error: BaseException) -> str:
-        return self._channel.token.hidden_in(str(error) or type(error).__name__)
+        return self._config.token.redact(str(error) or type(error).__name__)
 
     def _unreadable(self, problem: str) -> UnreadableResponseError:
         return UnreadableResponseError(self._call.method, self._call.path, problem)
@@ -154,7 +154,7 @@ class Exchange(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._response is _NOT_RECEIVED:
-            self._channel.budget.lost()
+            self._config.rate_limiter.lost()
         translated = self._translate(error)
         # An error of httpx carries the whole request along: it is neither the cause, nor left in a variable.
         del error, traceback
@@ -166,7 +166,7 @@ class Exchange(Generic[T]):
         ambiguous = not isinstance(error, _NOT_SENT)
         match error:
             case httpx.TimeoutException():
-                problem = f"had no response within {self._channel.timeout['read']:g} s ({type(error).__name__})"
+                problem = f"had no response within {self._config.timeout['read']:g} s ({type(error).__name__})"
                 return RequestTimeoutError(method, path, problem, ambiguous=ambiguous)
             case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
                 return ConfigurationError(f"{method} {path} cannot be sent: {self._hidden(error)}")

@@ -55,7 +55,7 @@ MOST_EMPTY_PAGES = 20
 """Pages in a row that may hold nothing before a listing is given up."""
 
 
-class Walk:
+class PageCursor:
     """A walk over pages: none may come twice, and some time they have to end.
 
     Args:
@@ -107,7 +107,7 @@ def every_page(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> It
     Raises:
         PaginationError: The listing does not end.
     """
-    walk = Walk()
+    walk = PageCursor()
     while True:
         page = fetch(walk.options)
         yield page
@@ -119,7 +119,7 @@ async def async_every_page(
     fetch: Callable[[PaginationOptions], Awaitable[PaginatedResponse[T]]],
 ) -> AsyncIterator[PaginatedResponse[T]]:
     """Fetch page after page as :func:`every_page` does, asynchronously."""
-    walk = Walk()
+    walk = PageCursor()
     while True:
         page = await fetch(walk.options)
         yield page

@@ -41,7 +41,7 @@ class ModelReference:
         owner, slash, name = _text(text, "A model").partition("/")
         if not slash:
             raise InvalidReferenceError(
-                f"A model is named 'owner/name', for example 'acme/detector'; got {shortened(text)}."
+                f"A model is named 'owner/name', for example 'acme/detector'; got {truncated_repr(text)}."
             )
         return cls(owner, name)
 
@@ -96,7 +96,7 @@ def parse_version(text: str) -> VersionReference:
     if not model or number is None:
         raise InvalidReferenceError(
             "A version is named by its id or as 'owner/name:number', for example 'acme/detector:7'; "
-            f"got {shortened(text)}."
+            f"got {truncated_repr(text)}."
         )
     return VersionNumber(ModelReference.parse(model), number)
 
@@ -114,7 +114,7 @@ def is_digest(value: object) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
-def shortened(value: object) -> str:
+def truncated_repr(value: object) -> str:
     """Write a value down, not longer than a message bears."""
     if isinstance(value, str):
         return repr(value if len(value) <= _LONGEST_TOLD else f"{value[:_LONGEST_TOLD]}…")
@@ -142,5 +142,5 @@ def _check_segment(segment: object, what: str) -> None:
     ):
         raise InvalidReferenceError(
             f"The {what} must be a non-empty text of at most {_LONGEST_SEGMENT} characters, without spaces, control "
-            f"characters or any of / : ? # % \\, and neither '.' nor '..'; got {shortened(segment)}."
+            f"characters or any of / : ? # % \\, and neither '.' nor '..'; got {truncated_repr(segment)}."
         )

@@ -29,7 +29,7 @@ class RetryPolicy:
     """How long a request is worth trying.
 
     Attributes:
-        attempts: Tries at the most, the first included; waiting for the token's budget is none.
+        attempts: RetryState at the most, the first included; waiting for the token's budget is none.
         seconds: Seconds after which no further try begins.
     """
 
@@ -37,7 +37,7 @@ class RetryPolicy:
     seconds: float = 180.0
 
 
-class Tries:
+class RetryState:
     """The tries at one request: whether there is another one, and after how long.
 
     GET and DELETE are tried again after whatever may pass: no connection, a timeout, 429, 500, 502,

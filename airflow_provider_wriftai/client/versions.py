@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NotRequired, TypedDict
 
-from airflow_provider_wriftai.client import calls
+from airflow_provider_wriftai.client import endpoints
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.common_types import Schemas, Version
 from airflow_provider_wriftai.client.pagination import (
@@ -56,11 +56,11 @@ class Versions:
         Returns:
             The version.
         """
-        return self._api.request(calls.get_version(parse_version(version_id)))
+        return self._api.request(endpoints.get_version(parse_version(version_id)))
 
     async def async_get(self, version_id: str) -> Version:
         """Fetch a version as :meth:`get` does, asynchronously."""
-        return await self._api.async_request(calls.get_version(parse_version(version_id)))
+        return await self._api.async_request(endpoints.get_version(parse_version(version_id)))
 
     def list(
         self, model_owner: str, model_name: str, pagination_options: PaginationOptions | None = None
@@ -76,14 +76,14 @@ class Versions:
             The page. For all pages see :meth:`every_page`.
         """
         model = ModelReference(model_owner, model_name)
-        return self._api.request(calls.list_versions(model, pagination_options))
+        return self._api.request(endpoints.list_versions(model, pagination_options))
 
     async def async_list(
         self, model_owner: str, model_name: str, pagination_options: PaginationOptions | None = None
     ) -> PaginatedResponse[Version]:
         """Fetch one page as :meth:`list` does, asynchronously."""
         model = ModelReference(model_owner, model_name)
-        return await self._api.async_request(calls.list_versions(model, pagination_options))
+        return await self._api.async_request(endpoints.list_versions(model, pagination_options))
 
     def every_page(self, model_owner: str, model_name: str) -> Iterator[PaginatedResponse[Version]]:
         """Fetch all pages of a model's versions, one after the other, newest first.
@@ -110,13 +110,13 @@ class Versions:
         Args:
             version_id: The version's id, or ``owner/name:number``.
         """
-        self._api.request(calls.delete_version(parse_version(version_id)))
+        self._api.request(endpoints.delete_version(parse_version(version_id)))
 
     async def async_delete(self, version_id: str) -> None:
         """Delete a version as :meth:`delete` does, asynchronously."""
-        await self.async_delete_and_tell(version_id)
+        await self.async_delete_confirmed(version_id)
 
-    async def async_delete_and_tell(self, version_id: str) -> bool:
+    async def async_delete_confirmed(self, version_id: str) -> bool:
         """Delete a version as :meth:`async_delete` does, and tell how certain that is.
 
         Args:
@@ -126,7 +126,7 @@ class Versions:
             Whether the service said that it deleted the version. False: the answer to a try was lost, and a later
             one found no such version.
         """
-        return await self._api.async_request(calls.delete_version(parse_version(version_id)))
+        return await self._api.async_request(endpoints.delete_version(parse_version(version_id)))
 
     def create(self, model_owner: str, model_name: str, options: CreateVersionParams) -> Version:
         """Create a version of a model: one POST.
@@ -142,8 +142,8 @@ class Versions:
         Returns:
             The new version.
         """
-        return self._api.request(calls.create_version(ModelReference(model_owner, model_name), options))
+        return self._api.request(endpoints.create_version(ModelReference(model_owner, model_name), options))
 
     async def async_create(self, model_owner: str, model_name: str, options: CreateVersionParams) -> Version:
         """Create a version as :meth:`create` does, asynchronously."""
-        return await self._api.async_request(calls.create_version(ModelReference(model_owner, model_name), options))
+        return await self._api.async_request(endpoints.create_version(ModelReference(model_owner, model_name), options))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_wriftai.connection import (
+from airflow_provider_wriftai._airflow.connection import (
     CONNECTION_ID_PARAMETER,
     CONNECTION_NAME,
     CONNECTION_TYPE,
@@ -58,7 +58,7 @@ class WriftAIHook(BaseHook):
         """
         return _open(self.get_connection(self.wriftai_conn_id))
 
-    async def async_get_conn(self) -> API:
+    async def aget_conn(self) -> API:
         """Open the API for async requests; close it, or use it in an ``async with`` statement.
 
         Safe in the triggerer of every supported Airflow.
@@ -78,9 +78,9 @@ class WriftAIHook(BaseHook):
         Returns:
             Whether that worked, and a sentence for the user.
         """
-        from airflow_provider_wriftai.client.calls import get_user
+        from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
+        from airflow_provider_wriftai.client.endpoints import get_user
         from airflow_provider_wriftai.client.errors import RequestError, WriftAIError
-        from airflow_provider_wriftai.interruptible import Interruptible
 
         connection = self.get_connection(self.wriftai_conn_id)
         try:
@@ -94,7 +94,7 @@ class WriftAIHook(BaseHook):
                 return await api.async_request(get_user())
 
         try:
-            return True, f"Signed in to {api.base_url} as {Interruptible(ask).run()}."
+            return True, f"Signed in to {api.base_url} as {InterruptibleRun(ask).run()}."
         except TimeoutError:
             return (
                 False,
@@ -131,10 +131,10 @@ class WriftAIHook(BaseHook):
 
 
 def _open(connection: Connection, *, for_a_test: bool = False) -> API:
+    from airflow_provider_wriftai._airflow.connection_settings import ConnectionFields, client_settings
+    from airflow_provider_wriftai._airflow.metrics import request_counter
     from airflow_provider_wriftai.client.api import API
     from airflow_provider_wriftai.client.retrying import RetryPolicy
-    from airflow_provider_wriftai.hooks.settings import ConnectionFields, client_settings
-    from airflow_provider_wriftai.metrics import request_counter
 
     fields = ConnectionFields(
         host=connection.host,

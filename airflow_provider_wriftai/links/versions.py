@@ -34,7 +34,7 @@ class WriftAIVersionLink(BaseOperatorLink):
         return XCom.get_value(key=LINK_KEY, ti_key=ti_key) or ""
 
 
-def keep_link(
+def store_link(
     operator: object, context: Mapping[str, Any], base_url: str, reference: str | None, model: str | None
 ) -> None:
     """Keep where a task's link leads to.

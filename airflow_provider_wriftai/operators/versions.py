@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
+from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.metrics import count, timed
+from airflow_provider_wriftai._airflow.task_state import is_retry, task_state_of
+from airflow_provider_wriftai._airflow.templating import TemplateFilesOperator
 from airflow_provider_wriftai.assets.models import model_asset
-from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
-from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
-from airflow_provider_wriftai.metrics import count, timed
-from airflow_provider_wriftai.task_memory import is_retry, memory_of
-from airflow_provider_wriftai.template_files import TemplateFilesOperator
+from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai.client.common_types import Version
-    from airflow_provider_wriftai.publishing.image_digest import BuildResult
-    from airflow_provider_wriftai.publishing.publish import IfExists, Published
+    from airflow_provider_wriftai.domain.images.read import BuildResult
+    from airflow_provider_wriftai.domain.publishing.publish import IfExists, PublishResult
 
 _PLAIN_MODEL = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -119,7 +119,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
         self.settle_seconds = settle_seconds
         self.remember = remember
         self.wriftai_conn_id = wriftai_conn_id
-        self._published: tuple[Published, str] | None = None
+        self._published: tuple[PublishResult, str] | None = None
         self._add_outlet()
 
     def _add_outlet(self) -> None:
@@ -137,16 +137,16 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish the image."""
+        from airflow_provider_wriftai._airflow.failures import fail_without_retry
+        from airflow_provider_wriftai._airflow.parameters import Problems, flag, parse_choice, parse_int, seconds
         from airflow_provider_wriftai.client.versions import Versions
-        from airflow_provider_wriftai.failures import final_errors_fail_the_task
-        from airflow_provider_wriftai.publishing.preflight import check_new_version
-        from airflow_provider_wriftai.publishing.publish import publish
-        from airflow_provider_wriftai.templated import Problems, flag, one_of, seconds, whole_number
+        from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
+        from airflow_provider_wriftai.domain.publishing.publish import publish
 
-        with final_errors_fail_the_task():
+        with fail_without_retry():
             problems = Problems()
-            if_exists = problems.unless(one_of, "if_exists", self.if_exists, ("reuse", "fail", "create"))
-            lookback = problems.unless(whole_number, "lookback", self.lookback, least=1, most=50)
+            if_exists = problems.unless(parse_choice, "if_exists", self.if_exists, ("reuse", "fail", "create"))
+            lookback = problems.unless(parse_int, "lookback", self.lookback, least=1, most=50)
             settle_seconds = problems.unless(seconds, "settle_seconds", self.settle_seconds, most=3600)
             remember = problems.unless(flag, "remember", self.remember)
             model, params = check_new_version(
@@ -167,18 +167,18 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                     if_exists=cast("IfExists", if_exists),
                     lookback=lookback,
                     settle_seconds=settle_seconds,
-                    memory=memory_of(context, MEMORY_KEY) if remember else None,
+                    memory=task_state_of(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
         self._published = published, params["container_image_digest"]
-        count(f"publish.{published.how}")
-        keep_link(self, context, api.base_url, published.version["reference"], self.model)
+        count(f"publish.{published.outcome}")
+        store_link(self, context, api.base_url, published.version["reference"], self.model)
         self._tell_of(published.version, params["container_image_digest"], context)
         return dict(published.version)
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, where Airflow's provider for it is installed, which image became which version."""
-        from airflow_provider_wriftai.lineage import lineage_of_publish, no_lineage
+        from airflow_provider_wriftai._airflow.openlineage import lineage_of_publish, no_lineage
 
         if self._published is None:
             return no_lineage()
@@ -215,16 +215,16 @@ class WriftAIGetVersionOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the version."""
+        from airflow_provider_wriftai._airflow.failures import fail_without_retry
+        from airflow_provider_wriftai._airflow.parameters import reference_of_version
         from airflow_provider_wriftai.client.versions import Versions
-        from airflow_provider_wriftai.failures import final_errors_fail_the_task
-        from airflow_provider_wriftai.templated import reference_of_version
 
-        with final_errors_fail_the_task():
+        with fail_without_retry():
             reference = reference_of_version("version", self.version)
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 version = Versions(api).get(reference)
         self.log.info("Fetched %s.", reference)
-        keep_link(self, context, api.base_url, reference, None)
+        store_link(self, context, api.base_url, reference, None)
         return dict(version)
 
 
@@ -258,13 +258,13 @@ class WriftAIDeleteVersionOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Delete the version."""
+        from airflow_provider_wriftai._airflow.failures import fail_without_retry
+        from airflow_provider_wriftai._airflow.parameters import flag, reference_of_version
         from airflow_provider_wriftai.client.errors import NotFoundError
         from airflow_provider_wriftai.client.versions import Versions
-        from airflow_provider_wriftai.failures import final_errors_fail_the_task
-        from airflow_provider_wriftai.templated import flag, reference_of_version
 
         deleted = True
-        with final_errors_fail_the_task():
+        with fail_without_retry():
             reference = reference_of_version("version", self.version)
             fail_if_missing = flag("fail_if_missing", self.fail_if_missing)
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:

@@ -28,11 +28,11 @@ from airflow_provider_wriftai.sandbox.validation import (
 
 _LARGEST_BODY = 4 * 1024 * 1024
 
-Endpoint = Callable[["Asked"], Awaitable[Response]]
+Endpoint = Callable[["AuthenticatedRequest"], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuthenticatedRequest:
     """A request whose caller is known; ``owner`` is None for one without a token."""
 
     request: Request
@@ -106,7 +106,7 @@ class VersionsAPI:
                 response = _problem(401, "Invalid access token")
             else:
                 try:
-                    response = await endpoint(Asked(request, owner))
+                    response = await endpoint(AuthenticatedRequest(request, owner))
                 except HTTPException as error:
                     response = _problem(error.status_code, error.detail)
                 except RefusedError as error:
@@ -120,17 +120,17 @@ class VersionsAPI:
 
         return guarded
 
-    async def _user(self, asked: Asked) -> Response:
+    async def _user(self, asked: AuthenticatedRequest) -> Response:
         owner = _signed_in(asked)
         return JSONResponse({"id": owner, "account_id": owner, "username": owner, "name": owner})
 
-    async def _list(self, asked: Asked) -> Response:
+    async def _list(self, asked: AuthenticatedRequest) -> Response:
         owner, name = self._model(asked)
         page = validated(Page, dict(asked.request.query_params), "query")
         url = str(asked.request.url.replace(query=""))
         return JSONResponse(page_of(self._generation, self._store, owner, name, page=page, url=url))
 
-    async def _create(self, asked: Asked) -> Response:
+    async def _create(self, asked: AuthenticatedRequest) -> Response:
         _signed_in(asked)
         owner, name = self._model(asked)
         _check_owner(asked, owner)
@@ -138,20 +138,20 @@ class VersionsAPI:
         version = self._store.create_version(owner, name, **body.model_dump(exclude_none=True))
         return JSONResponse(self._generation.created(version), 201)
 
-    async def _get(self, asked: Asked) -> Response:
+    async def _get(self, asked: AuthenticatedRequest) -> Response:
         return JSONResponse(self._generation.details(self._version(asked)))
 
-    async def _delete(self, asked: Asked) -> Response:
+    async def _delete(self, asked: AuthenticatedRequest) -> Response:
         _signed_in(asked)
         version = self._version(asked)
         _check_owner(asked, version.owner)
         self._store.delete_version(version)
         return JSONResponse({}) if self._delete_with_body else Response(status_code=204)
 
-    async def _get_configuration(self, asked: Asked) -> Response:
+    async def _get_configuration(self, asked: AuthenticatedRequest) -> Response:
         return JSONResponse(self._version(asked).configuration)
 
-    async def _change_configuration(self, asked: Asked) -> Response:
+    async def _change_configuration(self, asked: AuthenticatedRequest) -> Response:
         _signed_in(asked)
         version = self._version(asked)
         _check_owner(asked, version.owner)
@@ -160,13 +160,13 @@ class VersionsAPI:
         self._store.set_configuration(version, validated(Configuration, configuration, "body").model_dump())
         return JSONResponse(configuration)
 
-    def _model(self, asked: Asked) -> tuple[str, str]:
+    def _model(self, asked: AuthenticatedRequest) -> tuple[str, str]:
         owner, name = asked.path("owner"), asked.path("name")
         if not self._store.has_model(owner, name):
             raise HTTPException(404, "Model not found")
         return owner, name
 
-    def _version(self, asked: Asked) -> StoredVersion:
+    def _version(self, asked: AuthenticatedRequest) -> StoredVersion:
         if self._generation.number == 1:
             version = self._store.version_by_id(asked.path("id"))
         else:
@@ -183,13 +183,13 @@ def _bearer_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _signed_in(asked: Asked) -> str:
+def _signed_in(asked: AuthenticatedRequest) -> str:
     if asked.owner is None:
         raise HTTPException(401, "Not authenticated")
     return asked.owner
 
 
-def _check_owner(asked: Asked, owner: str) -> None:
+def _check_owner(asked: AuthenticatedRequest, owner: str) -> None:
     if asked.owner != owner:
         raise HTTPException(403, f"Only {owner} may change this model")
 

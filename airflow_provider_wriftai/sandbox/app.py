@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, Router
 
 from airflow_provider_wriftai.sandbox.api import VersionsAPI
+from airflow_provider_wriftai.sandbox.fault_middleware import FaultMiddleware, FaultsEndpoint, release
 from airflow_provider_wriftai.sandbox.faults import Faults
-from airflow_provider_wriftai.sandbox.faulty import FaultsEndpoint, Faulty, release
 from airflow_provider_wriftai.sandbox.generations import generation_1, generation_2
 from airflow_provider_wriftai.sandbox.pages import Pages
 from airflow_provider_wriftai.sandbox.rate_limit import RateLimit
@@ -50,9 +50,9 @@ def create_app(
     }
     app = Starlette(
         routes=[
-            Mount("/generation-1/v1", Faulty(served[1], faults, store)),
-            Mount("/generation-2/v1", Faulty(served[2], faults, store)),
-            Mount("/v1", Faulty(served[generation], faults, store)),
+            Mount("/generation-1/v1", FaultMiddleware(served[1], faults, store)),
+            Mount("/generation-2/v1", FaultMiddleware(served[2], faults, store)),
+            Mount("/v1", FaultMiddleware(served[generation], faults, store)),
             Route("/faults", FaultsEndpoint),
             Route("/faults/release", release, methods=["POST"]),
             *Pages(store).routes(),

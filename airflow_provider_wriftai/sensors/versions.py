@@ -17,20 +17,20 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.metrics import count
+from airflow_provider_wriftai._airflow.notset import NOTSET, ExplicitParameters, NotSet, none_if_notset
+from airflow_provider_wriftai._airflow.task_state import task_state_of
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
-from airflow_provider_wriftai.links.versions import WriftAIVersionLink, keep_link
-from airflow_provider_wriftai.metrics import count
-from airflow_provider_wriftai.optional import LEFT_OUT, GivenParameters, LeftOut, none_if_left_out
-from airflow_provider_wriftai.task_memory import memory_of
+from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_wriftai.publishing.image_digest import BuildResult
-    from airflow_provider_wriftai.waiting.condition import Condition
-    from airflow_provider_wriftai.waiting.polled import PolledWait
+    from airflow_provider_wriftai.domain.images.read import BuildResult
+    from airflow_provider_wriftai.domain.waiting.criteria import Criteria
+    from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
 
 
 MEMORY_KEY = "wriftai_wait"
@@ -82,40 +82,40 @@ class WriftAIVersionSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        version: str | Mapping[str, Any] | XComArg | LeftOut = LEFT_OUT,
-        model: str | LeftOut = LEFT_OUT,
-        image: BuildResult | XComArg | LeftOut = LEFT_OUT,
-        newer_than: str | int | datetime | Mapping[str, Any] | XComArg | LeftOut = LEFT_OUT,
-        release_notes: str | LeftOut = LEFT_OUT,
+        version: str | Mapping[str, Any] | XComArg | NotSet = NOTSET,
+        model: str | NotSet = NOTSET,
+        image: BuildResult | XComArg | NotSet = NOTSET,
+        newer_than: str | int | datetime | Mapping[str, Any] | XComArg | NotSet = NOTSET,
+        release_notes: str | NotSet = NOTSET,
         max_consecutive_failures: int | str = 5,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._given = GivenParameters(
+        self._given = ExplicitParameters(
             version=version,
             model=model,
             image=image,
             newer_than=newer_than,
             release_notes=release_notes,
         )
-        self.version = none_if_left_out(version)
-        self.model = none_if_left_out(model)
-        self.image = none_if_left_out(image)
-        self.newer_than = none_if_left_out(newer_than)
-        self.release_notes = none_if_left_out(release_notes)
+        self.version = none_if_notset(version)
+        self.model = none_if_notset(model)
+        self.image = none_if_notset(image)
+        self.newer_than = none_if_notset(newer_than)
+        self.release_notes = none_if_notset(release_notes)
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
         self.wriftai_conn_id = wriftai_conn_id
-        self._wait: PolledWait | None = None
+        self._wait: SyncWait | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait for the version."""
-        from airflow_provider_wriftai.failures import final_errors_fail_the_task
+        from airflow_provider_wriftai._airflow.failures import fail_without_retry
 
         try:
-            with final_errors_fail_the_task():
+            with fail_without_retry():
                 wait = self._wait = self._read_wait(context)
                 if self.deferrable:
                     return self._look_then_defer(context)
@@ -123,7 +123,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
             raise self._ending(error) from error
         try:
             # Outside of the base's loop: inside of it, soft_fail would skip on these errors too.
-            with final_errors_fail_the_task(), self._without_silent_fail():
+            with fail_without_retry(), self._without_silent_fail():
                 return super().execute(context)
         except AirflowSensorTimeout as error:
             raise self._ending(AirflowSensorTimeout(self._lateness(wait))) from error
@@ -153,21 +153,25 @@ class WriftAIVersionSensor(BaseSensorOperator):
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
             version = wait.look(api)
             if version is not None:
-                keep_link(self, context, api.base_url, version["reference"], self.model)
+                store_link(self, context, api.base_url, version["reference"], self.model)
         count("wait.looks")
         self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
-        if version is None and (memory := memory_of(context, MEMORY_KEY)) is not None and self._is_worth_keeping(wait):
+        if (
+            version is None
+            and (memory := task_state_of(context, MEMORY_KEY)) is not None
+            and self._is_worth_keeping(wait)
+        ):
             memory.save({**_tries(context), **wait.to_json()})
         return PokeReturnValue(is_done=version is not None, xcom_value=version)
 
-    def _read_wait(self, context: Context) -> PolledWait:
-        from airflow_provider_wriftai.templated import InvalidParameterError, whole_number
-        from airflow_provider_wriftai.waiting.condition import START
-        from airflow_provider_wriftai.waiting.polled import PolledWait
+    def _read_wait(self, context: Context) -> SyncWait:
+        from airflow_provider_wriftai._airflow.parameters import InvalidParameterError, parse_int
+        from airflow_provider_wriftai.domain.waiting.criteria import START
+        from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
 
-        most_failures = whole_number("max_consecutive_failures", self.max_consecutive_failures, least=0, most=10**6)
-        wait = PolledWait(self._read_condition(), None if self.silent_fail else most_failures)
-        memory = memory_of(context, MEMORY_KEY)
+        most_failures = parse_int("max_consecutive_failures", self.max_consecutive_failures, least=0, most=10**6)
+        wait = SyncWait(self._read_condition(), None if self.silent_fail else most_failures)
+        memory = task_state_of(context, MEMORY_KEY)
         if memory is not None:
             kept, tries = memory.load(), _tries(context)
             if isinstance(kept, Mapping) and kept.get("began_with_try") == tries["began_with_try"]:
@@ -179,15 +183,15 @@ class WriftAIVersionSensor(BaseSensorOperator):
             )
         return wait
 
-    def _read_condition(self) -> Condition:
+    def _read_condition(self) -> Criteria:
+        from airflow_provider_wriftai._airflow.parameters import reference_of_version, text
         from airflow_provider_wriftai.client.references import ModelReference, parse_version
-        from airflow_provider_wriftai.publishing.image_digest import read_image_digest
-        from airflow_provider_wriftai.templated import reference_of_version, text
-        from airflow_provider_wriftai.waiting.condition import Condition, read_newer_than, read_pattern
+        from airflow_provider_wriftai.domain.images.read import read_image_digest
+        from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
 
         given = partial(self._given.read, self)
         model = given("model", ModelReference.parse)
-        return Condition(
+        return Criteria(
             version=given("version", lambda value: parse_version(reference_of_version("version", value))),
             model=model,
             digest=given("image", read_image_digest),
@@ -199,11 +203,11 @@ class WriftAIVersionSensor(BaseSensorOperator):
     def _is_rescheduled(self) -> bool:
         return bool(self.reschedule) and not self.deferrable
 
-    def _is_worth_keeping(self, wait: PolledWait) -> bool:
+    def _is_worth_keeping(self, wait: SyncWait) -> bool:
         # Each look of a rescheduled wait is made by another process; of the others, a retry goes on from the first.
         return self._is_rescheduled or wait.looks == 1
 
-    def _lateness(self, wait: PolledWait) -> str:
+    def _lateness(self, wait: SyncWait) -> str:
         return f"{wait.condition} was not there after {self.timeout:g} s and {wait.looks} looks. {wait.state}"
 
     def _look_then_defer(self, context: Context) -> Any:
@@ -215,7 +219,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
 
     def _defer_until(self, deadline: datetime) -> NoReturn:
         self.log.info("Waiting in the triggerer, looking every %g s until %s.", self.poke_interval, deadline)
-        wait = cast("PolledWait", self._wait)
+        wait = cast("SyncWait", self._wait)
         self.defer(
             trigger=WriftAIVersionTrigger(
                 condition=wait.condition.to_json(),
@@ -238,13 +242,13 @@ class WriftAIVersionSensor(BaseSensorOperator):
             AirflowFailException: Something that no retry can fix.
             WaitFailedError: Anything else that ended the wait.
         """
-        from airflow_provider_wriftai.waiting.errors import WaitFailedError
+        from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 
         match event:
             case {"status": "ready", "version": {"reference": reference, **_others} as version}:
                 self.log.info("%s is there.", reference)
                 with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-                    keep_link(self, context, api.base_url, reference, self.model)
+                    store_link(self, context, api.base_url, reference, self.model)
                 return version
             case {"status": "timeout", "message": message}:
                 if self.soft_fail:

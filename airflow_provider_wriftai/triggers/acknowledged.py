@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from airflow_provider_wriftai.client.watermark import Watermark
-from airflow_provider_wriftai.waiting.news import News
+from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent
+from airflow_provider_wriftai.domain.watermark import Watermark
 
 
 @dataclass(eq=False, slots=True)
@@ -22,7 +22,7 @@ class Delivery:
         save: Moves the mark.
     """
 
-    news: News | None
+    news: VersionEvent | None
     begins: asyncio.Future[Watermark | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     save: Callable[[Watermark], Awaitable[None]] | None = None
 
@@ -34,7 +34,7 @@ class VersionStream(SharedStreamProducer):
         listen: Listens for versions, from a mark on.
     """
 
-    def __init__(self, listen: Callable[[Watermark | None], AsyncIterator[News]]) -> None:
+    def __init__(self, listen: Callable[[Watermark | None], AsyncIterator[VersionEvent]]) -> None:
         self._listen = listen
 
     async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.metrics import count
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
-from airflow_provider_wriftai.metrics import count
 
 try:
     from airflow.triggers.base import BaseEventTrigger
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from airflow.triggers.shared_stream import SharedStreamProducer
 
     from airflow_provider_wriftai.client.common_types import Version
-    from airflow_provider_wriftai.client.watermark import Watermark
+    from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent
+    from airflow_provider_wriftai.domain.watermark import Watermark
     from airflow_provider_wriftai.triggers.acknowledged import Delivery
-    from airflow_provider_wriftai.waiting.news import News
 
 
 def _seconds(name: str, value: object) -> float:
@@ -36,10 +36,10 @@ def _seconds(name: str, value: object) -> float:
         value = value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return value
-    from airflow_provider_wriftai.client.references import shortened
-    from airflow_provider_wriftai.waiting.errors import InvalidConditionError
+    from airflow_provider_wriftai.client.references import truncated_repr
+    from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
-    raise InvalidConditionError(f"{name} must be a number of seconds from 0 on; got {shortened(value)}.")
+    raise InvalidCriteriaError(f"{name} must be a number of seconds from 0 on; got {truncated_repr(value)}.")
 
 
 class WriftAIVersionPublishedTrigger(BaseEventTrigger):
@@ -66,7 +66,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
 
     Raises:
         InvalidReferenceError: The model is not named so.
-        InvalidConditionError: Another argument cannot be meant.
+        InvalidCriteriaError: Another argument cannot be meant.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
     ) -> None:
         from airflow_provider_wriftai.client.references import ModelReference
-        from airflow_provider_wriftai.waiting.condition import START, Condition, read_newer_than, read_pattern
+        from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
 
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
@@ -91,7 +91,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         self.wriftai_conn_id = wriftai_conn_id
         # Here already, so that a mistake shows where the DAG is parsed.
         reference = ModelReference.parse(model)
-        self._condition = Condition(
+        self._condition = Criteria(
             model=reference,
             newer_than=START if newer_than is None else read_newer_than(reference, newer_than),
             release_notes=None if release_notes is None else read_pattern(release_notes),
@@ -142,18 +142,18 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
             if delivery.news.version is not None:
                 yield self._event(delivery.news.version)
 
-    async def news(self, since: Watermark | None) -> AsyncIterator[News]:
+    async def news(self, since: Watermark | None) -> AsyncIterator[VersionEvent]:
         """Listen for versions.
 
         Args:
             since: From where to go on; None where the trigger runs for the first time.
         """
-        from airflow_provider_wriftai.waiting.news import news_of
+        from airflow_provider_wriftai.domain.waiting.event_stream import stream_versions
 
         condition = self._condition if since is None else self._condition.with_newer_than(since)
         hook = WriftAIHook(self.wriftai_conn_id)
-        async for news in news_of(
-            condition, self.poll_interval, self.seconds_between_events, self.wriftai_conn_id, hook.async_get_conn
+        async for news in stream_versions(
+            condition, self.poll_interval, self.seconds_between_events, self.wriftai_conn_id, hook.aget_conn
         ):
             yield news
 
@@ -175,7 +175,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         return getattr(self, "asset_state_store", None)
 
     async def _load(self) -> Watermark | None:
-        from airflow_provider_wriftai.client.watermark import Watermark
+        from airflow_provider_wriftai.domain.watermark import Watermark
 
         while True:
             try:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_wriftai.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
 if TYPE_CHECKING:
-    from airflow_provider_wriftai.waiting.watch import Wait
+    from airflow_provider_wriftai.domain.waiting.poller import Wait
 
 
 class WriftAIVersionTrigger(BaseTrigger):
@@ -23,7 +23,7 @@ class WriftAIVersionTrigger(BaseTrigger):
     retry can fix it).
 
     Args:
-        condition: What is waited for: ``waiting.condition.Condition`` as JSON, such as ``{"version": "acme/det:7"}``.
+        condition: What is waited for: ``waiting.condition.Criteria`` as JSON, such as ``{"version": "acme/det:7"}``.
         poll_interval: Seconds between looks.
         deadline: When the wait is over, as an ISO 8601 time with a time zone. It outlasts the triggerer's restarts.
         exponential_backoff: Whether the interval doubles from look to look.
@@ -66,16 +66,16 @@ class WriftAIVersionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the version is there or the deadline has passed."""
+        from airflow_provider_wriftai._airflow.failures import FINAL
+        from airflow_provider_wriftai._airflow.metrics import count
         from airflow_provider_wriftai.client.errors import WriftAIError
-        from airflow_provider_wriftai.failures import FINAL
-        from airflow_provider_wriftai.metrics import count
-        from airflow_provider_wriftai.waiting.errors import WaitTimedOutError
-        from airflow_provider_wriftai.waiting.hub import wait_for
+        from airflow_provider_wriftai.domain.waiting.errors import WaitTimedOutError
+        from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
 
         event: dict[str, Any]
         try:
             hook = WriftAIHook(self.wriftai_conn_id)
-            found = await wait_for(self.wriftai_conn_id, hook.async_get_conn, self._wait)
+            found = await wait_for(self.wriftai_conn_id, hook.aget_conn, self._wait)
             event = {"status": "ready", "version": found.versions[-1]}
         except WaitTimedOutError as error:
             event = {"status": "timeout", "message": str(error)}
@@ -85,13 +85,13 @@ class WriftAIVersionTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _wait(self) -> Wait:
-        from airflow_provider_wriftai.waiting.condition import Condition
-        from airflow_provider_wriftai.waiting.pace import Pace
-        from airflow_provider_wriftai.waiting.watch import Wait
+        from airflow_provider_wriftai.domain.waiting.criteria import Criteria
+        from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+        from airflow_provider_wriftai.domain.waiting.poller import Wait
 
         return Wait(
-            Condition.from_json(self.condition),
-            Pace(self.poll_interval, self.exponential_backoff, self.max_wait),
+            Criteria.from_json(self.condition),
+            PollInterval(self.poll_interval, self.exponential_backoff, self.max_wait),
             seconds=(datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds(),
             most_failures=self.max_consecutive_failures,
             tell=self.log.info,

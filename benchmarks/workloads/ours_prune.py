@@ -12,9 +12,9 @@ from memory import resident_megabytes
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.retention.policy import RetentionPolicy
-from airflow_provider_wriftai.retention.prune import prune
-from airflow_provider_wriftai.retention.report import PruneReport
+from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
+from airflow_provider_wriftai.domain.retention.prune import prune
+from airflow_provider_wriftai.domain.retention.report import PruneReport
 
 url, token, owner, name, dry_run = sys.argv[1:]
 

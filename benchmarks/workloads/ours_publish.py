@@ -10,8 +10,8 @@ import time
 
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.publishing.preflight import check_new_version
-from airflow_provider_wriftai.publishing.publish import publish
+from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
+from airflow_provider_wriftai.domain.publishing.publish import publish
 
 url, token, owner, name, count = sys.argv[1:]
 logging.disable()
@@ -25,5 +25,5 @@ with API(url, token) as api:
         image = f"sha256:{secrets.token_hex(32)}"
         schemas = {"prediction": {"input": schema, "output": schema}}
         made = publish(versions, *check_new_version(f"{owner}/{name}", image, f"number {number}", schemas))
-        assert made.how == "created"
+        assert made.outcome == "created"
     print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}))

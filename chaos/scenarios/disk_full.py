@@ -39,7 +39,7 @@ _ROW = Row(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When the disk is full, and how.
+    """When the disk is full, and outcome.
 
     Attributes:
         after: Seconds from the start of the tasks until it is.

@@ -12,7 +12,7 @@ from jobs.publication import Publication
 from lanes import Lane, on_lanes
 from scenario import Kind, Outcome, Row, Scenario, Setting
 
-# Well within the time that the task gives the service to settle.
+# Well within the time that the task gives the service to reconcile.
 _LATEST = 1.0
 
 _ROW = Row("publish-killed", "publish, its process killed (kill -9)", "tasks", frozenset({Kind.LOST, Kind.DUPLICATED}))

@@ -20,8 +20,8 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
-from airflow_provider_wriftai.publishing.errors import UnsettledCreateError, VersionExistsError
-from airflow_provider_wriftai.publishing.publish import IfExists, publish
+from airflow_provider_wriftai.domain.publishing.errors import UnsettledCreateError, VersionExistsError
+from airflow_provider_wriftai.domain.publishing.publish import IfExists, publish
 
 DIGEST = "sha256:" + "ab" * 32
 PARAMS: CreateVersionParams = {

@@ -25,12 +25,12 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import PermissionDeniedError, WriftAIError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.retention.errors import PruneRefusedError, TooManyDeletionsError
-from airflow_provider_wriftai.retention.named import read_versions
-from airflow_provider_wriftai.retention.policy import RetentionPolicy
-from airflow_provider_wriftai.retention.protection import Protection
-from airflow_provider_wriftai.retention.prune import prune
-from airflow_provider_wriftai.retention.report import PruneReport
+from airflow_provider_wriftai.domain.retention.errors import PruneRefusedError, TooManyDeletionsError
+from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
+from airflow_provider_wriftai.domain.retention.protection import Protection
+from airflow_provider_wriftai.domain.retention.prune import prune
+from airflow_provider_wriftai.domain.retention.report import PruneReport
+from airflow_provider_wriftai.domain.retention.selectors import read_versions
 
 TRIES = 4
 # With which Airflow tries no more.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
 from airflow_provider_wriftai.client import errors
 from airflow_provider_wriftai.client.errors import (
     APIError,
@@ -16,7 +17,7 @@ from airflow_provider_wriftai.client.errors import (
     WriftAIError,
     error_of,
 )
-from airflow_provider_wriftai.publishing.errors import (
+from airflow_provider_wriftai.domain.publishing.errors import (
     InvalidImageError,
     PreflightError,
     UnsettledAndRefusedError,
@@ -24,7 +25,7 @@ from airflow_provider_wriftai.publishing.errors import (
     UnsettledPublishError,
     VersionExistsError,
 )
-from airflow_provider_wriftai.retention.errors import (
+from airflow_provider_wriftai.domain.retention.errors import (
     InvalidPolicyError,
     PruneIncompleteError,
     PruneRefusedError,
@@ -32,10 +33,9 @@ from airflow_provider_wriftai.retention.errors import (
     TooManyDeletionsError,
     UnplannableError,
 )
-from airflow_provider_wriftai.retention.policy import Plan, Verdict
-from airflow_provider_wriftai.templated import InvalidParameterError
-from airflow_provider_wriftai.waiting.errors import (
-    InvalidConditionError,
+from airflow_provider_wriftai.domain.retention.policy import Decision, Plan
+from airflow_provider_wriftai.domain.waiting.errors import (
+    InvalidCriteriaError,
     NeverThereError,
     WaitFailedError,
     WaitTimedOutError,
@@ -72,7 +72,7 @@ EXAMPLES: list[WriftAIError] = [
     PruneStoppedError("x"),
     TooManyDeletionsError(REPORT, 0),
     InvalidParameterError("x"),
-    InvalidConditionError("x"),
+    InvalidCriteriaError("x"),
     NeverThereError("x"),
     WaitFailedError("x"),
     WaitTimedOutError("x"),
@@ -171,5 +171,5 @@ def test_an_error_tells_whether_the_request_may_have_been_carried_out(error: API
 
 
 def test_a_plan_is_a_value() -> None:
-    verdict = Verdict("a/b:1", datetime(2026, 1, 1, tzinfo=UTC), goes=False, reason="newest")
+    verdict = Decision("a/b:1", datetime(2026, 1, 1, tzinfo=UTC), delete=False, reason="newest")
     assert Plan((verdict,)) == Plan((verdict,))

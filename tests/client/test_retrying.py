@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_wriftai.client import rate_limit, retrying
+from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import RateLimitedError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
@@ -47,8 +47,8 @@ def _documented() -> list[tuple[str, str, str]]:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
-    monkeypatch.setattr(rate_limit, "_PROBE_PATIENCE", 0.0)
-    monkeypatch.setattr(rate_limit, "_SHORTEST_WAIT_AFTER_429", 0.0)
+    monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
 
 class Scripted:
@@ -69,11 +69,11 @@ class Scripted:
         return httpx.Response(entry, json={"detail": "scripted"})
 
 
-Call = Callable[[str, Scripted], Any]
+Operation = Callable[[str, Scripted], Any]
 
 
 @pytest.fixture(params=["sync", "async"])
-def call(request: pytest.FixtureRequest) -> Call:
+def call(request: pytest.FixtureRequest) -> Operation:
     def arguments(method: str) -> tuple[str, tuple[Any, ...]]:
         if method == "POST":
             return "create", ("acme", "det", {})
@@ -108,7 +108,7 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize(("method", "failure", "happens"), _documented())
-def test_the_table_holds(call: Call, method: str, failure: str, happens: str) -> None:
+def test_the_table_holds(call: Operation, method: str, failure: str, happens: str) -> None:
     script = Scripted(FAILURES[failure], "good")
     if happens == "tried again":
         call(method, script)
@@ -122,7 +122,7 @@ def test_the_table_holds(call: Call, method: str, failure: str, happens: str) ->
         assert caught.value.ambiguous is (happens == "ambiguous")
 
 
-def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Call) -> None:
+def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Operation) -> None:
     script = Scripted(500, 502, 503)
     with pytest.raises(WriftAIError) as caught:
         call("GET", script)
@@ -131,17 +131,21 @@ def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Call) -> None:
 
 
 @pytest.mark.parametrize("failure", ["read timeout", "connection broke", "500"])
-def test_a_delete_that_finds_nothing_after_a_try_that_may_have_arrived_has_succeeded(call: Call, failure: str) -> None:
+def test_a_delete_that_finds_nothing_after_a_try_that_may_have_arrived_has_succeeded(
+    call: Operation, failure: str
+) -> None:
     assert call("DELETE", Scripted(FAILURES[failure], 404)) is None
 
 
 @pytest.mark.parametrize("failure", ["no connection", "429"])
-def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(call: Call, failure: str) -> None:
+def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(
+    call: Operation, failure: str
+) -> None:
     with pytest.raises(WriftAIError, match="404"):
         call("DELETE", Scripted(FAILURES[failure], 404))
 
 
-def test_waiting_for_the_budget_uses_up_no_tries(call: Call) -> None:
+def test_waiting_for_the_budget_uses_up_no_tries(call: Operation) -> None:
     script = Scripted(429, 429, 429, 429, 500, 429, 500, "good")
     call("GET", script)
     assert script.asked == 8

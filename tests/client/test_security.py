@@ -22,7 +22,8 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai.client import rate_limit, retrying
+from airflow_provider_wriftai._airflow.connection_settings import ConnectionFields, client_settings
+from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import (
@@ -32,9 +33,8 @@ from airflow_provider_wriftai.client.errors import (
     WriftAIError,
 )
 from airflow_provider_wriftai.client.retrying import RetryPolicy
-from airflow_provider_wriftai.client.transports import proxy_for
+from airflow_provider_wriftai.client.transport_pool import proxy_for
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.hooks.settings import ConnectionFields, client_settings
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.server import listen, run_in_thread
 
@@ -44,8 +44,8 @@ SECRET = "s3cret-t0ken-0f-acme"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
-    monkeypatch.setattr(rate_limit, "_PROBE_PATIENCE", 0.0)
-    monkeypatch.setattr(rate_limit, "_SHORTEST_WAIT_AFTER_429", 0.0)
+    monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
 
 def _echoing(status: int) -> Callable[[httpx.Request], httpx.Response]:

@@ -28,7 +28,7 @@ Do = Callable[..., Any]
 
 @pytest.fixture(params=["sync", "async"])
 def do(request: pytest.FixtureRequest, api: API) -> Do:
-    """Call a method of the versions module by its name, in one way or the other."""
+    """Operation a method of the versions module by its name, in one way or the other."""
 
     def call_sync(method: str, *arguments: Any) -> Any:
         return getattr(Versions(api), method)(*arguments)

@@ -19,7 +19,7 @@ from browser_pages import ConnectionForm, open_asset, press_test_button, unfold_
 from real_airflow import RealAirflow, running_airflow
 from rest_api import RestAPI, until_up
 
-from airflow_provider_wriftai.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running

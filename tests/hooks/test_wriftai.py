@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 
+from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_wriftai.client.errors import ConfigurationError
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
 VARIABLE = "AIRFLOW_CONN_WRIFTAI_DEFAULT"
@@ -59,7 +59,7 @@ def test_every_way_to_write_the_connection(sandbox: Any, monkeypatch: pytest.Mon
         assert [version["number"] for version in Versions(api).list(owner, name).items] == [1]
 
     async def run() -> Any:
-        async with await WriftAIHook().async_get_conn() as api:
+        async with await WriftAIHook().aget_conn() as api:
             return await Versions(api).async_list(owner, name)
 
     assert [version["number"] for version in asyncio.run(run()).items] == [1]

@@ -12,8 +12,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from airflow_provider_wriftai.client.errors import NotFoundError
+from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
-from airflow_provider_wriftai.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 
 

@@ -15,9 +15,9 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
-from airflow_provider_wriftai.waiting.errors import WaitFailedError
 
 
 @pytest.fixture(autouse=True)

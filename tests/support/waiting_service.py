@@ -11,10 +11,10 @@ import httpx
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
-from airflow_provider_wriftai.waiting.condition import START, Condition
-from airflow_provider_wriftai.waiting.hub import wait_for
-from airflow_provider_wriftai.waiting.pace import Pace
-from airflow_provider_wriftai.waiting.watch import Wait
+from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria
+from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+from airflow_provider_wriftai.domain.waiting.poller import Wait
+from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
 
 
 class Service(httpx.AsyncHTTPTransport):
@@ -57,9 +57,9 @@ class Service(httpx.AsyncHTTPTransport):
             self._sandbox.base_url(2), self.token, async_transport=self, retry=RetryPolicy(attempts=1, seconds=1)
         )
 
-    async def wait(self, condition: Condition, **values: Any) -> str:
+    async def wait(self, condition: Criteria, **values: Any) -> str:
         """Wait as a trigger does; gives the reference of the version."""
-        begin = {"pace": Pace(0.01), "seconds": 60.0, **values}
+        begin = {"pace": PollInterval(0.01), "seconds": 60.0, **values}
         found = await wait_for("wriftai_default", self.open, lambda: Wait(condition, **begin))
         return found.versions[-1]["reference"]
 
@@ -76,5 +76,5 @@ class Service(httpx.AsyncHTTPTransport):
 Run = Callable[[Callable[[Service], Awaitable[Any]]], Any]
 
 
-def newer_than_start(model: str) -> Condition:
-    return Condition(model=ModelReference.parse(model), newer_than=START)
+def newer_than_start(model: str) -> Criteria:
+    return Criteria(model=ModelReference.parse(model), newer_than=START)

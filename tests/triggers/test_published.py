@@ -12,9 +12,9 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
-from airflow_provider_wriftai.client.watermark import Watermark
+from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
+from airflow_provider_wriftai.domain.watermark import Watermark
 from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
-from airflow_provider_wriftai.waiting.errors import InvalidConditionError
 
 HAS_STREAMS = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
 
@@ -40,12 +40,12 @@ def test_it_is_made_again_from_what_it_says(sandbox: Any) -> None:
     ("values", "error"),
     [
         ({"model": "acme"}, InvalidReferenceError),
-        ({"model": "acme/det", "release_notes": "("}, InvalidConditionError),
-        ({"model": "acme/det", "newer_than": "2026-01-01"}, InvalidConditionError),
-        ({"model": "acme/det", "newer_than": "other/det:3"}, InvalidConditionError),
-        ({"model": "acme/det", "poll_interval": "60"}, InvalidConditionError),
-        ({"model": "acme/det", "poll_interval": -5}, InvalidConditionError),
-        ({"model": "acme/det", "seconds_between_events": None}, InvalidConditionError),
+        ({"model": "acme/det", "release_notes": "("}, InvalidCriteriaError),
+        ({"model": "acme/det", "newer_than": "2026-01-01"}, InvalidCriteriaError),
+        ({"model": "acme/det", "newer_than": "other/det:3"}, InvalidCriteriaError),
+        ({"model": "acme/det", "poll_interval": "60"}, InvalidCriteriaError),
+        ({"model": "acme/det", "poll_interval": -5}, InvalidCriteriaError),
+        ({"model": "acme/det", "seconds_between_events": None}, InvalidCriteriaError),
     ],
 )
 def test_a_mistake_shows_where_the_dag_is_parsed(values: Any, error: type[Exception]) -> None:

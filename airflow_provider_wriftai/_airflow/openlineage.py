@@ -1,0 +1,102 @@
+"""What OpenLineage is told: models and images as datasets. Imported only where Airflow's provider for it asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.openlineage.extractors import OperatorLineage
+from openlineage.client.event_v2 import InputDataset, OutputDataset
+from openlineage.client.facet_v2 import (
+    DatasetFacet,
+    dataset_version_dataset,
+    documentation_dataset,
+    lifecycle_state_change_dataset,
+)
+
+from airflow_provider_wriftai.assets.models import SCHEME
+from airflow_provider_wriftai.domain.images.image import Image
+from airflow_provider_wriftai.domain.images.read import BuildResult, read_image
+from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
+
+if TYPE_CHECKING:
+    from airflow_provider_wriftai.domain.publishing.publish import PublishResult
+    from airflow_provider_wriftai.domain.retention.report import PruneReport
+
+_IMAGES = "oci"
+_Change = lifecycle_state_change_dataset.LifecycleStateChange
+
+
+def lineage_of_publish(
+    published: PublishResult, digest: str, model: str, build: BuildResult, selector: str | None
+) -> OperatorLineage[Any, Any]:
+    """Tell which image became which version.
+
+    Args:
+        published: The version, and how it came about.
+        digest: The image's.
+        model: ``owner/name``.
+        build: What the image was read from.
+        selector: Which image was meant there.
+
+    Returns:
+        The image as the input: ``oci://registry`` / repository where the build tells them, else ``oci`` / digest; its
+        version is the digest. The model as the output: ``wriftai`` / ``owner/name``; its version is the reference of
+        what was published, its documentation the release notes.
+    """
+    version = published.version
+    facets: dict[str, DatasetFacet] = {
+        "version": _version(version["reference"]),
+        "documentation": documentation_dataset.DocumentationDatasetFacet(description=version.get("release_notes", "")),
+    }
+    if published.outcome in ("created", "adopted"):
+        facets["lifecycleStateChange"] = _change(_Change.CREATE)
+    return OperatorLineage(
+        inputs=[_dataset_of_image(digest, build, selector)],
+        outputs=[OutputDataset(namespace=SCHEME, name=model, facets=facets)],
+    )
+
+
+def lineage_of_prune(report: PruneReport) -> OperatorLineage[Any, Any]:
+    """Tell that versions of a model were deleted.
+
+    Args:
+        report: What the prune did.
+
+    Returns:
+        The model as an output that was altered; nothing where nothing was deleted.
+    """
+    outputs = [
+        OutputDataset(namespace=SCHEME, name=report["model"], facets={"lifecycleStateChange": _change(_Change.ALTER)})
+    ]
+    return OperatorLineage(outputs=outputs if report["deleted"] else [])
+
+
+def no_lineage() -> OperatorLineage[Any, Any]:
+    """Tell of a task that has done nothing."""
+    return OperatorLineage()
+
+
+def _dataset_of_image(digest: str, build: BuildResult, selector: str | None) -> InputDataset:
+    try:
+        image = read_image(build, selector)
+    except InvalidImageError:
+        # The build's file is gone, or is another build's by now.
+        image = Image(digest)
+    names = image.names if image.digest == digest else ()
+    namespace, name = next((place for each in reversed(names) if (place := _place(each))), (_IMAGES, digest))
+    return InputDataset(namespace=namespace, name=name, facets={"version": _version(digest)})
+
+
+def _place(name: str) -> tuple[str, str] | None:
+    """Tell a registry and the repository in it; None for names without a registry, such as those of platforms."""
+    registry, _, repository = name.partition("/")
+    is_registry = "." in registry or ":" in registry or registry == "localhost"
+    return (f"{_IMAGES}://{registry}", repository) if repository and is_registry else None
+
+
+def _version(version: str) -> DatasetFacet:
+    return dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=version)
+
+
+def _change(change: lifecycle_state_change_dataset.LifecycleStateChange) -> DatasetFacet:
+    return lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(lifecycleStateChange=change)

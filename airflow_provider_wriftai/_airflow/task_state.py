@@ -1,0 +1,47 @@
+"""What a task keeps over all its tries, where Airflow offers that: the task state store (Airflow 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class TaskState:
+    """One JSON value in the task state store: kept over retries, and when a user clears the task.
+
+    Args:
+        store: Airflow's accessor for the running task instance.
+        key: Under which key the value is kept.
+    """
+
+    def __init__(self, store: Any, key: str) -> None:
+        self._store = store
+        self._key = key
+
+    def load(self) -> Any:
+        """Give back what was saved last; None where nothing was."""
+        return self._store.get(self._key)
+
+    def save(self, value: dict[str, Any]) -> None:
+        """Save a value; it is in Airflow's database when this returns."""
+        self._store.set(self._key, value)
+
+
+def task_state_of(context: Mapping[str, Any], key: str) -> TaskState | None:
+    """Find the memory of the running task.
+
+    Args:
+        context: The task's context.
+        key: Under which key the value is kept.
+
+    Returns:
+        The memory; None before Airflow 3.3.
+    """
+    store = context.get("task_state_store")
+    return None if store is None else TaskState(store, key)
+
+
+def is_retry(context: Mapping[str, Any]) -> bool:
+    """Tell whether the running try is not the task's first, after a failure or a user's clear."""
+    task_instance = context.get("ti")
+    return task_instance is not None and task_instance.try_number > 1

@@ -1,0 +1,1 @@
+"""Decisions about versions: no Airflow and no HTTP."""

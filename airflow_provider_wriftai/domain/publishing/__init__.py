@@ -1,0 +1,1 @@
+"""Publish exactly one version of an image."""

@@ -1,0 +1,1 @@
+"""Decide which versions to delete, and delete them."""

@@ -1,1 +1,0 @@
-"""The rules of waiting for a version. Nothing here knows Airflow."""

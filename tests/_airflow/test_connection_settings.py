@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_wriftai._airflow.connection_settings import ConnectionFields, base_url, client_settings
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import ConfigurationError
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({}, "https://api.wrift.ai/v1"),
+        ({"host": ""}, "https://api.wrift.ai/v1"),
+        ({"schema": "https"}, "https://api.wrift.ai/v1"),
+        ({"host": "https://api.wrift.ai/v1"}, "https://api.wrift.ai/v1"),
+        ({"host": " https://api.wrift.ai/v1/ "}, "https://api.wrift.ai/v1"),
+        ({"host": "https://api.wrift.ai"}, "https://api.wrift.ai/v1"),
+        ({"host": "https://proxy.example/wriftai/v1"}, "https://proxy.example/wriftai/v1"),
+        ({"host": "http://localhost:8787/v1"}, "http://localhost:8787/v1"),
+        ({"host": "http://localhost", "port": 8787}, "http://localhost:8787/v1"),
+        ({"host": "http://localhost:8787", "port": 8787}, "http://localhost:8787/v1"),
+        ({"host": "http://localhost:8787", "schema": "http"}, "http://localhost:8787/v1"),
+        ({"host": "http://localhost", "port": 8787, "schema": "v1"}, "http://localhost:8787/v1"),
+        (
+            {"host": "http://localhost", "port": 8787, "schema": "generation-1/v1"},
+            "http://localhost:8787/generation-1/v1",
+        ),
+        ({"host": "api.wrift.ai"}, "https://api.wrift.ai/v1"),
+        ({"host": "api.wrift.ai/v2"}, "https://api.wrift.ai/v2"),
+        ({"host": "api.wrift.ai", "port": 8443}, "https://api.wrift.ai:8443/v1"),
+        ({"host": "localhost", "port": 8787, "schema": "http"}, "http://localhost:8787/v1"),
+        ({"host": "localhost:8787", "schema": "HTTP"}, "http://localhost:8787/v1"),
+        ({"host": "::1", "port": 8787, "schema": "http"}, "http://[::1]:8787/v1"),
+        ({"host": "[::1]:8787", "schema": "http"}, "http://[::1]:8787/v1"),
+    ],
+)
+def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url: str) -> None:
+    assert base_url(ConnectionFields(**fields)) == url
+    assert API(url, "t").base_url == url
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"port": 8787}, "no host"),
+        ({"schema": "http"}, "no host"),
+        ({"host": "api.wrift.ai", "schema": "ftp"}, "http or https"),
+        ({"host": "https://api.wrift.ai", "schema": "http"}, "keep one"),
+        ({"host": "https://api.wrift.ai:8443", "port": 443}, "keep one"),
+        ({"host": "https://api.wrift.ai:port"}, "cannot be read"),
+        ({"login": "s3cret"}, "belongs into the password"),
+        ({"password": "s3cret", "extra": "{"}, "not JSON"),
+        ({"password": "s3cret", "extra": "[]"}, "JSON object"),
+        ({"extra": '{"timeout": 0}'}, "number of seconds"),
+        ({"extra": '{"timeout": "soon"}'}, "number of seconds"),
+        ({"extra": '{"timeout": true}'}, "number of seconds"),
+        ({"extra": '{"timeout": "inf"}'}, "number of seconds"),
+        ({"extra": '{"retry_attempts": 0}'}, "whole number of at least 1"),
+        ({"extra": '{"retry_attempts": 2.5}'}, "whole number of at least 1"),
+        ({"extra": '{"retry_seconds": -1}'}, "number of seconds"),
+        ({"extra": '{"allow_plain_http": "yes"}'}, "true or false"),
+        ({"extra": '{"ca_bundle": 7}'}, "a text"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_without_the_token(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        client_settings(ConnectionFields(**fields))
+    assert said in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_extra() -> None:
+    fields = ConnectionFields(
+        password="t",
+        extra=json.dumps(
+            {
+                "retry_attempts": "2",
+                "retry_seconds": 60,
+                "timeout": "2.5",
+                "allow_plain_http": "True",
+                "ca_bundle": None,
+                "other": 1,
+            }
+        ),
+    )
+    settings = client_settings(fields)
+    assert settings.pop("access_token").reveal() == "t"
+    assert settings == {
+        "base_url": "https://api.wrift.ai/v1",
+        "retry": RetryPolicy(attempts=2, seconds=60),
+        "timeout": 2.5,
+        "allow_plain_http": True,
+    }
+
+
+def test_the_repr_has_no_secrets() -> None:
+    assert "s3cret" not in repr(ConnectionFields(host="h", login="s3cret", password="s3cret", extra="s3cret"))

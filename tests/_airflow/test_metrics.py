@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat import sdk
+
+from airflow_provider_wriftai._airflow.metrics import count, timed
+from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIDeleteVersionOperator
+from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+
+
+class Stats:
+    """Airflow's metrics."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        self.timed: dict[str, float] = {}
+
+    def incr(self, name: str, number: int) -> None:
+        self.counted[name] += number
+
+    def timing(self, name: str, milliseconds: float) -> None:
+        self.timed[name] = milliseconds
+
+
+@pytest.fixture
+def stats(monkeypatch: pytest.MonkeyPatch, sandbox: Any) -> Stats:
+    stats = Stats()
+    monkeypatch.setattr(sdk, "Stats", stats, raising=False)
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
+    return stats
+
+
+def test_what_tasks_count(sandbox: Any, stats: Stats, digest: str, schemas: Any) -> None:
+    model = sandbox.new_model(versions=3)
+    context: Any = {}
+    for _ in range(2):
+        WriftAICreateVersionOperator(
+            task_id="p", model=model, image=digest, release_notes="x", schemas=schemas
+        ).execute(context)
+    WriftAIDeleteVersionOperator(task_id="d", version=f"{model}:1").execute(context)
+    WriftAIDeleteVersionOperator(task_id="d", version=f"{model}:1").execute(context)
+    WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=1).execute(context)
+    WriftAIVersionSensor(task_id="w", version=f"{model}:4").execute(context)
+    assert {name: number for name, number in stats.counted.items() if not name.startswith("wriftai.requests")} == {
+        "wriftai.publish.created": 1,
+        "wriftai.publish.reused": 1,
+        "wriftai.delete.deleted": 1,
+        "wriftai.delete.already_gone": 1,
+        "wriftai.prune.deleted": 2,
+        "wriftai.wait.looks": 1,
+    }
+    assert (stats.counted["wriftai.requests.post.201"], stats.counted["wriftai.requests.delete.204"]) == (1, 3)
+    assert stats.counted["wriftai.requests.delete.404"] == 1
+    assert set(stats.timed) == {"wriftai.publish.duration", "wriftai.prune.duration"}
+
+
+def test_what_triggers_count(sandbox: Any, stats: Stats) -> None:
+    model = sandbox.new_model(versions=1)
+
+    async def run() -> None:
+        for reference in (f"{model}:1", f"{model}:2", "acme/det"):
+            trigger = WriftAIVersionTrigger(
+                condition={"version": reference},
+                poll_interval=0.01,
+                deadline=(datetime.now(UTC) + timedelta(seconds=0.05)).isoformat(),
+            )
+            async for _ in trigger.run():
+                pass
+
+    asyncio.run(run())
+    counted = {name: stats.counted[f"wriftai.wait.{name}"] for name in ("ready", "timeout", "failed")}
+    assert counted == {"ready": 1, "timeout": 1, "failed": 1}
+
+
+def test_metrics_that_fail_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk, "Stats", object(), raising=False)
+    count("x")
+    with timed("x"):
+        pass
+
+
+def test_what_fails_is_timed_too(stats: Stats) -> None:
+    with pytest.raises(LookupError), timed("x"):
+        raise LookupError
+    assert "wriftai.x.duration" in stats.timed
+
+
+def test_every_metric_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "metrics.md").read_text()
+    package = repository / "airflow_provider_wriftai"
+    source = "".join(file.read_text() for file in package.glob("*/*.py"))
+    names = re.findall(r"""\bcount\(\s*f?"([a-z_.]+)""", source)
+    assert len(names) >= 5
+    assert {name for name in names if f"`wriftai.{name}" not in text} == set()

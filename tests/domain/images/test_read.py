@@ -1,0 +1,350 @@
+"""The digest in what a build left behind: recorded and documented outputs, and everything that is none."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wriftai.client.references import is_digest
+from airflow_provider_wriftai.domain.images.image import names_of, parse_image
+from airflow_provider_wriftai.domain.images.read import read_image_digest
+from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
+
+BUILDS = Path(__file__).parent / "builds"
+DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha256:" + "ef" * 32
+CONFIG = "sha256:" + "cd" * 32
+
+
+class Bytes(os.PathLike[bytes]):
+    """A path of bytes."""
+
+    def __fspath__(self) -> bytes:
+        return b"/tmp/x"
+
+
+def _documented(name: str) -> Any:
+    text = (BUILDS / "documented" / name).read_text()
+    return json.loads(text) if name.endswith(".json") else text
+
+
+TOOLS = ("buildah", "podman", "skopeo", "umoci", "docker-registry")
+
+# What was pushed as which tag: the registry's word for it is in registry.json.
+PUSHED = {
+    "buildah.digestfile": "1.2",
+    "podman.digestfile": "podman",
+    "skopeo.digestfile": "skopeo",
+    "buildah-platforms.digestfile": "platforms",
+    "skopeo.layout": "1.2",
+    "skopeo.layout/index.json": "1.2",
+    "podman.layout": "1.2",
+}
+
+
+@pytest.fixture(scope="module")
+def made_now(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the tools on this machine leave behind."""
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        pytest.skip(f"not on this machine: {', '.join(missing)}; what they wrote elsewhere is tested all the same")
+    folder = tmp_path_factory.mktemp("builds")
+    done = subprocess.run([BUILDS / "record.sh", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(params=["recorded", "made now"])
+def builds(request: pytest.FixtureRequest) -> Path:
+    """A folder with what build tools left behind."""
+    folder: Path = BUILDS / "recorded" if request.param == "recorded" else request.getfixturevalue("made_now")
+    return folder
+
+
+@pytest.mark.parametrize("name", PUSHED)
+def test_the_digest_is_what_the_registry_says(builds: Path, name: str) -> None:
+    expected = json.loads((builds / "registry.json").read_text())[PUSHED[name]]
+    assert read_image_digest(builds / name) == expected
+    assert read_image_digest(str(builds / name)) == expected
+
+
+def test_a_layout_of_an_image_that_never_saw_a_registry(builds: Path) -> None:
+    (entry,) = json.loads((builds / "umoci.layout" / "index.json").read_text())["manifests"]
+    assert read_image_digest(builds / "umoci.layout") == entry["digest"]
+
+
+def test_a_layout_of_two_images_needs_a_selector(builds: Path) -> None:
+    layout = builds / "skopeo-two.layout"
+    pushed = json.loads((builds / "registry.json").read_text())
+    with pytest.raises(InvalidImageError, match=r"more than one image; say which with image_selector.*platforms"):
+        read_image_digest(layout)
+    assert read_image_digest(layout, "1.2") == pushed["1.2"]
+    assert read_image_digest(layout, "platforms") == pushed["platforms"]
+    with pytest.raises(InvalidImageError, match=r"no image that is called '1\.3'"):
+        read_image_digest(layout, "1.3")
+
+
+def test_an_image_id_is_not_taken_for_the_image(builds: Path) -> None:
+    with pytest.raises(InvalidImageError, match="image id file"):
+        read_image_digest(builds / "buildah.iidfile")
+
+
+@pytest.mark.parametrize(
+    ("build", "selector", "digest"),
+    [
+        (DIGEST, None, DIGEST),
+        (_documented("kaniko.digest-file"), None, DIGEST),
+        (f"  {DIGEST}\n", None, DIGEST),
+        (f"registry.example:5000/acme/detector@{DIGEST}", None, DIGEST),
+        (f"registry.example/acme/detector:1.2@{DIGEST}", None, DIGEST),
+        (_documented("buildx-build.json"), None, DIGEST),
+        (_documented("buildx-build.json"), "registry.example/acme/detector:1.2", DIGEST),
+        (_documented("buildx-build.json"), "registry.example/acme/detector", DIGEST),
+        (_documented("buildx-bake.json"), None, DIGEST),
+        (_documented("buildx-bake.json"), "detector", DIGEST),
+        (_documented("buildx-bake-two.json"), "classifier", OTHER),
+        (_documented("buildx-bake-two.json"), "registry.example/acme/detector", DIGEST),
+        (_documented("buildx-imagetools.json"), None, DIGEST),
+        (_documented("jib-image.json"), None, DIGEST),
+        (_documented("cloud-build.json"), None, DIGEST),
+        (_documented("cloud-build.json")["results"], "registry.example/acme/detector:latest", DIGEST),
+        (_documented("kaniko.image-name-with-digest-file"), None, DIGEST),
+        (_documented("kaniko.image-name-with-digest-file"), "mirror.example:5000/acme/detector", DIGEST),
+        (_documented("skopeo-sync.digestfile"), "registry.example/acme/classifier", OTHER),
+        (_documented("skopeo-sync.digestfile"), "registry.example/acme/detector:1.2", DIGEST),
+        ({"digest": DIGEST}, None, DIGEST),
+        ({"mediaType": "application/vnd.docker.distribution.manifest.v2+json", "digest": DIGEST}, None, DIGEST),
+        ({"manifests": [{"digest": DIGEST}]}, None, DIGEST),
+        (
+            {"manifests": [{"digest": DIGEST, "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
+                           {"digest": OTHER, "platform": {"os": "linux", "architecture": "amd64"}}]},
+            "linux/arm/v7",
+            DIGEST,
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("handed_over", ["as it is", "as text", "as a file"])
+def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, digest: str, handed_over: str) -> None:
+    if handed_over != "as it is":
+        build = build if isinstance(build, str) else json.dumps(build, indent=2)
+    if handed_over == "as a file":
+        file = tmp_path / "build-output"
+        file.write_text(build, encoding="utf-8-sig")
+        build = file
+    assert read_image_digest(build, selector) == digest
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        ("", "empty"),
+        (" \n", "empty"),
+        ("sha256:" + "AB" * 32, "lower-case"),
+        ("sha256:" + "ab" * 31, "neither a digest"),
+        ("sha512:" + "ab" * 64, "neither a digest"),
+        ("registry.example/acme/detector:latest", "nor an image reference with one"),
+        ("/no/such/file", "nor an existing file"),
+        ("a\x00b", "neither a digest"),
+        ("x" * 100_000, "cannot be read"),
+        (f"x@{OTHER}\ny@{DIGEST}", "more than one image"),
+        (f"{DIGEST} and more", "neither a digest"),
+        (f"x@{DIGEST} y", "neither a digest"),
+        ("{}", "nothing that names an image"),
+        ("{", "looks like JSON but is not"),
+        ("{" * 100_000, "looks like JSON but is not"),
+        ('{"a":' * 100_000, "looks like JSON but is not"),
+        ({"containerimage.config.digest": CONFIG}, "nothing that names an image"),
+        ({"imageId": CONFIG}, "nothing that names an image"),
+        ({"containerimage.digest": None}, "a NoneType as 'containerimage.digest', which is no digest"),
+        ({"imageDigest": DIGEST + "\n"}, "which is no digest"),
+        ({"containerimage.digest": DIGEST, "containerimage.descriptor": {"digest": OTHER}}, "more than one image"),
+        ({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG}, "no image's manifest or index"),
+        ({"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}, "image's id and not its digest"),
+        ({"app": {"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}}, "image's id and not"),
+        ({"imageDigest": CONFIG, "imageId": CONFIG}, "image's id and not its digest"),
+        ({"digest": functools.reduce(lambda inner, _: [inner], range(5000), [])}, "a list as 'digest'"),
+        ({"manifests": []}, "tells of no image"),
+        ({"manifests": {}}, "no list of 'manifests'"),
+        ({"manifests": [7]}, "no list of 'manifests'"),
+        ({"results": {"images": []}}, "tells of no image"),
+        ({"results": {"images": ["x"]}}, "something else than an image"),
+        (_documented("buildx-bake-two.json"), "say which with image_selector"),
+        (_documented("skopeo-sync.digestfile"), "say which with image_selector"),
+        ({"x" * 100_000: {"containerimage.digest": "no"}}, "which is no digest"),
+        (
+            {
+                "results": {
+                    "images": [{"name": "x" * 100_000 + f":{n}", "digest": f"sha256:{n:064x}"} for n in range(20)]
+                }
+            },
+            "more than one image",
+        ),
+        (None, "NoneType"),
+        (7, "int"),
+        (Bytes(), "Bytes"),
+        ([DIGEST], "list"),
+    ],
+)
+def test_what_tells_no_digest(build: Any, said: str) -> None:
+    with pytest.raises(InvalidImageError) as caught:
+        read_image_digest(build)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 5000
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (f"{DIGEST}\n{CONFIG}\n".encode(), "more than one image"),
+        (f"{DIGEST}\nhello\n".encode(), "neither digests, one a line"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"{broken", "looks like JSON"),
+        (b"[]", "neither digests, one a line"),
+        (b"x" * (8 * 1024 * 1024 + 1), "larger than 8 MiB"),
+    ],
+)
+def test_files_that_tell_no_digest(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "digest"
+    file.write_bytes(content)
+    with pytest.raises(InvalidImageError, match=said):
+        read_image_digest(file)
+
+
+def test_what_is_in_a_file_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "not-a-build"
+    file.write_text("password=s3cret")
+    with pytest.raises(InvalidImageError) as caught:
+        read_image_digest(file)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["iidfile", "app.iid", "image-id.txt", "IMAGEID", "image_iid", "image_id", "image.id", "img-id", "imageid_file"],
+)
+def test_names_of_image_id_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(DIGEST)
+    with pytest.raises(InvalidImageError, match="image id file"):
+        read_image_digest(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["digest", "siid", "image-idea.digest", "metadata.json"])
+def test_names_of_other_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(DIGEST)
+    assert read_image_digest(tmp_path / name) == DIGEST
+
+
+def _layout(folder: Path, *manifests: dict[str, Any]) -> Path:
+    (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": list(manifests)}))
+    return folder
+
+
+def _manifest(folder: Path, content: bytes = b'{"schemaVersion": 2}') -> dict[str, Any]:
+    digest = hashlib.sha256(content).hexdigest()
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    (blobs / digest).write_bytes(content)
+    return {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": f"sha256:{digest}"}
+
+
+def test_attestations_are_no_images(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    attestation = {"digest": CONFIG, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    assert read_image_digest(str(_layout(tmp_path, manifest, attestation))) == manifest["digest"]
+
+
+def test_the_same_image_under_two_names_is_one(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    names = [{**manifest, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("1.2", "latest")]
+    assert read_image_digest(_layout(tmp_path, *names)) == manifest["digest"]
+
+
+def test_layouts_that_tell_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(InvalidImageError, match=r"no index\.json"):
+        read_image_digest(tmp_path)
+    with pytest.raises(InvalidImageError, match="tells of no image"):
+        read_image_digest(_layout(tmp_path / "none"))
+    with pytest.raises(InvalidImageError, match="which is no digest"):
+        read_image_digest(_layout(tmp_path / "odd", {"digest": "../../etc/passwd"}))
+    with pytest.raises(InvalidImageError, match="lacks the manifest"):
+        read_image_digest(_layout(tmp_path / "lost", {"digest": DIGEST}))
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "index.json").write_bytes(b" " * (8 * 1024 * 1024 + 1))
+    with pytest.raises(InvalidImageError, match="which no index is"):
+        read_image_digest(tmp_path / "large")
+
+
+def test_a_damaged_layout(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    blob = _layout(tmp_path, manifest) / "blobs" / manifest["digest"].replace(":", "/")
+    blob.write_bytes(b"other")
+    with pytest.raises(InvalidImageError, match="damaged"):
+        read_image_digest(tmp_path)
+    blob.write_bytes(b" " * (4 * 1024 * 1024 + 1))
+    with pytest.raises(InvalidImageError, match="which no manifest is"):
+        read_image_digest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("", ()),
+        ("detector", ("detector",)),
+        ("detector:1.2", ("detector:1.2", "detector")),
+        ("docker://registry.example/detector:1.2", ("registry.example/detector:1.2", "registry.example/detector")),
+        ("registry:5000/detector", ("registry:5000/detector",)),
+        ("registry:5000/detector:1.2", ("registry:5000/detector:1.2", "registry:5000/detector")),
+    ],
+)
+def test_what_an_image_can_be_called(name: str, names: tuple[str, ...]) -> None:
+    assert names_of(name) == names
+
+
+@given(st.text())
+def test_only_a_digest_is_one(text: str) -> None:
+    assert not is_digest(text)
+    assert not is_digest(DIGEST + text) or text == ""
+    image = parse_image(f"{text}@{DIGEST}")
+    assert image is None or image.digest == DIGEST
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([DIGEST, OTHER]),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text() | st.sampled_from(["digest", "images", "platform", "annotations", "name"]), inner)
+    ),
+    max_leaves=8,
+)
+KEYS = [
+    *_documented("buildx-build.json"),
+    *_documented("jib-image.json"),
+    "manifests",
+    "results",
+    "digest",
+    "mediaType",
+    "target",
+]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), json_values), st.none() | st.text() | st.sampled_from(["target"]))
+def test_any_mapping_gives_a_digest_that_is_in_it_or_a_clear_error(
+    metadata: dict[str, Any], selector: str | None
+) -> None:
+    try:
+        digest = read_image_digest(metadata, selector)
+    except InvalidImageError:
+        return
+    assert digest in (DIGEST, OTHER)

@@ -1,0 +1,844 @@
+"""Publishing against a sandbox where things go wrong, in time that passes only when somebody waits."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
+from airflow_provider_wriftai.domain.publishing.errors import (
+    UnsettledAndRefusedError,
+    UnsettledCreateError,
+    UnsettledPublishError,
+    VersionExistsError,
+)
+from airflow_provider_wriftai.domain.publishing.publish import DEFAULT_SETTLE_SECONDS, IfExists, PublishResult, publish
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from airflow_provider_wriftai.sandbox.server import running
+
+MODES: list[IfExists] = ["reuse", "fail", "create"]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Network(httpx.HTTPTransport):
+    """The network, which counts what is sent, and where the process can be killed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+        self.kill_before_post = False
+        self.kill_after_post = False
+        self.before_post: Callable[[], None] = lambda: None
+        self.after_post: Callable[[], None] = lambda: None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "POST":
+            self.sent.append(request.method)
+            return super().handle_request(request)
+        self.before_post()
+        if self.kill_before_post:
+            raise Killed
+        self.sent.append(request.method)
+        try:
+            response = super().handle_request(request)
+        finally:
+            after_post, self.after_post = self.after_post, lambda: None
+            after_post()
+        if self.kill_after_post:
+            response.close()
+            raise Killed
+        return response
+
+    @property
+    def posts(self) -> int:
+        return self.sent.count("POST")
+
+
+class Time:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        self.alarms.append((when, what))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for alarm in [alarm for alarm in self.alarms if alarm[0] <= self.now]:
+            self.alarms.remove(alarm)
+            alarm[1]()
+
+    def clock(self) -> float:
+        return self.now
+
+
+class Notes:
+    """A memory, which keeps only what JSON can say."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.fails_after = 1_000
+
+    def load(self) -> Any:
+        return None if self.text is None else json.loads(self.text)
+
+    def save(self, value: dict[str, Any]) -> None:
+        self.fails_after -= 1
+        if self.fails_after < 0:
+            raise ConnectionError("no database")
+        self.text = json.dumps(value, allow_nan=False)
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def memory() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def versions(
+    sandbox: Any, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network
+) -> Iterator[Versions]:
+    base_url = f"{faulty[0]}/generation-{generation}/v1"
+    with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1), timeout=0.5) as api:
+        yield Versions(api)
+
+
+@pytest.fixture
+def params(digest: str, schemas: Any) -> CreateVersionParams:
+    return {"release_notes": "new", "schemas": schemas, "container_image_digest": digest}
+
+
+@pytest.fixture
+def model(sandbox: Any) -> ModelReference:
+    return ModelReference.parse(sandbox.new_model(versions=2))
+
+
+Publish = Callable[..., PublishResult]
+
+
+@pytest.fixture
+def publish_it(versions: Versions, model: ModelReference, params: CreateVersionParams, time: Time) -> Publish:
+    """Publish the image, in the time of the test."""
+
+    def run(**keywords: Any) -> PublishResult:
+        changes = keywords.pop("params", {})
+        return publish(versions, model, {**params, **changes}, sleep=time.sleep, clock=time.clock, **keywords)
+
+    return run
+
+
+def _someone_else_publishes(sandbox: Any, model: ModelReference, params: CreateVersionParams, **changes: Any) -> None:
+    sandbox.store.create_version(model.owner, model.name, **{**params, **changes})
+
+
+def _wait_until_worked(faults: Faults) -> None:
+    while faults.reached.get(timeout=30).stage != "worked":
+        pass
+
+
+# ---- nothing goes wrong
+
+
+@pytest.mark.parametrize("existing", [0, 3, 30])
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_new_image_gets_a_version_for_few_requests(
+    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Network, generation: int, existing: int,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    model = sandbox.new_model(versions=existing)
+    published = publish(versions, ModelReference.parse(model), params, if_exists=if_exists, lookback=10)
+    assert published.outcome == "created"
+    assert published.version["container_image_digest"] == params["container_image_digest"]
+    assert sandbox.numbers(model) == list(range(existing + 1, 0, -1))
+    # Lists of generation 2 carry no digest: one more request for each version that is looked at.
+    details = min(existing, 10) if generation == 2 and if_exists != "create" else 0
+    assert network.sent == ["GET"] * (1 + details) + ["POST"]
+
+
+def test_lists_that_carry_the_digest_need_no_details(
+    sandbox: Any, params: CreateVersionParams, network: Network
+) -> None:
+    model = sandbox.new_model(versions=8)
+    with running(create_app(sandbox.store, digest_in_lists=True)) as url:
+        with API(f"{url}/v1", sandbox.token, transport=network) as api:
+            assert publish(Versions(api), ModelReference.parse(model), params).outcome == "created"
+            assert network.sent == ["GET", "POST"]
+            again = publish(Versions(api), ModelReference.parse(model), params)
+    assert again.outcome == "reused"
+    assert again.version["schemas"] == params["schemas"]
+    assert network.sent[2:] == ["GET", "GET"]
+
+
+def test_details_are_fetched_newest_first_and_those_with_the_same_notes_before(
+    sandbox: Any, params: CreateVersionParams, model: ModelReference
+) -> None:
+    for number, notes in enumerate(["x", "new", "y", "new", "z"], start=3):
+        _someone_else_publishes(
+            sandbox, model, params, release_notes=notes, container_image_digest=f"sha256:{number:064x}"
+        )
+    asked: list[str] = []
+
+    class Noting(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.path.rpartition("/")[2])
+            return super().handle_request(request)
+
+    with API(sandbox.base_url(2), sandbox.token, transport=Noting()) as api:
+        publish(Versions(api), model, params, lookback=6)
+    assert asked == ["versions", "6", "4", "7", "5", "3", "2", "versions"]
+
+
+def test_an_image_that_has_a_version_gets_no_second_one(
+    sandbox: Any, publish_it: Publish, model: ModelReference, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = publish_it()
+    with caplog.at_level(logging.WARNING):
+        again = publish_it(params={"release_notes": "other"})
+    assert again.outcome == "reused"
+    assert again.version["reference"] == first.version["reference"]
+    assert "other release_notes than were asked for" in caplog.text
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+def test_fail_names_the_version_that_is_there(sandbox: Any, publish_it: Publish, model: ModelReference) -> None:
+    first = publish_it()
+    with pytest.raises(VersionExistsError) as caught:
+        publish_it(if_exists="fail")
+    assert caught.value.reference == first.version["reference"]
+    assert "earlier try" not in str(caught.value)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+def test_create_makes_another_one(sandbox: Any, publish_it: Publish, model: ModelReference) -> None:
+    publish_it()
+    assert publish_it(if_exists="create").outcome == "created"
+    assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
+
+
+def test_no_look_goes_further_back_than_asked(
+    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams, faults: Faults, time: Time
+) -> None:
+    """A page has five versions at least; a look at fewer is one at fewer at every turn."""
+    publish_it()
+    for number in range(2):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    assert publish_it(if_exists="fail", lookback=1, is_retry=True).outcome == "created"
+
+
+def test_only_the_newest_are_searched(
+    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams
+) -> None:
+    publish_it()
+    for number in range(3):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    assert publish_it(lookback=4).outcome == "reused"
+    assert publish_it(lookback=3).outcome == "created"
+    assert publish_it(lookback=1).outcome == "reused"
+
+
+def test_a_clear_refusal_is_raised_as_it_is(versions: Versions, params: CreateVersionParams) -> None:
+    with pytest.raises(NotFoundError):
+        publish(versions, ModelReference.parse("acme/no-such-model"), params)
+
+
+def test_the_log_tells_the_story(publish_it: Publish, caplog: pytest.LogCaptureFixture, digest: str) -> None:
+    with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.publishing"):
+        reference = publish_it().version["reference"]
+        publish_it()
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("Looked at the newest 2 versions of acme/model-")
+    assert told[1:] == [
+        f"Created {reference} for image {digest}.",
+        f"Found {reference}: it is of image {digest}, so no other version is created.",
+    ]
+
+
+def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionParams) -> None:
+    """Some lists have the field, but nothing in it."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET"
+        if request.url.path.endswith("/versions"):
+            return httpx.Response(200, json={"items": [{"number": 7, "container_image_digest": None}]})
+        return httpx.Response(200, json={"number": 7, "container_image_digest": params["container_image_digest"]})
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        published = publish(Versions(api), ModelReference.parse("acme/det"), params)
+    assert (published.outcome, published.version["reference"]) == ("reused", "acme/det:7")
+
+
+# ---- the answer to the create is lost
+
+LOST_AFTER_THE_WORK = {
+    "connection broke": Fault(method="POST", answer="drop"),
+    "cut off": Fault(method="POST", answer="cut"),
+    "garbled": Fault(method="POST", answer="garbled"),
+    "a proxy's page": Fault(method="POST", answer="html"),
+    "a login page": Fault(method="POST", answer="html", status=200),
+    "timeout": Fault(method="POST", delay=60),
+    **{str(status): Fault(method="POST", status=status, headers={}) for status in (500, 502, 503, 504)},
+}
+
+
+@pytest.mark.parametrize("lost", LOST_AFTER_THE_WORK)
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_version_whose_answer_was_lost_is_adopted(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, digest: str,
+    if_exists: IfExists, lost: str,
+) -> None:  # fmt: skip
+    fault = LOST_AFTER_THE_WORK[lost]
+    faults.add([fault])
+    published = publish_it(if_exists=if_exists)
+    assert published.outcome == "adopted"
+    assert published.version["container_image_digest"] == digest
+    assert network.posts == 1
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_was_never_carried_out_is_sent_again(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", answer="drop"), Fault(method="POST", work="never", status=504)])
+    assert publish_it(if_exists=if_exists).outcome == "created"
+    assert network.posts == 3
+    assert time.now == pytest.approx(2 * DEFAULT_SETTLE_SECONDS)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_is_carried_out_late_is_not_sent_again(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+
+    def at_last() -> None:
+        faults.release()
+        _wait_until_worked(faults)
+
+    time.at(100, at_last)
+    assert publish_it(if_exists=if_exists).outcome == "adopted"
+    assert network.posts == 1
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+    network.before_post = lambda: time.sleep(170)
+
+    def at_last() -> None:
+        faults.release()
+        _wait_until_worked(faults)
+
+    time.at(170 + 100, at_last)
+    assert publish_it(if_exists=if_exists).outcome == "adopted"
+    assert network.posts == 1
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_creates_are_given_up_at_last_and_the_next_try_does_it(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, memory: Notes,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    with pytest.raises(UnsettledPublishError, match=r"the last of 3 creates .* nothing has come of them") as caught:
+        publish_it(if_exists=if_exists, memory=memory)
+    assert not isinstance(caught.value, UnsettledCreateError)  # which has no next try
+    assert isinstance(caught.value.__cause__, RequestError)
+    assert network.posts == 3
+    assert sandbox.numbers(str(model)) == [2, 1]
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+@pytest.mark.parametrize("remembers", [True, False])
+def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, if_exists: IfExists,
+    remembers: bool,
+) -> None:  # fmt: skip
+    memory = Notes() if remembers else None
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=1000)])
+    with pytest.raises(UnsettledPublishError, match="Looking for it failed") as caught:
+        publish_it(if_exists=if_exists, memory=memory)
+    # Without a memory, another try with "create" could make a second version.
+    assert isinstance(caught.value, UnsettledCreateError) is (if_exists == "create" and not remembers)
+
+    faults.clear()
+    if remembers or if_exists == "reuse":
+        again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
+        assert again.version["reference"] == publish_it().version["reference"]
+    elif if_exists == "fail":
+        with pytest.raises(VersionExistsError, match="may be this task's own"):
+            publish_it(if_exists=if_exists, is_retry=True)
+    assert network.posts == 1
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+def test_looks_that_fail_for_a_while_do_no_harm(
+    publish_it: Publish, faults: Faults, network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=4)])
+    with caplog.at_level(logging.WARNING):
+        assert publish_it().outcome == "adopted"
+    assert caplog.text.count("Looking failed") == 4
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_meanwhile_ends_it_at_once_and_clearing_the_task_settles_it(
+    publish_it: Publish, faults: Faults, network: Network, time: Time, memory: Notes, status: int
+) -> None:
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=status, times=1000)])
+    with pytest.raises(UnsettledAndRefusedError, match="give the connection a token that may see them"):
+        publish_it(memory=memory)
+    assert time.now == 0, "nothing comes of looking on"
+    faults.clear()
+    assert publish_it(memory=memory, is_retry=True).outcome == "adopted"
+    assert network.posts == 1
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_listing_that_does_not_end_settles_nothing(
+    sandbox: Any, params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
+) -> None:
+    """Not an error of one request, and yet none that may pass for an answer."""
+    listings = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal listings
+        if request.method == "POST":
+            return httpx.Response(502)
+        listings += 1
+        version = {"number": 7 + listings, "release_notes": "x", "container_image_digest": f"sha256:{listings:064x}"}
+        return httpx.Response(200, json={"items": [version], "next_cursor": "again" if listings > 1 else "more"})
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        with pytest.raises(UnsettledPublishError, match="already read") as caught:
+            publish(Versions(api), model, params, if_exists=if_exists, sleep=time.sleep, clock=time.clock)
+    assert isinstance(caught.value, UnsettledCreateError) is (if_exists == "create")
+
+
+def test_an_answer_about_another_image_is_no_answer(
+    params: CreateVersionParams, model: ModelReference, time: Time
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            made.append({"number": 8, "release_notes": "new", **params})
+            return httpx.Response(201, json={"number": 3, "container_image_digest": f"sha256:{3:064x}"})
+        if request.url.path.endswith("/versions"):
+            return httpx.Response(200, json={"items": made})
+        return httpx.Response(200, json=made[0])
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        published = publish(Versions(api), model, params, sleep=time.sleep, clock=time.clock)
+    assert (published.outcome, published.version["reference"]) == ("adopted", f"{model}:8")
+
+
+# ---- a service that does not tell of which image a version is
+
+
+class Untelling(httpx.HTTPTransport):
+    """The network to a service that leaves the digest out of all that it answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts = 0
+        self.lose_answers = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.posts += request.method == "POST"
+        response = super().handle_request(request)
+        body = json.loads(response.read())
+        for described in [body, *body.get("items", [])]:
+            described.pop("container_image_digest", None)
+        if request.method == "POST" and self.lose_answers:
+            self.lose_answers -= 1
+            raise httpx.ReadTimeout("lost", request=request)
+        return httpx.Response(response.status_code, json=body, headers={"date": response.headers["date"]})
+
+
+@pytest.fixture
+def untelling(sandbox: Any, generation: int) -> Iterator[tuple[Versions, Untelling]]:
+    network = Untelling()
+    with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as api:
+        yield Versions(api), network
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_where_no_digest_is_told_a_lost_version_is_known_by_its_notes(
+    sandbox: Any, untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams, time: Time,
+    memory: Notes, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    versions, network = untelling
+    network.lose_answers = 1
+    outcome: dict[str, Any] = {"if_exists": if_exists, "memory": memory, "sleep": time.sleep, "clock": time.clock}
+    assert publish(versions, model, params, **outcome).outcome == "adopted"
+    assert publish(versions, model, params, is_retry=True, **outcome).outcome == "remembered"
+    assert (network.posts, sandbox.numbers(str(model))) == (1, [3, 2, 1])
+    assert ("does not tell of which image" in caplog.text) is (if_exists != "create")
+
+
+def test_where_no_digest_is_told_a_killed_try_without_a_memory_cannot_be_settled(
+    untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams, time: Time
+) -> None:
+    versions, network = untelling
+    publish(versions, model, params)
+    with pytest.raises(UnsettledPublishError, match="the service does not tell of which image it is"):
+        publish(versions, model, params, is_retry=True, sleep=time.sleep, clock=time.clock)
+    assert network.posts == 1
+    # With other notes it is none of this task's.
+    other: CreateVersionParams = {**params, "release_notes": "other"}
+    assert publish(versions, model, other, is_retry=True, sleep=time.sleep, clock=time.clock).outcome == "created"
+
+
+# ---- a service whose clocks disagree (generation 1, where times order the versions)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+@pytest.mark.parametrize("existing", [2, 30])
+def test_a_lost_version_from_a_clock_that_is_behind_is_found(
+    sandbox: Any, params: CreateVersionParams, time: Time, faults: Faults, faulty: tuple[str, Faults],
+    if_exists: IfExists, existing: int,
+) -> None:  # fmt: skip
+    model = ModelReference.parse(sandbox.new_model(versions=existing))
+    before = sandbox.store.versions(model.owner, model.name)
+    behind = datetime.fromisoformat(before[1].created_at) + timedelta(seconds=1)
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    network = Network()
+    network.after_post = lambda: _someone_else_publishes(sandbox, model, params, created_at=behind)
+    with API(f"{faulty[0]}/generation-1/v1", sandbox.token, transport=network) as api:
+        published = publish(Versions(api), model, params, if_exists=if_exists, sleep=time.sleep, clock=time.clock)
+    assert (published.outcome, network.posts) == ("adopted", 1)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_where_times_tell_nothing_no_second_version_is_made(
+    params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
+) -> None:
+    """Times without a zone, and more versions than a page has."""
+    made: list[dict[str, Any]] = [
+        {"id": f"id-{n}", "created_at": f"2026-01-01T00:00:{n:02}", "release_notes": "x", "schemas": {},
+         "container_image_digest": f"sha256:{n:064x}"}
+        for n in range(10)
+    ]  # fmt: skip
+    posts = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal posts
+        if request.method == "POST":
+            posts += 1
+            made.append({"id": "id-new", "created_at": "2026-01-02T00:00:00", **params})
+            return httpx.Response(504)
+        listed = list(reversed(made))
+        first = "cursor" not in request.url.params
+        return httpx.Response(
+            200, json={"items": listed[:5] if first else listed[5:], "next_cursor": "rest" if first else None}
+        )
+
+    with API(transport=httpx.MockTransport(answer)) as api:
+        outcome: dict[str, Any] = {"if_exists": if_exists, "lookback": 5, "sleep": time.sleep, "clock": time.clock}
+        if if_exists == "reuse":
+            assert publish(Versions(api), model, params, **outcome).outcome == "adopted"
+        else:
+            with pytest.raises(UnsettledPublishError, match="its time does not tell"):
+                publish(Versions(api), model, params, **outcome)
+    assert posts == 1
+
+
+# ---- who made it?
+
+
+def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults
+) -> None:
+    first = publish_it()
+    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    with pytest.raises(UnsettledPublishError):
+        publish_it(if_exists="create")
+    faults.add([Fault(method="POST", answer="drop")])
+    second = publish_it(if_exists="create")
+    assert second.version["reference"] != first.version["reference"]
+    assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_somebody_elses_version_of_the_image(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams, if_exists: IfExists,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="theirs")
+    match if_exists:
+        case "reuse":
+            # One of the image is what was asked for, whoever made it.
+            assert publish_it(if_exists=if_exists).outcome == "adopted"
+        case "fail":
+            with pytest.raises(VersionExistsError):
+                publish_it(if_exists=if_exists)
+        case "create":
+            assert publish_it(if_exists=if_exists).outcome == "created"
+    assert sandbox.numbers(str(model))[0] == (4 if if_exists == "create" else 3)
+
+
+def test_notes_whose_white_space_the_service_tidies_are_the_same(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+    network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="new notes")
+    assert publish_it(params={"release_notes": " new\nnotes\n"}, if_exists="create").outcome == "adopted"
+
+
+def test_a_lost_version_is_found_behind_many_newer_ones(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams,
+) -> None:  # fmt: skip
+    faults.add([Fault(method="POST", answer="drop")])
+
+    def others_publish() -> None:
+        for number in range(60):
+            _someone_else_publishes(
+                sandbox, model, params, release_notes="x", container_image_digest=f"sha256:{number:064x}"
+            )
+
+    network.after_post = others_publish
+    published = publish_it(if_exists="create")
+    assert published.outcome == "adopted"
+    assert published.version["release_notes"] == "new"
+
+
+def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
+    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    params: CreateVersionParams,
+) -> None:  # fmt: skip
+    publish_it()
+    for number in range(12):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    faults.add([Fault(method="POST", work="never", answer="drop")])
+
+    def prune_all_but_the_image() -> None:
+        for version in sandbox.store.versions(model.owner, model.name):
+            if version.number != 3:
+                sandbox.store.delete_version(version)
+
+    network.after_post = prune_all_but_the_image
+    assert publish_it(if_exists="create").outcome == "created"
+    assert network.posts == 3  # the first version, the lost create, and the one after it
+
+
+@pytest.mark.parametrize("if_exists", ["reuse", "fail"])
+def test_a_try_that_was_held_up_looks_again(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
+    params: CreateVersionParams, if_exists: IfExists,
+) -> None:  # fmt: skip
+    class Slow(Notes):
+        def save(self, value: dict[str, Any]) -> None:
+            super().save(value)
+            if value["reference"] is None:
+                time.sleep(60)
+                _someone_else_publishes(sandbox, model, params)
+
+    if if_exists == "reuse":
+        assert publish_it(if_exists=if_exists, memory=Slow()).outcome == "reused"
+    else:
+        with pytest.raises(VersionExistsError):
+            publish_it(if_exists=if_exists, memory=Slow())
+    assert network.posts == 0
+
+
+# ---- the task is killed, and tried again
+
+
+def _killed(publish_it: Publish, **keywords: Any) -> None:
+    with pytest.raises(Killed):
+        publish_it(**keywords)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_task_killed_after_its_create_adopts_what_it_made(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    network.kill_after_post = True
+    _killed(publish_it, if_exists=if_exists, memory=memory)
+    network.kill_after_post = False
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "adopted"
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "remembered"
+    assert (network.posts, time.now) == (1, 0)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_task_killed_before_its_create_makes_it_after_all(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    if_exists: IfExists,
+) -> None:  # fmt: skip
+    network.kill_before_post = True
+    _killed(publish_it, if_exists=if_exists, memory=memory)
+    network.kill_before_post = False
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
+    # Whether the create was sent, nobody knows: the service is given the time to finish it.
+    assert time.now == pytest.approx(DEFAULT_SETTLE_SECONDS)
+    assert sandbox.numbers(str(model)) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_create_that_is_carried_out_after_its_task_was_killed_is_found(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    params: CreateVersionParams, if_exists: IfExists,
+) -> None:  # fmt: skip
+    network.kill_before_post = True
+    _killed(publish_it, if_exists=if_exists, memory=memory)
+    network.kill_before_post = False
+    time.at(90, lambda: _someone_else_publishes(sandbox, model, params))
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "adopted"
+    assert network.posts == 0
+
+
+def test_notes_that_change_from_try_to_try_hide_nothing(
+    publish_it: Publish, network: Network, memory: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.kill_after_post = True
+    _killed(publish_it, if_exists="create", memory=memory, params={"release_notes": "try 1"})
+    network.kill_after_post = False
+    published = publish_it(if_exists="create", memory=memory, is_retry=True, params={"release_notes": "try 2"})
+    assert published.version["release_notes"] == "try 1"
+    assert "has other release_notes" in caplog.text
+
+
+@pytest.mark.parametrize("comes_at", [0, 100])
+def test_a_killed_task_without_a_memory_finds_its_version_with_reuse(
+    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
+    params: CreateVersionParams, comes_at: float,
+) -> None:  # fmt: skip
+    network.kill_before_post = True
+    _killed(publish_it)
+    network.kill_before_post = False
+    time.at(comes_at, lambda: _someone_else_publishes(sandbox, model, params))
+    time.sleep(0)
+    assert publish_it(is_retry=True).outcome == "reused"
+    assert network.posts == 0
+
+
+def test_a_retry_without_a_memory_looks_for_a_while_and_then_creates(
+    publish_it: Publish, network: Network, time: Time
+) -> None:
+    assert publish_it(is_retry=True).outcome == "created"
+    assert (network.posts, time.now) == (1, DEFAULT_SETTLE_SECONDS)
+
+
+@pytest.mark.parametrize("if_exists", MODES)
+def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
+    sandbox: Any, publish_it: Publish, model: ModelReference, memory: Notes, network: Network, if_exists: IfExists
+) -> None:
+    first = publish_it(if_exists=if_exists, memory=memory)
+    again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
+    assert (again.outcome, again.version["reference"]) == ("remembered", first.version["reference"])
+    sandbox.store.delete_version(sandbox.store.version_by_number(model.owner, model.name, 3))
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
+    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "remembered"
+    assert sandbox.numbers(str(model)) == [4, 2, 1]
+    assert network.posts == 2
+
+
+def test_a_version_that_was_reused_is_remembered_too(
+    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams, memory: Notes
+) -> None:
+    publish_it()
+    assert publish_it(memory=memory).outcome == "reused"
+    for number in range(12):
+        _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
+    assert publish_it(memory=memory, is_retry=True).outcome == "remembered"
+
+
+def test_another_image_is_another_publication(
+    publish_it: Publish, memory: Notes, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish_it(memory=memory)
+    with caplog.at_level(logging.INFO):
+        other = publish_it(memory=memory, is_retry=True, params={"container_image_digest": f"sha256:{7:064x}"})
+    assert (other.outcome, time.now) == ("created", 0)
+    assert "another image or model" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "noted",
+    ['"x"', "[]", "7", "{}", '{"format": 2}', '{"format": 1, "model": "x"}', '{"format": 1, "watermark": {}}'],
+)
+def test_notes_that_cannot_be_read_are_no_notes(
+    publish_it: Publish, memory: Notes, time: Time, caplog: pytest.LogCaptureFixture, noted: str
+) -> None:
+    memory.text = noted
+    assert publish_it(memory=memory, is_retry=True).outcome == "created"
+    assert "cannot be read" in caplog.text
+    assert time.now == DEFAULT_SETTLE_SECONDS
+    assert publish_it(memory=memory, is_retry=True).outcome == "remembered"
+
+
+def test_with_notes_that_cannot_be_read_create_makes_no_second_one(
+    publish_it: Publish, memory: Notes, network: Network
+) -> None:
+    memory.text = '{"format": 2}'
+    with pytest.raises(UnsettledCreateError, match="noted down cannot be read"):
+        publish_it(if_exists="create", memory=memory, is_retry=True)
+    assert network.posts == 0
+
+
+def test_nothing_is_created_that_could_not_be_noted_down_before(
+    sandbox: Any, publish_it: Publish, model: ModelReference, memory: Notes, network: Network
+) -> None:
+    memory.fails_after = 0
+    with pytest.raises(ConnectionError):
+        publish_it(memory=memory)
+    assert network.posts == 0
+
+
+def test_a_version_that_could_not_be_noted_down_after_is_returned_all_the_same(
+    publish_it: Publish, memory: Notes, network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory.fails_after = 1
+    first = publish_it(memory=memory)
+    assert first.outcome == "created"
+    assert "could not be noted down" in caplog.text
+    memory.fails_after = 1_000
+    again = publish_it(memory=memory, is_retry=True)
+    assert (again.outcome, again.version["reference"]) == ("adopted", first.version["reference"])
+    assert network.posts == 1

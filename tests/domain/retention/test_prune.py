@@ -1,0 +1,479 @@
+"""Pruning a sandbox where things go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import NotFoundError, RequestError, WriftAIError
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.domain.retention.errors import (
+    PruneIncompleteError,
+    PruneRefusedError,
+    TooManyDeletionsError,
+    UnplannableError,
+)
+from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
+from airflow_provider_wriftai.domain.retention.protection import Protection
+from airflow_provider_wriftai.domain.retention.prune import AT_ONCE, prune
+from airflow_provider_wriftai.domain.retention.report import PruneReport
+from airflow_provider_wriftai.domain.retention.selectors import read_versions
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
+from airflow_provider_wriftai.sandbox.server import running
+
+Handler = Callable[[httpx.Request], httpx.Response]
+Prune = Callable[..., PruneReport]
+
+
+class Network(httpx.AsyncHTTPTransport):
+    """The network, which notes down what is asked, and does something before a request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, str]] = []
+        self.before: Callable[[str, str], None] = lambda method, name: None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        asked = (request.method, request.url.path.rpartition("/")[2])
+        self.asked.append(asked)
+        self.before(*asked)
+        return await super().handle_async_request(request)
+
+    @property
+    def deleted(self) -> list[str]:
+        return [name for method, name in self.asked if method == "DELETE"]
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def prune_it(sandbox: Any, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network) -> Prune:
+    """Prune a model through a service of which each generation takes its turn, and where faults strike."""
+
+    def run(model: str, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
+        async def carry_out() -> PruneReport:
+            base_url = f"{faulty[0]}/generation-{generation}/v1"
+            retry = RetryPolicy(attempts=keywords.pop("attempts", 1))
+            async with API(base_url, sandbox.token, async_transport=network, retry=retry) as api:
+                return await prune(Versions(api), ModelReference.parse(model), policy, **keywords)
+
+        return asyncio.run(carry_out())
+
+    return run
+
+
+def _prune_from(answer: Handler, policy: RetentionPolicy) -> PruneReport:
+    async def carry_out() -> PruneReport:
+        async with API(async_transport=httpx.MockTransport(answer), retry=RetryPolicy(attempts=1)) as api:
+            return await prune(Versions(api), ModelReference("acme", "det"), policy)
+
+    return asyncio.run(carry_out())
+
+
+def _protecting(model: str, *named: Any, notes: str | None = None, **values: Any) -> RetentionPolicy:
+    return RetentionPolicy(**values, protection=Protection.read(ModelReference.parse(model), named, notes))
+
+
+KEEP_ONE = RetentionPolicy(keep_last=1)
+
+
+# ---- what goes and what stays
+
+
+def test_what_goes_and_what_stays(sandbox: Any, prune_it: Prune) -> None:
+    model = sandbox.new_model(versions=120)
+    report = prune_it(model, RetentionPolicy(keep_last=5))
+    assert sandbox.numbers(model) == [120, 119, 118, 117, 116]
+    assert (len(report["deleted"]), len(report["kept"]), report["failed"], report["already_gone"]) == (115, 5, [], [])
+    assert report["deleted"] == [decided["reference"] for decided in report["planned"]]
+    assert json.loads(json.dumps(report)) == report
+    assert prune_it(model, RetentionPolicy(keep_last=5))["planned"] == []
+
+
+def test_by_age(sandbox: Any, prune_it: Prune) -> None:
+    model = sandbox.new_model(versions=12)
+    prune_it(model, RetentionPolicy(older_than=timedelta(days=4, hours=12)))
+    assert sandbox.numbers(model) == [12, 11, 10, 9]
+
+
+def test_a_dry_run_plans_the_same_and_deletes_nothing(
+    sandbox: Any, prune_it: Prune, network: Network, generation: int
+) -> None:
+    model = sandbox.new_model(versions=12)
+    policy = RetentionPolicy(keep_last=5, max_deletions=20)
+    rehearsed = prune_it(model, policy, dry_run=True)
+    assert (network.deleted, len(sandbox.numbers(model))) == ([], 12)
+    assert (rehearsed["dry_run"], rehearsed["deleted"]) == (True, [])
+    done = prune_it(model, policy)
+    assert [rehearsed[key] for key in ("planned", "kept", "protected")] == [
+        done[key] for key in ("planned", "kept", "protected")
+    ]
+
+
+def test_protected_by_name_by_image_and_by_release_notes(sandbox: Any, prune_it: Prune, generation: int) -> None:
+    model = sandbox.new_model(versions=10)
+    stored = {version.number: version for version in sandbox.store.versions(*model.split("/"))}
+    named = f"{model}:2" if generation == 2 else stored[2].id
+    policy = _protecting(model, named, stored[4].container_image_digest, notes="build 6$", keep_last=2)
+    report = prune_it(model, policy)
+    assert sandbox.numbers(model) == [10, 9, 6, 4, 2]
+    assert [entry["reason"].partition(" ")[0] for entry in report["protected"]] == ["protected:"] * 2 + ["protected"]
+    assert len(report["kept"]) == 2
+
+
+def test_images_are_looked_up_only_where_it_depends_on_them(
+    sandbox: Any, prune_it: Prune, network: Network, generation: int
+) -> None:
+    model = sandbox.new_model(versions=10)
+    digest = sandbox.store.version_by_number(*model.split("/"), 3).container_image_digest
+    prune_it(model, _protecting(model, digest, notes="build 1$", keep_last=6))
+    assert sandbox.numbers(model) == [10, 9, 8, 7, 6, 5, 3, 1]
+    looked_up = sorted(name for method, name in network.asked if method == "GET" and name != "versions")
+    # Lists of generation 1 tell the image.
+    assert looked_up == ([] if generation == 1 else ["2", "3", "4"])
+
+
+def test_where_the_service_tells_no_image_a_protected_one_keeps_all() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET"
+        version = {"release_notes": "x", "created_at": "2020-01-01T00:00:00Z"}
+        headers = {"date": format_datetime(datetime.now(UTC), usegmt=True)}
+        if request.url.path.endswith("/versions"):
+            items = [{**version, "number": number} for number in (3, 2, 1)]
+            return httpx.Response(200, json={"items": items, "next_cursor": None}, headers=headers)
+        return httpx.Response(200, json={**version, "number": int(request.url.path[-1])}, headers=headers)
+
+    report = _prune_from(answer, _protecting("acme/det", "sha256:" + "ab" * 32, keep_last=1))
+    assert [entry["reference"] for entry in report["protected"]] == ["acme/det:2", "acme/det:1"]
+    assert "does not tell its image" in report["protected"][0]["reason"]
+
+
+def test_a_protected_version_that_is_not_there_is_told(
+    sandbox: Any, prune_it: Prune, generation: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = sandbox.new_model(versions=3)
+    prune_it(model, _protecting(model, 99 if generation == 2 else "id-99", keep_last=2))
+    assert "99 is protected, but" in caplog.text
+
+
+def test_more_deletions_than_allowed_are_none(sandbox: Any, prune_it: Prune, network: Network) -> None:
+    model = sandbox.new_model(versions=30)
+    with pytest.raises(TooManyDeletionsError, match=r"25 versions .* max_deletions is 24") as caught:
+        prune_it(model, RetentionPolicy(keep_last=5, max_deletions=24))
+    assert "… and 5 more" in str(caught.value)
+    assert network.deleted == []
+    assert len(caught.value.report["planned"]) == 25
+    rehearsed = prune_it(model, RetentionPolicy(keep_last=5, max_deletions=24), dry_run=True)
+    assert len(rehearsed["planned"]) == 25
+    assert len(prune_it(model, RetentionPolicy(keep_last=5, max_deletions=25))["deleted"]) == 25
+
+
+def test_the_log_has_a_table(sandbox: Any, prune_it: Prune, caplog: pytest.LogCaptureFixture) -> None:
+    model = sandbox.new_model(versions=3)
+    with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.retention"):
+        prune_it(model, RetentionPolicy(keep_last=2))
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == f"{model} has 3 versions: 1 go, 2 stay, 0 of them because they are protected."
+    assert told[1].split() == ["version", "created", "why"]
+    assert [line.split()[0] for line in told[2:5]] == ["stays", "stays", "goes"]
+    assert told[4].endswith("number 3 from the newest, 2 are kept")
+    assert told[5] == f"Deleted 1 versions of {model}; 0 were gone already."
+
+
+def test_the_table_of_many_leaves_out_the_middle(
+    sandbox: Any, prune_it: Prune, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = sandbox.new_model(versions=250)
+    with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.retention"):
+        prune_it(model, RetentionPolicy(keep_last=125), dry_run=True)
+    rows = [message for message in caplog.messages if message.startswith(("goes", "stays"))]
+    assert len(rows) == 200
+    assert "… 50 more, in the task's result …" in caplog.text
+
+
+# ---- carrying it out
+
+
+def test_the_oldest_goes_first_and_several_at_once(sandbox: Any, prune_it: Prune, network: Network) -> None:
+    model = sandbox.new_model(versions=60)
+    stored = {version.id: version.number for version in sandbox.store.versions(*model.split("/"))}
+    under_way: list[int] = []
+    most = 0
+
+    def count(method: str, name: str) -> None:
+        nonlocal most
+        if method == "DELETE":
+            under_way.append(stored[name] if name in stored else int(name))
+            most = max(most, len(under_way) - (60 - len(sandbox.numbers(model))))
+
+    network.before = count
+    prune_it(model, RetentionPolicy(keep_last=10))
+    assert under_way == list(range(1, 51))
+    assert 1 < most <= AT_ONCE
+
+
+def test_a_version_that_is_gone_already_is_no_failure(sandbox: Any, prune_it: Prune, network: Network) -> None:
+    model = sandbox.new_model(versions=4)
+    gone = sandbox.store.version_by_number(*model.split("/"), 2)
+
+    def somebody_else_deletes(method: str, name: str) -> None:
+        if method == "DELETE":
+            sandbox.store.delete_version(gone)
+
+    network.before = somebody_else_deletes
+    report = prune_it(model, KEEP_ONE)
+    assert len(report["already_gone"]) == 1
+    assert (len(report["deleted"]), sandbox.numbers(model)) == (2, [4])
+
+
+def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
+    model = sandbox.new_model(versions=3)
+    faults.add([Fault(method="DELETE", work="never", status=404, times=2)])
+    with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
+        prune_it(model, KEEP_ONE)
+    assert caught.value.report["already_gone"] == []
+
+
+def test_a_delete_without_an_answer_that_the_list_disagrees_with_is_a_failure(
+    sandbox: Any, prune_it: Prune, faults: Faults
+) -> None:
+    model = sandbox.new_model(versions=2)
+    # As where a proxy loses the service, and then says itself that there is nothing.
+    faults.add([Fault(method="DELETE", work="never", status=status) for status in (503, 404)])
+    with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
+        prune_it(model, KEEP_ONE, attempts=3)
+    assert caught.value.report["deleted"] == []
+
+
+def test_the_report_survives_where_doubts_cannot_be_settled(
+    sandbox: Any, prune_it: Prune, faults: Faults, network: Network
+) -> None:
+    model = sandbox.new_model(versions=4)
+    faults.add([Fault(method="DELETE", work="never", status=404)])
+
+    def break_the_second_list(method: str, name: str) -> None:
+        if network.deleted and method == "GET":
+            faults.add([Fault(method="GET", work="never", status=500)])
+
+    network.before = break_the_second_list
+    with pytest.raises(PruneIncompleteError, match="could not be seen") as caught:
+        prune_it(model, KEEP_ONE)
+    assert (len(caught.value.report["deleted"]), len(caught.value.report["failed"])) == (2, 1)
+
+
+def test_a_web_page_says_nothing_of_a_delete() -> None:
+    headers = {"date": format_datetime(datetime.now(UTC), usegmt=True)}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            return httpx.Response(200, html="<html>Please sign in</html>")
+        items = [{**OLD, "number": number} for number in (2, 1)]
+        return httpx.Response(200, json={"items": items, "next_cursor": None}, headers=headers)
+
+    with pytest.raises(PruneIncompleteError, match="a web page"):
+        _prune_from(answer, KEEP_ONE)
+
+
+def test_only_the_versions_that_were_approved_go(
+    sandbox: Any, prune_it: Prune, network: Network, schemas: Any, digest: str
+) -> None:
+    model = sandbox.new_model(versions=6)
+    rehearsed = prune_it(model, KEEP_ONE, dry_run=True)
+    sandbox.store.create_version(*model.split("/"), release_notes="x", schemas=schemas, container_image_digest=digest)
+    only = read_versions("only", ModelReference.parse(model), rehearsed["planned"][:3])
+    report = prune_it(model, RetentionPolicy(keep_last=1, only=only))
+    assert sandbox.numbers(model) == [7, 6, 5, 4]
+    assert report["deleted"] == [entry["reference"] for entry in rehearsed["planned"][:3]]
+
+
+def test_a_delete_whose_answer_is_lost_is_done(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
+    model = sandbox.new_model(versions=6)
+    faults.add([Fault(method="DELETE", answer="drop"), Fault(method="DELETE", answer="html")])
+    report = prune_it(model, KEEP_ONE, attempts=3)
+    assert len(report["deleted"]) == 5
+    assert sandbox.numbers(model) == [6]
+
+
+def test_a_token_that_is_revoked_half_way_ends_it_at_once(
+    sandbox: Any, prune_it: Prune, network: Network, faults: Faults
+) -> None:
+    model = sandbox.new_model(versions=400)
+    faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", work="never", status=401)])
+    with pytest.raises(PruneRefusedError, match="the token was refused before it") as caught:
+        prune_it(model, KEEP_ONE)
+    assert 20 <= len(caught.value.report["deleted"]) < 399
+    assert len(caught.value.report["deleted"]) + len(caught.value.report["failed"]) == 399
+    assert len(network.deleted) < 399
+
+
+@pytest.mark.parametrize("status", [409, 403])
+def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
+    sandbox: Any, prune_it: Prune, faults: Faults, status: int
+) -> None:
+    model = sandbox.new_model(versions=5)
+    faults.add([Fault(method="DELETE", work="never", status=status), Fault(method="DELETE", work="never", status=503)])
+    with pytest.raises(PruneIncompleteError, match=r"2 of 4 versions .* could not be deleted; 2 were") as caught:
+        prune_it(model, KEEP_ONE)
+    assert not isinstance(caught.value, PruneRefusedError)
+    assert len(caught.value.report["failed"]) == 2
+    assert len(sandbox.numbers(model)) == 3
+    assert len(prune_it(model, KEEP_ONE)["deleted"]) == 2
+    assert sandbox.numbers(model) == [5]
+
+
+def test_what_is_refused_for_good_is_not_tried_again(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
+    model = sandbox.new_model(versions=5)
+    faults.add([Fault(method="DELETE", work="never", status=403, times=2)])
+    with pytest.raises(PruneRefusedError, match="Another try could not either"):
+        prune_it(model, KEEP_ONE)
+    assert len(sandbox.numbers(model)) == 3
+
+
+def test_an_outage_is_not_waited_out_version_by_version(
+    sandbox: Any, prune_it: Prune, network: Network, faults: Faults
+) -> None:
+    model = sandbox.new_model(versions=120)
+    faults.add([Fault(method="DELETE", work="never", status=503, times=1000)])
+    with pytest.raises(PruneIncompleteError, match="119 of 119 versions") as caught:
+        prune_it(model, KEEP_ONE)
+    assert 20 <= len(network.deleted) <= 20 + AT_ONCE
+    assert "it was not tried" in caught.value.report["failed"][-1]["error"]
+    assert len(sandbox.numbers(model)) == 120
+
+
+def test_a_version_that_is_published_meanwhile_is_never_touched(
+    sandbox: Any, prune_it: Prune, network: Network, schemas: Any, digest: str
+) -> None:
+    model = sandbox.new_model(versions=60)
+    owner, name = model.split("/")
+
+    def publish(method: str, _: str) -> None:
+        if len(network.asked) in (2, 3, 20):
+            sandbox.store.create_version(owner, name, release_notes="x", schemas=schemas, container_image_digest=digest)
+
+    network.before = publish
+    report = prune_it(model, KEEP_ONE)
+    assert sandbox.numbers(model) == [63, 62, 61, 60]
+    assert len(report["deleted"]) == 59
+
+
+def test_long_work_tells_how_far_it_is(sandbox: Any, prune_it: Prune, caplog: pytest.LogCaptureFixture) -> None:
+    model = sandbox.new_model(versions=41)
+    ticks = itertools.count(step=2.0)
+    with caplog.at_level(logging.INFO):
+        prune_it(model, KEEP_ONE, clock=lambda: next(ticks))
+    progress = [message for message in caplog.messages if "to go" in message]
+    assert progress[0] == "5 of 40 done, 0.5 a second, about 70 s to go."
+    assert len(progress) == 8
+
+
+def test_many_under_a_limit_earn_no_429(sandbox: Any) -> None:
+    model = sandbox.new_model(versions=40)
+    with running(create_app(sandbox.store, RateLimit(Limit(per_second=100, burst=5), None))) as url:
+
+        async def carry_out() -> PruneReport:
+            async with API(f"{url}/v1", sandbox.token) as api:
+                return await prune(Versions(api), ModelReference.parse(model), KEEP_ONE)
+
+        assert len(asyncio.run(carry_out())["deleted"]) == 39
+    answers = [entry["status"] for entry in sandbox.store.requests(1000) if f"/{model}/" in entry["path"]]
+    assert answers.count(429) <= 1
+    assert answers.count(204) == 39
+
+
+# ---- bad input: nothing is deleted
+
+
+@pytest.mark.parametrize("fault", [Fault(method="GET", answer="drop"), Fault(method="GET", answer="garbled")])
+def test_a_listing_that_breaks_off(
+    sandbox: Any, prune_it: Prune, network: Network, faults: Faults, fault: Fault
+) -> None:
+    model = sandbox.new_model(versions=60)
+
+    def break_the_second_page(method: str, name: str) -> None:
+        if len(network.asked) == 2:
+            faults.add([fault])
+
+    network.before = break_the_second_page
+    with pytest.raises(RequestError):
+        prune_it(model, KEEP_ONE)
+    assert network.deleted == []
+    assert len(sandbox.numbers(model)) == 60
+
+
+OLD = {"created_at": "2020-01-01T00:00:00Z", "release_notes": "x"}
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([{**OLD, "number": 2}, {**OLD, "number": 1, "created_at": "yesterday"}], "no ISO 8601 time"),
+        ([{**OLD, "number": 2}, {**OLD, "number": 1, "created_at": "2020-01-01T00:00:00"}], "with a time zone"),
+        ([{**OLD, "number": 2}, {**OLD, "number": 1, "created_at": None}], "no ISO 8601 time"),
+        ([{**OLD, "number": 2, "created_at": "2999-01-01T00:00:00Z"}, {**OLD, "number": 1}], "in the future"),
+        ([{**OLD, "number": 2}, OLD], "neither a usable 'number' nor an 'id'"),
+        ([{**OLD, "number": 2}, {**OLD, "id": "a"}], "some by id"),
+        ([{**OLD, "number": 2}, {**OLD, "number": 2}], "twice"),
+        ([{**OLD, "number": 2}, 7], "a version that is a JSON int"),
+        ("none", "without a list of 'items'"),
+    ],
+)
+def test_what_the_service_says_may_not_be_relied_on(items: Any, said: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET"
+        headers = {"date": format_datetime(datetime.now(UTC), usegmt=True)}
+        return httpx.Response(200, json={"items": items, "next_cursor": None}, headers=headers)
+
+    with pytest.raises(WriftAIError, match=said):
+        _prune_from(answer, KEEP_ONE)
+
+
+@pytest.mark.parametrize("date", [{}, {"date": "yesterday"}])
+def test_without_the_services_clock_nothing_is_deleted(date: dict[str, str]) -> None:
+    def undated(request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET"
+        items = [{**OLD, "number": number} for number in (2, 1)]
+        return httpx.Response(200, json={"items": items, "next_cursor": None}, headers=date)
+
+    with pytest.raises(UnplannableError, match="Date header"):
+        _prune_from(undated, RetentionPolicy(older_than=timedelta(days=1)))
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_a_workers_wrong_clock_deletes_nothing(
+    sandbox: Any, prune_it: Prune, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    real = time.time
+    monkeypatch.setattr("airflow_provider_wriftai.client.rate_limiter.time.time", lambda: real() + years * 365 * 86400)
+    model = sandbox.new_model(versions=12)
+    prune_it(model, RetentionPolicy(older_than=timedelta(days=4, hours=12)))
+    assert sandbox.numbers(model) == [12, 11, 10, 9]
+
+
+def test_a_model_that_is_not_there(prune_it: Prune) -> None:
+    with pytest.raises(NotFoundError):
+        prune_it("acme/no-such-model", KEEP_ONE)
+
+
+def test_a_model_without_versions(sandbox: Any, prune_it: Prune) -> None:
+    model = sandbox.new_model()
+    report = prune_it(model, _protecting(model, 7, keep_last=1))
+    assert (report["planned"], report["kept"]) == ([], [])

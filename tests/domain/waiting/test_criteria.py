@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber
+from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
+from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
+from airflow_provider_wriftai.domain.watermark import Watermark
+
+MODEL = ModelReference("acme", "det")
+BORN = datetime(2026, 1, 1, tzinfo=UTC)
+DIGESTS = [f"sha256:{number:064x}" for number in range(3)]
+
+
+def _number(number: int) -> Watermark:
+    return Watermark(frozenset(), is_all=False, number=number, oldest=None)
+
+
+def _time(time: datetime) -> Watermark:
+    return Watermark(frozenset(), is_all=False, number=None, oldest=time)
+
+
+def _version(number: int, notes: str | None = "x", digest: str | None = None) -> VersionSummary:
+    return VersionSummary(f"acme/det:{number}", number, BORN + timedelta(days=number), notes, digest)
+
+
+watermarks = st.one_of(
+    st.integers(0, 20).map(_number),
+    st.integers(0, 20).map(lambda days: _time(BORN + timedelta(days=days, hours=1))),
+)
+criteria = st.builds(
+    lambda digest, newer_than, notes: (digest, newer_than, notes),
+    st.none() | st.sampled_from(DIGESTS),
+    st.none() | watermarks,
+    st.none() | st.sampled_from(["release", "^x$"]),
+).filter(any)
+versions = st.builds(
+    _version, st.integers(1, 20), st.none() | st.sampled_from(["x", "release 1"]), st.none() | st.sampled_from(DIGESTS)
+)
+
+
+def _condition(digest: str | None, newer_than: Watermark | None, notes: str | None) -> Criteria:
+    return Criteria(
+        model=MODEL, digest=digest, newer_than=newer_than, release_notes=read_pattern(notes) if notes else None
+    )
+
+
+@given(criteria, versions)
+def test_everything_that_is_given_has_to_hold(given_criteria: Any, version: VersionSummary) -> None:
+    digest, newer_than, notes = given_criteria
+    alone = [
+        _condition(*each).matches(version)
+        for each in ((digest, None, None), (None, newer_than, None), (None, None, notes))
+        if any(each)
+    ]
+    together = _condition(digest, newer_than, notes).matches(version)
+    assert together is (False if False in alone else None if None in alone else True)
+
+
+@given(criteria)
+def test_it_comes_back_from_json_as_it_was(given_criteria: Any) -> None:
+    condition = _condition(*given_criteria)
+    assert Criteria.from_json(json.loads(json.dumps(condition.to_json()))) == condition
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (Criteria(version=VersionNumber(MODEL, 7)), "acme/det:7"),
+        (Criteria(version=VersionId("some-id")), "some-id"),
+        (Criteria(model=MODEL, newer_than=START), "a version of acme/det newer than the start of the wait"),
+        (Criteria(model=MODEL, newer_than=VersionId("a")), "a version of acme/det newer than a"),
+        (Criteria(model=MODEL, newer_than=_number(3)), "a version of acme/det newer than number 3"),
+        (
+            Criteria(model=MODEL, digest=DIGESTS[0], release_notes=read_pattern("rel")),
+            f"a version of acme/det with the image {DIGESTS[0]} whose release notes match 'rel'",
+        ),
+        (Criteria(model=MODEL, newer_than=_time(BORN)), "a version of acme/det newer than 2026-01-01T00:00:00+00:00"),
+    ],
+)
+def test_it_says_what_is_waited_for(condition: Criteria, words: str) -> None:
+    assert str(condition) == words
+    assert Criteria.from_json(json.loads(json.dumps(condition.to_json()))) == condition
+
+
+def test_what_is_not_told_is_not_known_to_hold() -> None:
+    assert _condition(DIGESTS[0], None, None).matches(_version(1, digest=None)) is None
+    assert _condition(None, None, "rel").matches(_version(1, notes=None)) is None
+    assert _condition(DIGESTS[0], None, "rel").matches(_version(1, notes="x", digest=None)) is False
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "Give a version to wait for"),
+        ({"model": MODEL}, "What has to be true of a version of acme/det"),
+        ({"digest": DIGESTS[0]}, "Give a version to wait for"),
+        ({"version": VersionNumber(MODEL, 7), "newer_than": START}, "no further criteria"),
+        ({"model": MODEL, "digest": "latest"}, "'latest' is no digest"),
+    ],
+)
+def test_what_cannot_be_meant(values: Any, said: str) -> None:
+    with pytest.raises(InvalidCriteriaError, match=said):
+        Criteria(**values)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("start", START),
+        (" start ", START),
+        (7, _number(7)),
+        (0, _number(0)),
+        ("7", _number(7)),
+        ("acme/det:7", _number(7)),
+        ({"reference": "acme/det:7", "release_notes": "as a task returned it"}, _number(7)),
+        ("5b1f0c8e-0000-4000-8000-000000000000", VersionId("5b1f0c8e-0000-4000-8000-000000000000")),
+        ({"reference": "some-id"}, VersionId("some-id")),
+        ("2026-01-01T00:00:00Z", _time(BORN)),
+        ("2026-01-01 02:00:00+02:00", _time(BORN)),
+        (BORN, _time(BORN)),
+        (BORN.astimezone(timezone(timedelta(hours=2))), _time(BORN)),
+    ],
+)
+def test_what_newer_than_may_be(value: Any, read: Any) -> None:
+    assert read_newer_than(MODEL, value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "newer_than must be"),
+        ("", "newer_than must be"),
+        ("None", "newer_than must be"),
+        (True, "newer_than must be"),
+        (-1, "newer_than must be"),
+        (1.5, "newer_than must be"),
+        (10**30, "newer_than must be"),
+        ({}, "newer_than must be"),
+        (["acme/det:7"], "newer_than must be"),
+        ("acme/det", "newer_than must be"),
+        ("acme/det:zero", "newer_than must be"),
+        ("other/det:7", "another model than acme/det"),
+        ("2026-01-01", "no time zone"),
+        (BORN.replace(tzinfo=None), "no time zone"),
+    ],
+)
+def test_what_newer_than_may_not_be(value: Any, said: str) -> None:
+    with pytest.raises(InvalidCriteriaError, match=said):
+        read_newer_than(MODEL, value)
+
+
+@pytest.mark.parametrize("pattern", ["(", "[z-a]", "a{99999999999999999999}"])
+def test_a_pattern_that_is_none(pattern: str) -> None:
+    with pytest.raises(InvalidCriteriaError, match="no regular expression"):
+        read_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {},
+        {"model": "acme/det"},
+        {"model": "acme", "newer_than": "start"},
+        {"version": 7},
+        {"version": "acme/det"},
+        {"model": "acme/det", "newer_than": {"number": 7}},
+        {"model": "acme/det", "newer_than": 7},
+        {"model": "acme/det", "release_notes": "("},
+        {"model": "acme/det", "digest": 7},
+        7,
+    ],
+)
+def test_what_is_no_condition_is_told(written: Any) -> None:
+    with pytest.raises(InvalidCriteriaError):
+        Criteria.from_json(written)
