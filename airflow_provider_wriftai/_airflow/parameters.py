@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.client.references import truncated_repr
+from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.retention.durations import parse_duration
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The only place with HTTP in it: one request, sync or async, from a call to its result."""
+"""The only place that sends HTTP requests: one operation, synchronous or asynchronous, from request to result."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,13 +17,14 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_wriftai import __version__
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.base_url import check_base_url
+from airflow_provider_wriftai.client.deadline import DeadlineTransport
 from airflow_provider_wriftai.client.endpoints import Operation
-from airflow_provider_wriftai.client.errors import ConfigurationError, NotFoundError
+from airflow_provider_wriftai.client.errors import ConfigurationError, NotFoundError, WriftAIError
 from airflow_provider_wriftai.client.exchange import ClientConfig, Exchange
 from airflow_provider_wriftai.client.rate_limiter import rate_limiter_for
 from airflow_provider_wriftai.client.response import NO_CONTENT
 from airflow_provider_wriftai.client.retrying import RetryPolicy, RetryState
-from airflow_provider_wriftai.client.transport_pool import TransportPool, proxy_for
+from airflow_provider_wriftai.client.transport_pool import TransportPool, find_proxy
 
 T = TypeVar("T")
 
@@ -31,40 +33,49 @@ DEFAULT_TIMEOUT = 30.0
 
 
 @functools.lru_cache(maxsize=8)
-def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    # Loading the certificates takes tens of milliseconds and most of a megabyte: once per process.
+def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
+    # Loading the certificates takes tens of milliseconds and most of a megabyte: once per process and file.
+    del changed_at
     if ca_bundle is None:
         return httpx.create_ssl_context()
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"The CA bundle {ca_bundle!r} cannot be read: {error}") from error
+        raise ConfigurationError(f"The CA bundle {ca_bundle!r} cannot be read: {error}.") from error
+
+
+def _modified_at(ca_bundle: str | None) -> float:
+    try:
+        return Path(ca_bundle).stat().st_mtime if ca_bundle else 0.0
+    except OSError:
+        return 0.0
 
 
 class API:
     """A connection to the WriftAI API.
 
-    Use it as a context manager (``with`` or ``async with``), or close it. One instance serves
-    threads at will, but only one event loop.
+    Use it as a context manager (``with`` or ``async with``), or close it. One instance may be used by several threads,
+    but by one event loop only.
 
     Args:
-        base_url: Where the API is, its version included.
-        access_token: The bearer token; None for reads of public models.
-        timeout: Seconds that each step of a request may take.
-        retry: How long a request is worth trying.
+        base_url: The URL of the API, including its version.
+        access_token: The bearer token; None to read public models.
+        timeout: Seconds that each step of a request (connect, send, wait, receive) may take.
+        retry: How long a request is tried.
         ca_bundle: Path of a file of CA certificates to trust instead of the usual ones.
-        allow_plain_http: Whether the token may be sent unencrypted to a host that is not this machine.
-        observe: Is told the method and status of each response, for counting; it must not raise.
-        transport: An httpx transport for the sync requests, in place of the network.
-        async_transport: The same for the async ones.
+        allow_plain_http: Whether the token may be sent unencrypted to another machine.
+        observe: Receives the method and status of each response, for counting; it must not raise.
+        connection_id: The id of the Airflow connection, for errors.
+        transport: An httpx transport for synchronous requests, in place of the network.
+        async_transport: The same for asynchronous requests.
 
     Raises:
-        ConfigurationError: The base URL or the token cannot be used, or the token would be sent
-            unencrypted to another machine.
+        ConfigurationError: The base URL or the token cannot be used, or the token would be sent unencrypted to another
+            machine.
     """
 
     base_url: str = ""
-    """Where the API is, without a trailing slash."""
+    """The URL of the API, without a trailing slash."""
 
     def __init__(
         self,
@@ -76,12 +87,16 @@ class API:
         ca_bundle: str | None = None,
         allow_plain_http: bool = False,
         observe: Callable[[str, int], None] = lambda method, status: None,
+        connection_id: str = "",
         transport: httpx.BaseTransport | None = None,
         async_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._token = access_token if isinstance(access_token, AccessToken) else AccessToken(access_token or "")
-        del access_token  # so that no traceback that shows variables shows it
+        # From here on anything may raise, and tracebacks with local variables must not show the token.
+        del access_token
+        self._token.check()
         self.base_url = check_base_url(base_url, token_given=bool(self._token), allow_plain_http=allow_plain_http)
+        proxy = find_proxy(self.base_url)
         self._config = ClientConfig(
             base_url=self.base_url,
             token=self._token,
@@ -93,15 +108,18 @@ class API:
             },
             timeout=httpx.Timeout(timeout).as_dict(),
             observe=observe,
+            connection_id=connection_id,
+            through_proxy=proxy is not None,
         )
         self._retry = retry or RetryPolicy()
-        # Over plain http nothing is verified; an empty context, which trusts nobody, is cheap.
+        # Over plain HTTP nothing is verified; an empty context, which trusts nobody, is cheap.
         verify = (
-            _tls_context(ca_bundle) if self.base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            _tls_context(ca_bundle, _modified_at(ca_bundle))
+            if self.base_url.startswith("https:")
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
-        proxy = proxy_for(self.base_url)
         self._transports: TransportPool[httpx.BaseTransport] = TransportPool(
-            lambda: transport or httpx.HTTPTransport(verify=verify, proxy=proxy)
+            lambda: transport or DeadlineTransport(verify=verify, proxy=proxy)
         )
         self._async_transports: TransportPool[httpx.AsyncBaseTransport] = TransportPool(
             lambda: async_transport or httpx.AsyncHTTPTransport(verify=verify, proxy=proxy)
@@ -110,86 +128,121 @@ class API:
     def __repr__(self) -> str:
         return f"API({self.base_url!r})"
 
-    def request(self, call: Operation[T]) -> T:
-        """Carry out a call, trying again where that is safe.
+    def request(self, operation: Operation[T]) -> T:
+        """Execute an operation, and try again where that is safe.
 
         Args:
-            call: What is asked, and how the response is read.
+            operation: The request, and the reader of its response.
 
         Returns:
-            What the call's reader made of the response.
+            What the reader made of the response.
 
         Raises:
             ConnectionFailedError: No response was received.
-            UnreadableResponseError: The response is not what the contract says.
+            UnreadableResponseError: The response violates the contract.
             APIError: The API answered with an error status.
         """
-        tries = RetryState(call.method, self._retry)
+        state = RetryState(operation.method, self._retry)
         try:
-            result: T = Retrying(**tries.options())(self._try, call, tries)
+            result: T = Retrying(**state.options())(self._attempt, operation, state)
         except NotFoundError:
-            if not tries.may_have_deleted:
+            if not state.may_have_deleted:
                 raise
-            return call.read(NO_CONTENT)
+            return operation.read(NO_CONTENT)
         return result
 
-    async def async_request(self, call: Operation[T]) -> T:
-        """Carry out a call as :meth:`request` does, asynchronously."""
-        tries = RetryState(call.method, self._retry)
+    async def async_request(self, operation: Operation[T]) -> T:
+        """Execute an operation as :meth:`request` does, asynchronously."""
+        state = RetryState(operation.method, self._retry)
         try:
-            return await AsyncRetrying(**tries.options())(self._async_try, call, tries)
+            return await AsyncRetrying(**state.options())(self._async_attempt, operation, state)
         except NotFoundError:
-            if not tries.may_have_deleted:
+            if not state.may_have_deleted:
                 raise
-            return call.read(NO_CONTENT)
+            return operation.read(NO_CONTENT)
 
-    def _try(self, call: Operation[T], tries: RetryState) -> T:
+    def _attempt(self, operation: Operation[T], state: RetryState) -> T:
         for wait in self._config.rate_limiter.acquire(at_most=self._retry.seconds):
-            tries.waited += wait
+            state.waited += wait
             time.sleep(wait)
-        exchange = Exchange(call, self._config)
-        self._carry_out(exchange)
+        exchange = Exchange(operation, self._config)
+        failure = self._exchange(exchange)
+        if failure is not None:
+            raise failure
         return exchange.result()
 
-    async def _async_try(self, call: Operation[T], tries: RetryState) -> T:
+    async def _async_attempt(self, operation: Operation[T], state: RetryState) -> T:
         for wait in self._config.rate_limiter.acquire(at_most=self._retry.seconds):
-            tries.waited += wait
+            state.waited += wait
             await asyncio.sleep(wait)
-        exchange = Exchange(call, self._config)
-        await self._async_carry_out(exchange)
+        exchange = Exchange(operation, self._config)
+        failure = await self._async_exchange(exchange)
+        if failure is not None:
+            raise failure
         return exchange.result()
 
-    def _carry_out(self, exchange: Exchange[Any]) -> None:
-        with exchange, self._transports.one() as transport:
-            sent = transport.handle_request(exchange.request())
-            try:
-                for chunk in sent.iter_bytes():
-                    exchange.add(chunk)
-            finally:
-                sent.close()
-            exchange.finish(sent)
+    # Errors are returned, and raised by the caller: raised where httpx's are handled, they would carry those along,
+    # with the # request and its token.
 
-    async def _async_carry_out(self, exchange: Exchange[Any]) -> None:
-        with exchange, self._async_transports.one() as transport:
-            sent = await transport.handle_async_request(exchange.request())
-            try:
-                async for chunk in sent.aiter_bytes():
-                    exchange.add(chunk)
-            finally:
-                await sent.aclose()
-            exchange.finish(sent)
+    def _exchange(self, exchange: Exchange[Any]) -> WriftAIError | None:
+        try:
+            with self._transports.lend() as transport:
+                if isinstance(transport, DeadlineTransport):
+                    transport.deadline.at = exchange.deadline
+                received = transport.handle_request(exchange.build_request(exchange.note_event))
+                try:
+                    exchange.accept(received.status_code, received.headers)
+                    for chunk in received.iter_raw():
+                        exchange.add(chunk)
+                finally:
+                    received.close()
+                exchange.finish(received)
+        except WriftAIError:
+            raise
+        except Exception as error:
+            failure = exchange.translate(error)
+            if failure is None:
+                raise
+            return failure
+        finally:
+            exchange.release()
+        return None
 
-    def is_same_as(self, other: API) -> bool:
-        """Tell whether another one asks the same API with the same token."""
-        return self.base_url == other.base_url and self._token.reveal() == other._token.reveal()
+    async def _async_exchange(self, exchange: Exchange[Any]) -> WriftAIError | None:
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            exchange.note_event(name, info)
+
+        try:
+            async with asyncio.timeout(exchange.deadline - time.monotonic()):
+                with self._async_transports.lend() as transport:
+                    received = await transport.handle_async_request(exchange.build_request(trace))
+                    try:
+                        exchange.accept(received.status_code, received.headers)
+                        async for chunk in received.aiter_raw():
+                            exchange.add(chunk)
+                    finally:
+                        await received.aclose()
+                    exchange.finish(received)
+        except WriftAIError:
+            raise
+        except TimeoutError:
+            return exchange.timed_out()
+        except Exception as error:
+            failure = exchange.translate(error)
+            if failure is None:
+                raise
+            return failure
+        finally:
+            exchange.release()
+        return None
 
     def close(self) -> None:
-        """Close what the sync requests opened."""
+        """Close what synchronous requests opened."""
         for transport in self._transports.drain():
             transport.close()
 
     async def aclose(self) -> None:
-        """Close what the async requests opened."""
+        """Close what asynchronous requests opened."""
         for transport in self._async_transports.drain():
             await transport.aclose()
 

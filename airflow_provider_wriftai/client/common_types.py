@@ -1,16 +1,18 @@
-"""The values that the versions API speaks of, as documented for its client."""
+"""The values of the versions API, as documented for its client.
 
-from __future__ import annotations
+Annotations are evaluated here, unlike elsewhere: tools such as cattrs read the required and optional keys of a
+TypedDict at run time, and ``from __future__ import annotations`` makes ``NotRequired`` invisible to them (bpo-44799).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypeAlias, TypedDict
 
 JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
-"""Anything that JSON can say."""
+"""Any JSON value."""
 
 
 class SchemaIO(TypedDict):
-    """What goes into a prediction and what comes out, each a JSON Schema of Draft 2020-12."""
+    """The input and the output of a prediction, each a JSON Schema of Draft 2020-12."""
 
     input: Mapping[str, Any]
     output: Mapping[str, Any]
@@ -23,16 +25,34 @@ class Schemas(TypedDict):
     prediction: SchemaIO
 
 
-class Version(TypedDict):
-    """A version of a model, as the service sent it, plus ``reference``.
+class VersionConfiguration(TypedDict):
+    """The configuration of a version (generation 2)."""
 
-    The service sends ``id`` (generation 1) or ``number`` (generation 2). Lists of generation 2 leave
-    out everything but ``number``, ``release_notes`` and ``created_at``. Fields that are not listed here
-    are kept.
+    hardware_identifier: str
+    """The hardware that the version runs on."""
+    variable_names: list[str]
+    """The names of the variables that the version reads."""
+
+
+class UpdateVersionConfigurationParams(TypedDict):
+    """A change to the configuration of a version. What is left out stays as it is."""
+
+    hardware_identifier: NotRequired[str]
+    """The hardware that the version runs on."""
+    variable_names: NotRequired[list[str]]
+    """The names of the variables that the version reads. They replace all current ones."""
+
+
+class Version(TypedDict):
+    """A version of a model as the service sent it, plus ``reference``.
+
+    The service sends ``id`` (generation 1) or ``number`` (generation 2). Lists of generation 2 leave out everything but
+    ``number``, ``release_notes``, ``created_at``, and on some deployments ``container_image_digest``. Fields that are
+    not listed here are kept.
     """
 
     reference: str
-    """How this version is named in calls: its id, or ``owner/name:number``. Added on reading."""
+    """How requests name this version: its id, or ``owner/name:number``. Added by the client."""
     release_notes: NotRequired[str]
     """What changed, at most 255 characters."""
     created_at: NotRequired[str]
@@ -45,8 +65,15 @@ class Version(TypedDict):
     container_image_digest: NotRequired[str]
     """``sha256:`` and 64 lower-case hexadecimal digits."""
     compatibilities: NotRequired[Mapping[str, bool]]
-    """Which foreign endpoints the version can stand in for (generation 2)."""
+    """Which API endpoints of other vendors the version can serve (generation 2)."""
     size: NotRequired[int]
     """Compressed size of the container image in bytes (generation 2)."""
-    configuration: NotRequired[Mapping[str, Any]]
-    """``hardware_identifier`` and ``variable_names`` (generation 2, answer to create)."""
+    configuration: NotRequired[VersionConfiguration]
+    """The configuration (generation 2, in the response to create)."""
+
+
+class Model(TypedDict):
+    """A model as a list shows it."""
+
+    owner: str
+    name: str

@@ -1,4 +1,4 @@
-"""Each endpoint once: what is asked, and how the response is read."""
+"""Every endpoint once: the request, and the reader of its response."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
-from airflow_provider_wriftai.client.common_types import Version
+from airflow_provider_wriftai.client.common_types import Model, VersionConfiguration
 from airflow_provider_wriftai.client.pagination import PaginatedResponse, PaginationOptions
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber, VersionReference
 from airflow_provider_wriftai.client.response import NO_CONTENT, Response
+from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.client.version import VersionRecord
 
 T = TypeVar("T")
 
-
-_LONGEST_TEXT = 8192
+_LONGEST_CURSOR = 8192
+_LARGEST_NUMBER = 10**18
 
 
 class UnexpectedBodyError(Exception):
-    """A body that is not what the contract says; the caller knows the request and tells the user."""
+    """A body violates the contract. The caller knows the request, and reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Operation(Generic[T]):
 
     Attributes:
         method: The HTTP method.
-        path: The path below the base URL, percent-encoded, beginning with a slash.
+        path: The path below the base URL, percent-encoded, with a leading slash.
         read: Turns a response with a 2xx status into the result; raises ``UnexpectedBodyError``.
         params: The query.
         body: What is sent as JSON; None for nothing.
@@ -41,38 +43,66 @@ class Operation(Generic[T]):
     body: Mapping[str, Any] | None = None
 
 
-def get_version(reference: VersionReference) -> Operation[Version]:
+def get_version(reference: VersionReference) -> Operation[VersionRecord]:
     """Fetch one version with its details."""
-    model = reference.model if isinstance(reference, VersionNumber) else None
-    return Operation("GET", _version_path(reference), lambda response: _read_version(_object(response), model))
+    return Operation("GET", _version_path(reference), lambda response: _read_details(_object(response), reference))
 
 
 def delete_version(reference: VersionReference) -> Operation[bool]:
-    """Delete one version; the result tells whether the service itself said that it did."""
+    """Delete one version. The result says whether the service confirmed it as its contract says."""
     return Operation("DELETE", _version_path(reference), _read_deleted)
 
 
-def list_versions(model: ModelReference, options: PaginationOptions | None) -> Operation[PaginatedResponse[Version]]:
+def list_versions(
+    model: ModelReference, options: PaginationOptions | None
+) -> Operation[PaginatedResponse[VersionRecord]]:
     """Fetch one page of a model's versions, newest first."""
-    params = cast(
-        "Mapping[str, str | int]", {key: value for key, value in (options or {}).items() if value is not None}
-    )
-    return Operation("GET", _versions_path(model), lambda response: _read_page(response, model), params=params)
+
+    def read(response: Response) -> PaginatedResponse[VersionRecord]:
+        return _read_page(response, lambda item: _read_version(item, model))
+
+    return Operation("GET", _versions_path(model), read, params=_params(options))
 
 
-def create_version(model: ModelReference, options: Mapping[str, Any]) -> Operation[Version]:
+def create_version(model: ModelReference, options: Mapping[str, Any]) -> Operation[VersionRecord]:
     """Create a version of a model."""
     digest = options.get("container_image_digest")
 
-    def read(response: Response) -> Version:
-        return _read_new_version(_object(response), model, digest)
+    def read(response: Response) -> VersionRecord:
+        return _read_created(_object(response), model, digest)
 
     return Operation("POST", _versions_path(model), read, body=options)
 
 
+def get_configuration(reference: VersionReference) -> Operation[VersionConfiguration]:
+    """Fetch the configuration of a version (generation 2)."""
+    return Operation("GET", f"{_version_path(reference)}/configuration", _read_configuration)
+
+
+def update_configuration(reference: VersionReference, params: Mapping[str, Any]) -> Operation[VersionConfiguration]:
+    """Change the configuration of a version (generation 2). Repeating it changes nothing."""
+    return Operation("PATCH", f"{_version_path(reference)}/configuration", _read_configuration, body=params)
+
+
+def list_models(owner: str, options: PaginationOptions | None) -> Operation[PaginatedResponse[Model]]:
+    """Fetch one page of the models of an owner."""
+    # The reference checks the owner as it would that of a version's model.
+    checked = ModelReference(owner, "any").owner
+
+    def read(response: Response) -> PaginatedResponse[Model]:
+        return _read_page(response, lambda item: _read_model(item, checked))
+
+    return Operation("GET", _path("models", checked), read, params=_params(options))
+
+
 def get_user() -> Operation[str]:
-    """Fetch the name of the user to whom the token belongs."""
+    """Fetch the name of the user that the token belongs to."""
     return Operation("GET", "/user", lambda response: _read_user_name(_object(response)))
+
+
+def _params(options: PaginationOptions | None) -> Mapping[str, str | int]:
+    given = cast("Mapping[str, str | int | None]", options or {})
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _versions_path(model: ModelReference) -> str:
@@ -95,19 +125,19 @@ def _object(response: Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError as error:
-        raise UnexpectedBodyError(f"a body that is not JSON ({error})") from error
+        raise UnexpectedBodyError(f"a body that is not acceptable JSON ({error})") from error
     if not isinstance(body, dict):
-        raise UnexpectedBodyError(f"a JSON {type(body).__name__} where an object was expected")
+        raise UnexpectedBodyError(f"a JSON {type(body).__name__} instead of an object")
     return body
 
 
-def _read_page(response: Response, model: ModelReference) -> PaginatedResponse[Version]:
+def _read_page(response: Response, read_item: Callable[[object], T]) -> PaginatedResponse[T]:
     body = _object(response)
     items = body.get("items")
     if not isinstance(items, list):
         raise UnexpectedBodyError("a page without a list of 'items'")
     return PaginatedResponse(
-        items=[_read_version(item, model) for item in items],
+        items=[read_item(item) for item in items],
         next_cursor=_optional_text(body, "next_cursor"),
         previous_cursor=_optional_text(body, "previous_cursor"),
         next_url=_optional_text(body, "next_url"),
@@ -116,41 +146,69 @@ def _read_page(response: Response, model: ModelReference) -> PaginatedResponse[V
     )
 
 
-def _read_version(body: object, model: ModelReference | None) -> Version:
+def _read_version(body: object, model: ModelReference | None) -> VersionRecord:
     if not isinstance(body, dict):
-        raise UnexpectedBodyError(f"a version that is a JSON {type(body).__name__}, not an object")
-    return cast("Version", {**body, "reference": _reference_in(body, model)})
+        raise UnexpectedBodyError(f"a version that is a JSON {type(body).__name__} instead of an object")
+    return VersionRecord.parse(_reference_in(body, model), body)
 
 
-def _read_new_version(body: object, model: ModelReference, digest: object) -> Version:
-    version = _read_version(body, model)
-    told = version.get("container_image_digest")
-    if isinstance(told, str) and told != digest:
-        raise UnexpectedBodyError("a version of another image than was asked for")
+def _read_details(body: object, asked: VersionReference) -> VersionRecord:
+    version = _read_version(body, asked.model if isinstance(asked, VersionNumber) else None)
+    # A cache between us and the service may answer with another version than the one that was asked for.
+    if str(version.reference).lower() != str(asked).lower():
+        raise UnexpectedBodyError(f"version {truncated_repr(str(version.reference))} instead of {str(asked)!r}")
     return version
 
 
-def _reference_in(body: Mapping[str, Any], model: ModelReference | None) -> str:
+def _read_created(body: object, model: ModelReference, digest: object) -> VersionRecord:
+    version = _read_version(body, model)
+    if version.digest is not None and version.digest != digest:
+        raise UnexpectedBodyError(f"a version of image {version.digest} instead of {digest}")
+    return version
+
+
+def _reference_in(body: Mapping[str, Any], model: ModelReference | None) -> VersionReference:
     number, version_id = body.get("number"), body.get("id")
-    if model is not None and isinstance(number, int) and not isinstance(number, bool) and number > 0:
-        return str(VersionNumber(model, number))
+    if model is not None and isinstance(number, int) and not isinstance(number, bool) and 0 < number < _LARGEST_NUMBER:
+        return VersionNumber(model, number)
     if isinstance(version_id, str) and version_id:
-        return str(_checked_id(version_id))
-    raise UnexpectedBodyError("a version with neither a usable 'number' nor an 'id', so that nothing can name it")
+        try:
+            return VersionId(version_id)
+        except ValueError as error:
+            raise UnexpectedBodyError(f"a version whose id cannot be used in a request ({error})") from error
+    raise UnexpectedBodyError("a version without a usable 'number' or 'id', so no request can name it")
 
 
-def _checked_id(version_id: str) -> VersionId:
+def _read_configuration(response: Response) -> VersionConfiguration:
+    body = _object(response)
+    hardware, names = body.get("hardware_identifier"), body.get("variable_names")
+    if not isinstance(hardware, str) or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UnexpectedBodyError("a configuration without 'hardware_identifier' and 'variable_names'")
+    return cast("VersionConfiguration", body)
+
+
+def _read_model(body: object, owner: str) -> Model:
+    name = body.get("name") if isinstance(body, dict) else None
+    # A service that lists an owner's models may name the owner as an object, or not at all.
+    told = body.get("owner", owner) if isinstance(body, dict) else owner
+    told = told.get("username", owner) if isinstance(told, dict) else told
+    if not isinstance(name, str) or not isinstance(told, str):
+        raise UnexpectedBodyError("a model without 'name' and 'owner'")
+    if told.lower() != owner.lower():
+        raise UnexpectedBodyError(f"a model of {truncated_repr(told)} instead of {owner!r}")
     try:
-        return VersionId(version_id)
+        reference = ModelReference(told, name)
     except ValueError as error:
-        raise UnexpectedBodyError(f"a version whose id cannot be used in a request: {error}") from error
+        raise UnexpectedBodyError(f"a model that no request can name ({error})") from error
+    return Model(owner=reference.owner, name=reference.name)
 
 
 def _read_deleted(response: Response) -> bool:
-    # Any 2xx is one, with whatever body; but a web page comes from something in between that did not ask the service.
-    if response.body.lstrip().startswith(b"<"):
+    # A web page comes from something between us and the service, which did not ask the service.
+    body = response.body.strip()
+    if body.startswith(b"<"):
         raise UnexpectedBodyError("a web page")
-    return response is not NO_CONTENT
+    return response is not NO_CONTENT and response.status in (200, 204) and body in (b"", b"{}", b"null")
 
 
 def _read_user_name(body: Mapping[str, Any]) -> str:
@@ -164,8 +222,9 @@ def _optional_text(body: Mapping[str, Any], key: str) -> str | None:
     value = body.get(key)
     if value is None:
         return None
-    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
+    if isinstance(value, str) and len(value) <= _LONGEST_CURSOR:
         return value
     raise UnexpectedBodyError(
-        f"a page whose {key!r} is a JSON {type(value).__name__}, not a string of at most {_LONGEST_TEXT} characters"
+        f"a page whose {key!r} is a JSON {type(value).__name__} instead of a string of at most {_LONGEST_CURSOR} "
+        "characters"
     )

@@ -1,25 +1,28 @@
-"""Every error of the client, and the one reader of error bodies.
+"""Every error of the client, and the reader of error bodies.
 
 The tree::
 
     WriftAIError
-    ├── ConfigurationError            a setting that no request can work with
-    ├── InvalidReferenceError         a model or version is named in a way that cannot be meant
+    ├── ConfigurationError            a setting with which no request can be made
+    ├── InvalidReferenceError         a model or version reference that is not valid
     ├── PaginationError               a listing that does not end
-    └── RequestError                  about one request
-        ├── ConnectionFailedError     no response came
+    └── RequestError                  a request failed
+        ├── ConnectionFailedError     no response was received
         │   └── RequestTimeoutError   … in time
-        ├── UnreadableResponseError   a response that is not what the API promises
-        └── APIError                  the API said no
+        ├── UnreadableResponseError   a response that violates the API's contract
+        └── APIError                  an error status
+            ├── RedirectError         3xx
             ├── AuthenticationError   401
             ├── PermissionDeniedError 403
-            ├── NotFoundError         404
+            ├── NotFoundError         404, 410
             ├── ConflictError         409
             ├── InvalidRequestError   422
             ├── RateLimitedError      429
             └── ServerError           5xx
 
-The rules (``publishing``, ``retention``) derive theirs from ``WriftAIError`` too.
+``retryable`` says whether another attempt can succeed; Airflow's retries, waits, and reconciling go by it.
+``ambiguous`` says whether the service may have executed the request in spite of the error. The errors of ``domain``
+derive from ``WriftAIError`` too.
 """
 
 from __future__ import annotations
@@ -31,14 +34,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST_DETAIL = 500
+from airflow_provider_wriftai.client.text import escape
 
-_GIVEN_UP = (408, 499)
-"""Statuses with which a proxy says that it did not wait for the service."""
+_TIMED_OUT_IN_A_PROXY = (408, 499)
+_MOST_FIELDS = 20
 
 
 class WriftAIError(Exception):
-    """Base of every error that this package raises on purpose. All of them pickle."""
+    """Base of every error that this package raises on purpose. All of them pickle.
+
+    Attributes:
+        retryable: Whether another attempt can succeed without a change by a person.
+    """
+
+    retryable: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__.copy())
@@ -56,58 +65,84 @@ class ConfigurationError(WriftAIError, ValueError):
 
 
 class InvalidReferenceError(WriftAIError, ValueError):
-    """The name of a model or version is not one: see ``references``."""
+    """A reference to a model or version that is not valid: see ``references``."""
 
 
 class PaginationError(WriftAIError):
-    """A listing that led back to a page already read, so that it would never end."""
+    """A listing led back to a page that was read before, so it would never end."""
+
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """Which request an error is about.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path below the base URL.
+        base_url: The base URL of the API.
+        connection_id: The id of the Airflow connection; empty outside of Airflow.
+    """
+
+    method: str
+    path: str
+    base_url: str = ""
+    connection_id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.base_url}{self.path}{self.connection}"
+
+    @property
+    def connection(self) -> str:
+        """The connection in parentheses, after a space; empty without one."""
+        return f" (connection {self.connection_id!r})" if self.connection_id else ""
 
 
 class RequestError(WriftAIError):
-    """Something went wrong with one request.
+    """A request failed.
 
     Attributes:
-        method: The HTTP method of the request.
-        path: Its path below the base URL.
-        problem: What went wrong.
+        request: Which request.
+        problem: What happened.
         advice: What to do about it.
-        ambiguous: Whether the service may have carried the request out all the same.
+        ambiguous: Whether the service may have executed the request in spite of the error.
     """
 
+    retryable = True
     advice: str = ""
     ambiguous: bool = False
 
-    def __init__(self, method: str, path: str, problem: str, *, advice: str | None = None) -> None:
-        self.method = method
-        self.path = path
+    def __init__(self, request: RequestInfo, problem: str, *, advice: str | None = None) -> None:
+        self.request = request
         self.problem = problem
         if advice is not None:
             self.advice = advice
-        super().__init__(f"{method} {path} {problem}{'. ' + self.advice if self.advice else ''}")
+        super().__init__(f"{request} {problem}.{f' {self.advice}' if self.advice else ''}")
 
 
 class ConnectionFailedError(RequestError):
-    """No response was received: the connection could not be made, or broke."""
+    """No response was received: the connection could not be made, or it broke."""
 
-    advice = "Check that the connection's host, port and protocol (http or https) are right, and reachable from here."
+    advice = "Check the host, port, and scheme of the connection, and that this worker can reach them."
 
-    def __init__(self, method: str, path: str, problem: str, *, ambiguous: bool, advice: str | None = None) -> None:
-        super().__init__(method, path, problem, advice=advice)
+    def __init__(self, request: RequestInfo, problem: str, *, ambiguous: bool, advice: str | None = None) -> None:
+        super().__init__(request, problem, advice=advice)
         self.ambiguous = ambiguous
 
 
 class RequestTimeoutError(ConnectionFailedError):
-    """No response was received in time."""
+    """No complete response was received in time."""
 
-    advice = "The service may be slow or down; the timeout is set on the connection."
+    advice = "The service may be slow or down. The timeout is a setting of the connection."
 
 
 class UnreadableResponseError(RequestError):
-    """A response arrived that is not what the API's contract says, or is too large."""
+    """A response violates the API's contract, or is too large."""
 
     advice = (
-        "Check that the connection's host is the URL of the WriftAI API, like https://api.wrift.ai/v1, and not of "
-        "another site or a proxy."
+        "Check that the host of the connection is the URL of the WriftAI API, such as https://api.wrift.ai/v1, and not "
+        "of another site or a proxy."
     )
     ambiguous = True
 
@@ -117,15 +152,14 @@ class APIError(RequestError):
 
     Attributes:
         status: The HTTP status code.
-        detail: What the service said about it, at most 500 characters.
-        request_id: The service's id of the request, where it sent one.
-        retry_after: Seconds after which the service wants to be asked again, where it said so.
+        detail: What the service said about it, escaped, at most 500 characters.
+        request_id: The service's id of the request, if it sent one.
+        retry_after: Seconds after which the service accepts another attempt, if it said so.
     """
 
     def __init__(
         self,
-        method: str,
-        path: str,
+        request: RequestInfo,
         status: int,
         detail: str,
         *,
@@ -136,41 +170,55 @@ class APIError(RequestError):
         self.detail = detail
         self.request_id = request_id
         self.retry_after = retry_after
-        self.ambiguous = status >= 500 or 300 <= status < 400 or status in _GIVEN_UP
-        said = f": {detail}" if detail else ""
+        self.ambiguous = status >= 500 or 300 <= status < 400 or status in _TIMED_OUT_IN_A_PROXY
+        said = f": {detail.rstrip('.')}" if detail else ""
         traced = f" (request id {request_id})" if request_id else ""
-        super().__init__(method, path, f"was answered {status} {_phrase(status)}{said}{traced}")
+        advice = _ADVICE_BY_STATUS.get(status)
+        super().__init__(request, f"failed with {status} {_phrase(status)}".rstrip() + said + traced, advice=advice)
+
+
+_ADVICE_BY_STATUS: Mapping[int, str] = {
+    407: (
+        "The proxy wants credentials. Put them into the URL of HTTPS_PROXY or HTTP_PROXY, or exempt the host with "
+        "NO_PROXY."
+    ),
+}
+
+
+class RedirectError(APIError):
+    """3xx. Redirects are not followed: the token must not travel to a host that the connection does not name."""
+
+    retryable = False
+    advice = "Redirects are not followed. Set the host of the connection to the URL of the API itself."
 
 
 class AuthenticationError(APIError):
-    """401: no token, or one that the service does not know."""
+    """401: the token is missing, or the service does not know it."""
 
+    retryable = False
     advice = "Set a valid access token as the password of the Airflow connection."
 
 
 class PermissionDeniedError(APIError):
-    """403: the token is good, but not for this."""
+    """403: the token is valid, but not for this request."""
 
-    advice = "Use the access token of somebody who may do this to the model."
-
-
-TOKEN_REFUSED = (AuthenticationError, PermissionDeniedError)
-"""What the same request with the same token will always come to."""
+    retryable = False
+    advice = "Use the access token of an account that has this permission on the model."
 
 
 class NotFoundError(APIError):
-    """404: no such model or version, or not one that this token may see."""
+    """404 or 410: the model or version does not exist, or the token may not see it."""
 
-    advice = "Check the owner and name of the model, the version, and whose token it is."
+    advice = "Check the owner and name of the model, the version, and which account the token belongs to."
 
 
 class ConflictError(APIError):
-    """409: the state of the model or version does not allow it."""
+    """409: the state of the model or version does not allow the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One entry of a 422's ``detail``: which field, and what is wrong with it."""
+    """One entry of the ``detail`` of a 422: a field, and what is wrong with it."""
 
     field: str
     message: str
@@ -183,23 +231,24 @@ class InvalidRequestError(APIError):
     """422: the service refused a value.
 
     Attributes:
-        fields: The fields that it named, with what it said about each.
+        fields: The fields that it named, and what it said about each.
     """
 
+    retryable = False
     advice = "Correct the values named above."
     fields: tuple[FieldProblem, ...] = ()
 
 
 class RateLimitedError(APIError):
-    """429: the token's budget of requests is used up."""
+    """429: the request budget of the token is used up."""
 
-    advice = "Every task that uses this token shares its rate_limiter: limit them with an Airflow pool."
+    advice = "All tasks that use this token share its budget. On several machines, limit them with an Airflow pool."
 
 
 class ServerError(APIError):
-    """5xx: the service, or a proxy before it, failed."""
+    """5xx: the service, or a proxy in front of it, failed."""
 
-    advice = "The service failed; try again later."
+    advice = "The service failed. Try again later."
 
 
 _BY_STATUS: Mapping[int, type[APIError]] = {
@@ -207,45 +256,64 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     403: PermissionDeniedError,
     404: NotFoundError,
     409: ConflictError,
+    410: NotFoundError,
     422: InvalidRequestError,
     429: RateLimitedError,
 }
 
 
-def error_of(
-    method: str,
-    path: str,
+def _class_of(status: int) -> type[APIError]:
+    if status >= 500:
+        return ServerError
+    if 300 <= status < 400:
+        return RedirectError
+    return _BY_STATUS.get(status, APIError)
+
+
+def parse_error(
+    request: RequestInfo,
     status: int,
     body: bytes,
     *,
+    location: str | None = None,
     request_id: str | None = None,
     retry_after: float | None = None,
-    hide: Callable[[str], str] = str,
+    redact: Callable[[str], str] = str,
 ) -> APIError:
     """Build the error for a response whose status is not 2xx.
 
     Args:
-        method: The HTTP method that was used.
-        path: The path below the base URL.
-        status: The response's status code.
-        body: The response's body: the API's JSON, or whatever a proxy sent.
-        request_id: The response's ``x-request-id``.
-        retry_after: Seconds to wait before another try, if the response said so.
-        hide: Blots secrets out of a text.
+        request: The request.
+        status: The status code of the response.
+        body: The body of the response: the API's JSON, or whatever a proxy sent.
+        location: The ``Location`` header.
+        request_id: The ``x-request-id`` header.
+        retry_after: Seconds to wait before another attempt, if the response said so.
+        redact: Removes secrets from a text.
 
     Returns:
         An error of the class that belongs to the status.
     """
-    detail, fields = _read_detail(body, lambda text: _shorten(hide(text)))
-    request_id = _shorten(hide(request_id)) if request_id else None
-    cls = _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
-    error = cls(method, path, status, detail, request_id=request_id, retry_after=retry_after)
+    detail, fields = _read_detail(body, redact)
+    cls = _class_of(status)
+    if cls is RedirectError and location:
+        detail = f"to {escape(redact(location))}"
+    error = cls(
+        request,
+        status,
+        detail,
+        request_id=escape(redact(request_id), 100) if request_id else None,
+        retry_after=retry_after,
+    )
     if isinstance(error, InvalidRequestError):
         error.fields = fields
     return error
 
 
-def _read_detail(body: bytes, clean: Callable[[str], str]) -> tuple[str, tuple[FieldProblem, ...]]:
+def _read_detail(body: bytes, redact: Callable[[str], str]) -> tuple[str, tuple[FieldProblem, ...]]:
+    def clean(text: str) -> str:
+        return escape(redact(text))
+
     text = body.decode("utf-8", "replace")
     try:
         problem = json.loads(text)
@@ -253,8 +321,9 @@ def _read_detail(body: bytes, clean: Callable[[str], str]) -> tuple[str, tuple[F
         return clean(_title_of(text)), ()
     detail = problem.get("detail", problem) if isinstance(problem, dict) else problem
     if isinstance(detail, list):
-        fields = tuple(_field_problem(entry, clean) for entry in detail)
-        return _shorten("; ".join(map(str, fields))), fields
+        fields = tuple(_field_problem(entry, clean) for entry in detail[:_MOST_FIELDS])
+        # Escaped already, each by itself: doing it twice would double the backslashes.
+        return "; ".join(map(str, fields))[:2000], fields
     return clean(detail if isinstance(detail, str) else json.dumps(detail)), ()
 
 
@@ -267,17 +336,8 @@ def _field_problem(entry: object, clean: Callable[[str], str]) -> FieldProblem:
 
 
 def _title_of(text: str) -> str:
-    title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    if title:
-        return f"an HTML page titled {title.group(1).strip()!r}"
-    return text
-
-
-def _shorten(text: str) -> str:
-    printable = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(printable) <= _LONGEST_DETAIL:
-        return printable
-    return printable[: _LONGEST_DETAIL - 1] + "…"
+    title = re.search(r"<title>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
+    return f"an HTML page titled {' '.join(title.group(1).split())!r}" if title else text
 
 
 def _phrase(status: int) -> str:

@@ -1,12 +1,11 @@
-"""One request and its response, apart from the I/O: what sync and async have in common."""
+"""One request and its response apart from the I/O: what synchronous and asynchronous requests share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -16,40 +15,51 @@ from airflow_provider_wriftai.client.endpoints import Operation, UnexpectedBodyE
 from airflow_provider_wriftai.client.errors import (
     ConfigurationError,
     ConnectionFailedError,
+    RequestInfo,
     RequestTimeoutError,
     UnreadableResponseError,
-    error_of,
+    WriftAIError,
+    parse_error,
 )
 from airflow_provider_wriftai.client.rate_limiter import RateLimiter
 from airflow_provider_wriftai.client.response import Response
+from airflow_provider_wriftai.client.text import escape, truncated_repr
 
 T = TypeVar("T")
 
 LARGEST_RESPONSE = 32 * 1024 * 1024
-"""Bytes of a response, decompressed, that are read before it is refused."""
+"""Bytes of a response that are read before it is refused. No ``Content-Encoding`` is accepted, so they are the bytes on
+the wire, too."""
 
-LONGEST_RESPONSE = 300.0
-"""Seconds after which a response that still trickles in is given up."""
+LONGEST_EXCHANGE = 300.0
+"""Seconds that an exchange may take from connecting to the last byte, however slowly the bytes arrive."""
 
+_PROXY_ADVICE = "Check the proxy that HTTPS_PROXY, HTTP_PROXY, or ALL_PROXY names, or exempt the host with NO_PROXY."
 _CERTIFICATE_ADVICE = (
-    "Its certificate is not trusted: check the host, or name your own authority's certificates as the connection's "
-    "CA bundle."
+    "The server's certificate is not trusted. Check the host, or set the connection's CA bundle to the certificates of "
+    "your own authority."
+)
+_EXPIRED_ADVICE = (
+    "The server's certificate has expired. It has to be renewed, unless the clock of this machine is wrong."
 )
 _NOT_RECEIVED = Response(0, {}, b"")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_SENDING = "http11.send_request_headers.started"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """What the requests of one API have in common.
+    """What all requests of one API have in common.
 
     Attributes:
-        base_url: The API's base URL, without a trailing slash.
+        base_url: The base URL of the API, without a trailing slash.
         token: The access token: sent with each request, and kept out of errors.
-        rate_limiter: The token's rate_limiter, which learns from the responses.
+        rate_limiter: The request budget of the token.
         headers: Sent with each request.
         timeout: httpx's timeouts in seconds.
-        observe: Is told the method and status of each response.
+        observe: Receives the method and status of each response.
+        connection_id: The id of the Airflow connection, for errors.
+        through_proxy: Whether the requests go through a proxy.
     """
 
     base_url: str
@@ -57,130 +67,186 @@ class ClientConfig:
     rate_limiter: RateLimiter
     headers: Mapping[str, str]
     timeout: Mapping[str, float | None]
-    observe: Callable[[str, int], None]
+    observe: Callable[[str, int], None] = field(default=lambda method, status: None)
+    connection_id: str = ""
+    through_proxy: bool = False
 
 
 class Exchange(Generic[T]):
-    """A request under way. As a context manager it is the one boundary at which httpx's errors become ours.
+    """A request under way, and the one boundary at which errors of httpx become ours.
 
     Args:
-        call: What is asked, and how the response is read.
-        config: What the requests of one API have in common.
+        operation: The request, and the reader of its response.
+        config: What all requests of the API have in common.
     """
 
-    def __init__(self, call: Operation[T], config: ClientConfig) -> None:
-        self._call = call
+    def __init__(self, operation: Operation[T], config: ClientConfig) -> None:
+        self._operation = operation
         self._config = config
         self._began = time.monotonic()
         self._chunks: list[bytes] = []
         self._size = 0
         self._response = _NOT_RECEIVED
         self._retry_after: float | None = None
+        self._traced: str | None = None
 
-    def request(self) -> httpx.Request:
-        """Build the request."""
-        call = self._call
-        query = f"?{urlencode(call.params)}" if call.params else ""
+    @property
+    def deadline(self) -> float:
+        """When the exchange has to be over, by ``time.monotonic``."""
+        return self._began + LONGEST_EXCHANGE
+
+    def build_request(self, trace: Callable[..., Any]) -> httpx.Request:
+        """Build the request.
+
+        Args:
+            trace: httpcore's ``trace`` extension; it has to call :meth:`note_event`.
+        """
+        operation = self._operation
+        query = f"?{urlencode(operation.params)}" if operation.params else ""
         request = httpx.Request(
-            call.method,
-            f"{self._config.base_url}{call.path}{query}",
+            operation.method,
+            f"{self._config.base_url}{operation.path}{query}",
             headers=self._config.headers,
-            json=call.body,
-            extensions={"timeout": self._config.timeout},
+            json=operation.body,
+            extensions={"timeout": self._config.timeout, "trace": trace},
         )
         self._config.token.authorize(request)
         return request
 
+    def note_event(self, name: str, info: Mapping[str, Any]) -> None:
+        """Note how far httpcore has come, so that an error can tell whether the request was sent."""
+        # The CONNECT to a proxy is a request, too, but not ours.
+        if self._traced != _SENDING and not (name == _SENDING and info["request"].method == b"CONNECT"):
+            self._traced = name
+
+    def accept(self, status: int, headers: httpx.Headers) -> None:
+        """Accept the head of the response.
+
+        Raises:
+            UnreadableResponseError: The body is encoded in a way that was not asked for.
+        """
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            raise self._unreadable(
+                f"was answered {status} with Content-Encoding {truncated_repr(encoding)}, which was not requested"
+            )
+
     def add(self, chunk: bytes) -> None:
-        """Take a part of the response's body.
+        """Add a part of the body.
 
         Raises:
             UnreadableResponseError: The body is too large.
-            RequestTimeoutError: It has taken too long.
+            RequestTimeoutError: The exchange has taken too long.
         """
         self._size += len(chunk)
         if self._size > LARGEST_RESPONSE:
-            raise self._unreadable(f"was answered with more than {LARGEST_RESPONSE // 1024**2} MiB, which is refused")
-        if time.monotonic() - self._began > LONGEST_RESPONSE:
-            raise RequestTimeoutError(
-                self._call.method,
-                self._call.path,
-                f"had no whole response within {LONGEST_RESPONSE:.0f} s",
-                ambiguous=True,
+            raise self._unreadable(
+                f"was answered with more than {LARGEST_RESPONSE // 1024**2} MiB, which is the limit for a response"
             )
+        if time.monotonic() > self.deadline:
+            raise self.timed_out()
         self._chunks.append(chunk)
 
-    def finish(self, sent: httpx.Response) -> None:
+    def finish(self, received: httpx.Response) -> None:
         """Take the response, whose body is complete."""
-        self._response = Response(sent.status_code, sent.headers, b"".join(self._chunks))
+        self._response = Response(received.status_code, received.headers, b"".join(self._chunks))
         self._retry_after = self._config.rate_limiter.update(self._response, self._began)
-        self._config.observe(self._call.method, self._response.status)
+        self._config.observe(self._operation.method, self._response.status)
+
+    def release(self) -> None:
+        """End the exchange: without a response, its place in the budget is free again."""
+        if self._response is _NOT_RECEIVED:
+            self._config.rate_limiter.release()
 
     def result(self) -> T:
         """Read the response.
 
         Raises:
-            UnreadableResponseError: It is not what the contract says.
+            UnreadableResponseError: It violates the contract.
             APIError: It is an error.
         """
         response = self._response
+        redact = self._config.token.redact
         if not response.is_success:
-            raise error_of(
-                self._call.method,
-                self._call.path,
+            raise parse_error(
+                self._info(),
                 response.status,
                 response.body,
+                location=response.headers.get("location"),
                 request_id=response.headers.get("x-request-id"),
                 retry_after=self._retry_after,
-                hide=self._config.token.redact,
+                redact=redact,
             )
         try:
-            return self._call.read(response)
+            return self._operation.read(response)
         except UnexpectedBodyError as unexpected:
-            begins = self._config.token.redact(response.body.decode("utf-8", "replace"))[:60]
-            problem = f"was answered {response.status} with {self._hidden(unexpected)}; the body begins with {begins!r}"
-        raise self._unreadable(problem)
+            problem = escape(redact(str(unexpected)))
+        begins = truncated_repr(redact(response.body[:1000].decode("utf-8", "replace")))
+        raise self._unreadable(f"was answered {response.status} with {problem}; the body begins with {begins}")
 
-    def _hidden(self, error: BaseException) -> str:
-        return self._config.token.redact(str(error) or type(error).__name__)
+    def timed_out(self) -> RequestTimeoutError:
+        """The error of an exchange that was not over before its deadline."""
+        return RequestTimeoutError(
+            self._info(), f"had no complete response within {LONGEST_EXCHANGE:.0f} s", ambiguous=self._may_be_sent(None)
+        )
 
-    def _unreadable(self, problem: str) -> UnreadableResponseError:
-        return UnreadableResponseError(self._call.method, self._call.path, problem)
+    def translate(self, error: Exception) -> WriftAIError | None:
+        """Translate an error of httpx; None if the error is not one of them.
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._response is _NOT_RECEIVED:
-            self._config.rate_limiter.lost()
-        translated = self._translate(error)
-        # An error of httpx carries the whole request along: it is neither the cause, nor left in a variable.
-        del error, traceback
-        if translated is not None:
-            raise translated from None
-
-    def _translate(self, error: BaseException | None) -> Exception | None:
-        method, path = self._call.method, self._call.path
-        ambiguous = not isinstance(error, _NOT_SENT)
+        The result must be raised where the original is no longer being handled: httpx's error carries the request, and
+        with it the token.
+        """
+        ambiguous = self._may_be_sent(error)
         match error:
+            case httpx.TimeoutException() if time.monotonic() >= self.deadline:
+                return self.timed_out()
             case httpx.TimeoutException():
-                problem = f"had no response within {self._config.timeout['read']:g} s ({type(error).__name__})"
-                return RequestTimeoutError(method, path, problem, ambiguous=ambiguous)
+                problem = f"timed out after {self._config.timeout['read']:g} s ({type(error).__name__})"
+                return RequestTimeoutError(self._info(), problem, ambiguous=ambiguous, advice=self._proxy_advice(error))
             case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
-                return ConfigurationError(f"{method} {path} cannot be sent: {self._hidden(error)}")
+                return ConfigurationError(f"{self._info()} cannot be sent: {self._reason_of(error)}.")
             case httpx.RequestError():
-                reason = self._hidden(_reason(error) if isinstance(error, httpx.NetworkError) else error)
-                problem = f"had no response ({type(error).__name__}: {reason})"
-                advice = _CERTIFICATE_ADVICE if "CERTIFICATE_VERIFY_FAILED" in reason.upper() else None
-                return ConnectionFailedError(method, path, problem, ambiguous=ambiguous, advice=advice)
+                reason = self._reason_of(error)
+                advice = _certificate_advice(reason) or self._proxy_advice(error)
+                problem = f"failed: {reason} ({type(error).__name__})"
+                return ConnectionFailedError(self._info(), problem, ambiguous=ambiguous, advice=advice)
             case _:
                 return None
 
+    def _may_be_sent(self, error: Exception | None) -> bool:
+        if self._traced is not None:
+            return self._traced == _SENDING
+        # A transport of the user's own does not trace.
+        return not isinstance(error, _NOT_SENT)
 
-def _reason(error: BaseException) -> BaseException:
-    """Find the system's own error below one of httpx: async ones have no text, or none that tells why."""
+    def _proxy_advice(self, error: Exception) -> str | None:
+        is_of_the_proxy = isinstance(error, httpx.ProxyError) or (
+            self._config.through_proxy and self._traced is not None and self._traced != _SENDING
+        )
+        return _PROXY_ADVICE if is_of_the_proxy else None
+
+    def _reason_of(self, error: BaseException) -> str:
+        cause = _system_error(error) if isinstance(error, httpx.NetworkError) else error
+        return escape(self._config.token.redact(str(cause) or type(cause).__name__))
+
+    def _info(self) -> RequestInfo:
+        return RequestInfo(
+            self._operation.method, self._operation.path, self._config.base_url, self._config.connection_id
+        )
+
+    def _unreadable(self, problem: str) -> UnreadableResponseError:
+        return UnreadableResponseError(self._info(), problem)
+
+
+def _certificate_advice(reason: str) -> str | None:
+    reason = reason.upper()
+    if "CERTIFICATE_VERIFY_FAILED" not in reason:
+        return None
+    return _EXPIRED_ADVICE if "EXPIRED" in reason else _CERTIFICATE_ADVICE
+
+
+def _system_error(error: BaseException) -> BaseException:
+    """Find the operating system's error below one of httpx: asynchronous ones have no text of their own."""
     below: BaseException | None = error
     while below is not None:
         if isinstance(below, OSError) and below.errno is not None:

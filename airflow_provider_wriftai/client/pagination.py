@@ -1,15 +1,18 @@
-"""Pages of a listing, and walking over all of them."""
+"""Pages of a listing, and iterating over all of them.
 
-from __future__ import annotations
+Annotations are evaluated here: see ``common_types``.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, NotRequired, TypedDict, TypeVar
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 from airflow_provider_wriftai.client.errors import PaginationError
+from airflow_provider_wriftai.client.text import format_count
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 LARGEST_PAGE = 50
 """The largest ``page_size`` that the service allows; its default is 25."""
@@ -17,26 +20,32 @@ LARGEST_PAGE = 50
 SMALLEST_PAGE = 5
 """The smallest ``page_size`` that the service allows."""
 
+MOST_PAGES = 20_000
+"""Pages after which a listing counts as endless: a million items."""
+
+MOST_EMPTY_PAGES = 20
+"""Empty pages in a row after which a listing counts as endless."""
+
 
 class PaginationOptions(TypedDict):
     """Which page to fetch."""
 
     cursor: NotRequired[str]
-    """Where the page begins: a ``next_cursor`` or ``previous_cursor`` of another page."""
+    """Where the page begins: the ``next_cursor`` or ``previous_cursor`` of another page."""
     page_size: NotRequired[int]
-    """How many items it has at most: 5 to 50."""
+    """How many items the page has at most: 5 to 50."""
 
 
 @dataclass(frozen=True)
 class PaginatedResponse(Generic[T]):
-    """One page.
+    """One page of a listing.
 
     Attributes:
-        items: What is on the page.
-        next_cursor: Where the next page begins; None on the last.
-        previous_cursor: Where the previous page begins; None on the first.
-        next_url: The same as a URL (generation 1 only).
-        previous_url: The same as a URL (generation 1 only).
+        items: The items of the page.
+        next_cursor: Where the next page begins; None on the last page.
+        previous_cursor: Where the previous page begins; None on the first page.
+        next_url: The next page as a URL (older services only).
+        previous_url: The previous page as a URL (older services only).
         served_at: The service's own clock when it answered, if it said so.
     """
 
@@ -47,16 +56,20 @@ class PaginatedResponse(Generic[T]):
     previous_url: str | None = None
     served_at: datetime | None = None
 
-
-MOST_PAGES = 20_000
-"""Pages after which a listing is given up as one that does not end: a million versions."""
-
-MOST_EMPTY_PAGES = 20
-"""Pages in a row that may hold nothing before a listing is given up."""
+    def map(self, convert: Callable[[T], U]) -> "PaginatedResponse[U]":
+        """Return the page with every item converted."""
+        return PaginatedResponse(
+            items=[convert(item) for item in self.items],
+            next_cursor=self.next_cursor,
+            previous_cursor=self.previous_cursor,
+            next_url=self.next_url,
+            previous_url=self.previous_url,
+            served_at=self.served_at,
+        )
 
 
 class PageCursor:
-    """A walk over pages: none may come twice, and some time they have to end.
+    """Where an iteration over pages is. No page may come twice, and the pages must end.
 
     Args:
         page_size: How many items the first page has; the others have as many as the service allows.
@@ -70,8 +83,11 @@ class PageCursor:
         self._empty = 0
         self.options = PaginationOptions(page_size=page_size)
 
-    def goes_on_after(self, page: PaginatedResponse[T]) -> bool:
-        """Tell whether there is another page; ``options`` then say which.
+    def advance(self, page: PaginatedResponse[Any]) -> bool:
+        """Move to the page after one that was read. ``options`` describe it.
+
+        Returns:
+            Whether there is another page.
 
         Raises:
             PaginationError: The listing does not end.
@@ -80,48 +96,49 @@ class PageCursor:
         if not cursor:
             return False
         if cursor in self._followed:
-            raise self._endless(f"led back to a page already read (cursor {cursor[:60]!r})")
+            # The cursor is not shown: a service could put anything into it, the token included.
+            raise self._endless("led back to a page that was read before")
         self._empty = 0 if page.items else self._empty + 1
         if self._empty >= MOST_EMPTY_PAGES or len(self._followed) >= MOST_PAGES:
-            raise self._endless("went on and on" if page.items else "went on with one empty page after the other")
+            raise self._endless("did not end" if page.items else "returned one empty page after another")
         self._followed.add(cursor)
         self.options = PaginationOptions(page_size=LARGEST_PAGE, cursor=cursor)
         return True
 
     def _endless(self, what: str) -> PaginationError:
         return PaginationError(
-            f"The listing {what}, after {len(self._followed) + 1} pages, so it would never end. Nothing of it can be "
-            "relied on; report this to the service."
+            f"The listing {what}, after {format_count(len(self._followed) + 1, 'page')}. It cannot be relied on, so "
+            "nothing was done. Report this to the service."
         )
 
 
-def every_page(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> Iterator[PaginatedResponse[T]]:
-    """Fetch page after page, largest size allowed.
+def iterate_pages(fetch: Callable[[PaginationOptions], PaginatedResponse[T]]) -> Iterator[PaginatedResponse[T]]:
+    """Fetch all pages, each of the largest size that the service allows.
 
     Args:
-        fetch: Fetches the page that the options say.
+        fetch: Fetches the page that the options describe.
 
     Yields:
-        Each page, in the service's order.
+        Each page, in the order of the service.
 
     Raises:
         PaginationError: The listing does not end.
     """
-    walk = PageCursor()
+    cursor = PageCursor()
     while True:
-        page = fetch(walk.options)
+        page = fetch(cursor.options)
         yield page
-        if not walk.goes_on_after(page):
+        if not cursor.advance(page):
             return
 
 
-async def async_every_page(
+async def aiterate_pages(
     fetch: Callable[[PaginationOptions], Awaitable[PaginatedResponse[T]]],
 ) -> AsyncIterator[PaginatedResponse[T]]:
-    """Fetch page after page as :func:`every_page` does, asynchronously."""
-    walk = PageCursor()
+    """Fetch all pages as :func:`iterate_pages` does, asynchronously."""
+    cursor = PageCursor()
     while True:
-        page = await fetch(walk.options)
+        page = await fetch(cursor.options)
         yield page
-        if not walk.goes_on_after(page):
+        if not cursor.advance(page):
             return

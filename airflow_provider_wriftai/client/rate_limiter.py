@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from airflow_provider_wriftai.client.access_token import AccessToken
-from airflow_provider_wriftai.client.response import Response, read_http_date
+from airflow_provider_wriftai.client.response import Response, parse_http_date
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class RateLimiter:
 
         Yields:
             Seconds to sleep before going on; after the last of them the request may be sent, and must be
-            followed by :meth:`learn` or :meth:`lost`.
+            followed by :meth:`learn` or :meth:`release`.
         """
         wait = self._take()
         if wait <= 0:
@@ -94,7 +94,7 @@ class RateLimiter:
         widest = min(_SPREAD_PER_WAITER * (self._waiting + 1), _WIDEST_SPREAD)
         return random.uniform(widest / 10, widest)  # noqa: S311
 
-    def lost(self) -> None:
+    def release(self) -> None:
         """Note that a request ended without a response."""
         with self._lock:
             self._in_flight -= 1
@@ -206,7 +206,7 @@ def seconds_until_retry(response: Response, now: float) -> float | None:
     retry_after = response.headers.get("retry-after")
     seconds = _read_number(retry_after)
     if seconds is None and retry_after:
-        date = read_http_date(retry_after)
+        date = parse_http_date(retry_after)
         seconds = date.timestamp() - now if date else None
     if seconds is None:
         resets_at = _reset_time(response)

@@ -1,14 +1,15 @@
-"""How things are named: models ``owner/name``, versions an id or ``owner/name:number``, images by digest."""
+"""References: models ``owner/name``, versions by id or as ``owner/name:number``, images by digest."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
+from airflow_provider_wriftai.client.text import truncated_repr
 
 _LONGEST_SEGMENT = 255
-_LONGEST_TOLD = 60
 _SEGMENT = re.compile(r"[^\s/:?#%\\]+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
@@ -22,12 +23,12 @@ class ModelReference:
     name: str
 
     def __post_init__(self) -> None:
-        _check_segment(self.owner, "owner of a model")
-        _check_segment(self.name, "name of a model")
+        _check_segment(self.owner, "owner of the model")
+        _check_segment(self.name, "name of the model")
 
     @classmethod
     def parse(cls, text: str) -> ModelReference:
-        """Read ``owner/name``.
+        """Parse ``owner/name``.
 
         Args:
             text: The model's owner and name with a slash between them.
@@ -38,10 +39,10 @@ class ModelReference:
         Raises:
             InvalidReferenceError: The text is not of that form.
         """
-        owner, slash, name = _text(text, "A model").partition("/")
+        owner, slash, name = _check_str(text, "A model reference").partition("/")
         if not slash:
             raise InvalidReferenceError(
-                f"A model is named 'owner/name', for example 'acme/detector'; got {truncated_repr(text)}."
+                f"A model reference must be 'owner/name', for example 'acme/detector'; got {truncated_repr(text)}."
             )
         return cls(owner, name)
 
@@ -56,7 +57,7 @@ class VersionId:
     id: str
 
     def __post_init__(self) -> None:
-        _check_segment(self.id, "id of a version")
+        _check_segment(self.id, "id of the version")
 
     def __str__(self) -> str:
         return self.id
@@ -77,7 +78,7 @@ VersionReference = VersionId | VersionNumber
 
 
 def parse_version(text: str) -> VersionReference:
-    """Read the name of a version.
+    """Parse a version reference.
 
     Args:
         text: An id, or ``owner/name:number``.
@@ -88,51 +89,41 @@ def parse_version(text: str) -> VersionReference:
     Raises:
         InvalidReferenceError: The text is neither.
     """
-    text = _text(text, "A version")
+    text = _check_str(text, "A version reference")
     if "/" not in text and ":" not in text:
         return VersionId(text)
     model, _, digits = text.rpartition(":")
     number = parse_number(digits)
     if not model or number is None:
         raise InvalidReferenceError(
-            "A version is named by its id or as 'owner/name:number', for example 'acme/detector:7'; "
+            "A version reference must be an id or 'owner/name:number', for example 'acme/detector:7'; "
             f"got {truncated_repr(text)}."
         )
     return VersionNumber(ModelReference.parse(model), number)
 
 
 def parse_number(text: str) -> int | None:
-    """Read the number of a version within its model; None where the text is none."""
+    """Return the number of a version within its model; None if the text is not a number."""
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
-def is_digest(value: object) -> bool:
-    """Tell whether a value is a digest as the service takes it: ``sha256:`` and 64 lower-case hexadecimal digits.
+def is_digest(value: object) -> TypeGuard[str]:
+    """Return whether a value is a digest as the service accepts it: ``sha256:`` and 64 lower-case hexadecimal digits.
 
-    The grammar is that of the OCI image specification (descriptor.md, "Digests"), restricted to sha256.
+    The grammar is that of the OCI image specification (descriptor.md, "Digests"), restricted to sha256. Everything else
+    (a missing or empty value, upper case, an image reference) means that the digest is unknown, never that it differs.
     """
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
-def truncated_repr(value: object) -> str:
-    """Write a value down, not longer than a message bears."""
-    if isinstance(value, str):
-        return repr(value if len(value) <= _LONGEST_TOLD else f"{value[:_LONGEST_TOLD]}…")
-    try:
-        written = repr(value)
-    except ValueError:  # Python refuses to write out a number of thousands of digits
-        return f"a long {type(value).__name__}"
-    return written if len(written) <= _LONGEST_TOLD else f"{written[:_LONGEST_TOLD]}…"
-
-
-def _text(value: object, what: str) -> str:
+def _check_str(value: object, what: str) -> str:
     if not isinstance(value, str):
-        raise InvalidReferenceError(f"{what} is named by a string; got {type(value).__name__}.")
+        raise InvalidReferenceError(f"{what} must be a string; got {type(value).__name__}.")
     return value
 
 
 def _check_segment(segment: object, what: str) -> None:
-    # Whatever would change the path of a request, or does so in some proxy, is refused before one is made.
+    # Anything that changes the path of a request, here or in a proxy, is refused before one is sent.
     if (
         not isinstance(segment, str)
         or segment in (".", "..")
@@ -141,6 +132,6 @@ def _check_segment(segment: object, what: str) -> None:
         or len(segment) > _LONGEST_SEGMENT
     ):
         raise InvalidReferenceError(
-            f"The {what} must be a non-empty text of at most {_LONGEST_SEGMENT} characters, without spaces, control "
-            f"characters or any of / : ? # % \\, and neither '.' nor '..'; got {truncated_repr(segment)}."
+            f"The {what} must be 1 to {_LONGEST_SEGMENT} characters without spaces, control characters, or any of "
+            f"/ : ? # % \\, and not '.' or '..'; got {truncated_repr(segment)}."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,16 +26,16 @@ class TransportPool(Generic[TransportT]):
     redirects, credentials from the environment) is not wanted here, and costs a tenth of a request.
 
     Args:
-        open_one: Makes another transport.
+        open_transport: Makes another transport.
     """
 
-    def __init__(self, open_one: Callable[[], TransportT]) -> None:
-        self._open_one: Callable[[], TransportT] = open_one
+    def __init__(self, open_transport: Callable[[], TransportT]) -> None:
+        self._open: Callable[[], TransportT] = open_transport
         # Its ends are safe to use from many threads.
         self._idle: deque[TransportT] = deque()
 
     @contextmanager
-    def one(self) -> Iterator[TransportT]:
+    def lend(self) -> Iterator[TransportT]:
         """Lend a transport: the one used last, whose connection is the likeliest to be open still."""
         try:
             transport = self._idle.pop()
@@ -47,7 +48,7 @@ class TransportPool(Generic[TransportT]):
 
     def _opened(self) -> TransportT:
         try:
-            return self._open_one()
+            return self._open()
         except ImportError as error:
             # A SOCKS proxy, for which httpx needs another package.
             raise ConfigurationError(f"No connection can be made: {error}") from error
@@ -58,26 +59,49 @@ class TransportPool(Generic[TransportT]):
             yield self._idle.pop()
 
 
-def proxy_for(base_url: str) -> httpx.Proxy | None:
-    """Find the proxy that the environment names for a URL (``HTTPS_PROXY``, ``NO_PROXY``, …).
+def find_proxy(base_url: str) -> httpx.Proxy | None:
+    """Find the proxy that the environment names for a URL (``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``,
+    ``NO_PROXY``).
+
+    ``NO_PROXY`` is a comma-separated list of hosts, domains, ``host:port``, and networks (``10.0.0.0/8``, for hosts
+    that are written as IP addresses), or ``*``.
 
     Returns:
-        The proxy; None where there is none, and for this machine: a proxy is not to see what is meant for it.
+        The proxy; None without one, and for this machine, whose traffic no proxy should see.
 
     Raises:
-        ConfigurationError: What the environment names is no proxy. The text never shows its password.
+        ConfigurationError: The environment names something that is not a proxy. The message never shows its password.
     """
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if is_loopback(host) or proxy_bypass(f"{host}:{port}") or _is_in_exempt_network(host):
+        return None
+    proxies = getproxies()
+    url = proxies.get(parts.scheme) or proxies.get("all")
+    if not url:
         return None
     try:
-        named = getproxies()
-        url = named.get(parts.scheme) or named.get("all")
-        return httpx.Proxy(url if "://" in url else f"http://{url}") if url else None
+        return httpx.Proxy(url if "://" in url else f"http://{url}")
     except (httpx.InvalidURL, ValueError):
-        # Raised outside of this block and without its variables, which hold the password.
-        del named, url
+        pass
+    # Raised without the variables and outside of the block: they hold the password.
+    del proxies, url
     raise ConfigurationError(
-        "The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) is not the URL of one."
+        "The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, or ALL_PROXY) is not a valid proxy URL, "
+        "such as http://proxy.example.com:3128."
     )
+
+
+def _is_in_exempt_network(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for exempt in getproxies().get("no", "").split(","):
+        try:
+            if address in ipaddress.ip_network(exempt.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

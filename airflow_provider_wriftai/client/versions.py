@@ -1,92 +1,113 @@
-"""The versions module: every operation on the versions of a model, sync and async."""
+"""Versions module.
 
-from __future__ import annotations
+Annotations are evaluated here: see ``common_types``.
+"""
 
+import builtins
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from airflow_provider_wriftai.client import endpoints
-from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.common_types import Schemas, Version
+from airflow_provider_wriftai.client.common_types import (
+    Schemas,
+    UpdateVersionConfigurationParams,
+    Version,
+    VersionConfiguration,
+)
 from airflow_provider_wriftai.client.pagination import (
     PaginatedResponse,
     PaginationOptions,
-    async_every_page,
-    every_page,
+    aiterate_pages,
+    iterate_pages,
 )
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
+from airflow_provider_wriftai.client.resource import Resource
+from airflow_provider_wriftai.client.version import VersionRecord
 
 
 class CreateVersionParams(TypedDict):
     """Parameters for creating a version of a model."""
 
     release_notes: str
-    """What is new in this version, at most 255 characters."""
+    """Information about changes such as new features, bug fixes, or optimizations in this version: at most 255
+    characters."""
     schemas: Schemas
-    """The JSON Schemas of what goes in and what comes out."""
+    """Schemas for the model version."""
     container_image_digest: str
-    """The digest of the image's manifest: ``sha256:`` and 64 lower-case hexadecimal digits."""
+    """SHA256 hash digest of the version's container image: ``sha256:`` and 64 lower-case hexadecimal digits."""
     compatibilities: NotRequired[Mapping[str, bool]]
-    """Which foreign endpoints the version can stand in for (generation 2)."""
-    configuration: NotRequired[Mapping[str, Any]]
-    """``hardware_identifier`` and ``variable_names``; left out: as the previous version (generation 2)."""
+    """Which API endpoints of other vendors the version can serve (generation 2)."""
+    configuration: NotRequired[UpdateVersionConfigurationParams]
+    """The configuration of the version. Left out, it is that of the previous version (generation 2)."""
 
 
-class Versions:
+class Versions(Resource):
     """Operations on the versions of a model.
 
     A ``version_id`` is an id (generation 1 of the API) or ``owner/name:number`` (generation 2).
 
-    Every method raises the errors of ``client.errors``: ``InvalidReferenceError`` before anything is
-    sent, ``ConnectionFailedError``, ``UnreadableResponseError`` or one of ``APIError`` after.
-
-    Args:
-        api: What the requests are made with.
+    Every method raises the errors of ``client.errors``: ``InvalidReferenceError`` before anything is sent, and
+    ``ConnectionFailedError``, ``UnreadableResponseError``, or one of ``APIError`` afterwards.
     """
 
-    def __init__(self, api: API) -> None:
-        self._api = api
-
     def get(self, version_id: str) -> Version:
-        """Fetch a version with its details.
+        """Fetch a model version by its id.
 
         Args:
-            version_id: The version's id, or ``owner/name:number``.
+            version_id: The unique identifier of the version.
 
         Returns:
-            The version.
+            The model version.
         """
-        return self._api.request(endpoints.get_version(parse_version(version_id)))
+        return self._api.request(endpoints.get_version(parse_version(version_id))).to_typed_dict()
 
     async def async_get(self, version_id: str) -> Version:
-        """Fetch a version as :meth:`get` does, asynchronously."""
-        return await self._api.async_request(endpoints.get_version(parse_version(version_id)))
+        """Fetch a model version by its id.
+
+        Args:
+            version_id: The unique identifier of the version.
+
+        Returns:
+            The model version.
+        """
+        return (await self._api.async_request(endpoints.get_version(parse_version(version_id)))).to_typed_dict()
 
     def list(
         self, model_owner: str, model_name: str, pagination_options: PaginationOptions | None = None
     ) -> PaginatedResponse[Version]:
-        """Fetch one page of a model's versions, newest first.
+        """List versions: one page, newest first. For all pages see :meth:`iterate_pages`.
 
         Args:
             model_owner: Username of the model's owner.
             model_name: Name of the model.
-            pagination_options: Which page, and how long.
+            pagination_options: Optional settings to control pagination behavior.
 
         Returns:
-            The page. For all pages see :meth:`every_page`.
+            Paginated response containing versions and navigation metadata.
         """
         model = ModelReference(model_owner, model_name)
-        return self._api.request(endpoints.list_versions(model, pagination_options))
+        page = self._api.request(endpoints.list_versions(model, pagination_options))
+        return page.map(VersionRecord.to_typed_dict)
 
     async def async_list(
         self, model_owner: str, model_name: str, pagination_options: PaginationOptions | None = None
     ) -> PaginatedResponse[Version]:
-        """Fetch one page as :meth:`list` does, asynchronously."""
-        model = ModelReference(model_owner, model_name)
-        return await self._api.async_request(endpoints.list_versions(model, pagination_options))
+        """List versions: one page, newest first. For all pages see :meth:`aiterate_pages`.
 
-    def every_page(self, model_owner: str, model_name: str) -> Iterator[PaginatedResponse[Version]]:
-        """Fetch all pages of a model's versions, one after the other, newest first.
+        Args:
+            model_owner: Username of the model's owner.
+            model_name: Name of the model.
+            pagination_options: Optional settings to control pagination behavior.
+
+        Returns:
+            Paginated response containing versions and navigation metadata.
+        """
+        model = ModelReference(model_owner, model_name)
+        page = await self._api.async_request(endpoints.list_versions(model, pagination_options))
+        return page.map(VersionRecord.to_typed_dict)
+
+    def iterate_pages(self, model_owner: str, model_name: str) -> Iterator[PaginatedResponse[Version]]:
+        """List all versions, page after page, newest first.
 
         Args:
             model_owner: Username of the model's owner.
@@ -98,52 +119,108 @@ class Versions:
         Raises:
             PaginationError: The listing does not end.
         """
-        return every_page(lambda options: self.list(model_owner, model_name, options))
+        return iterate_pages(lambda options: self.list(model_owner, model_name, options))
 
-    def async_every_page(self, model_owner: str, model_name: str) -> AsyncIterator[PaginatedResponse[Version]]:
-        """Fetch all pages as :meth:`every_page` does, asynchronously."""
-        return async_every_page(lambda options: self.async_list(model_owner, model_name, options))
+    def aiterate_pages(self, model_owner: str, model_name: str) -> AsyncIterator[PaginatedResponse[Version]]:
+        """List all versions as :meth:`iterate_pages` does, asynchronously."""
+        return aiterate_pages(lambda options: self.async_list(model_owner, model_name, options))
 
     def delete(self, version_id: str) -> None:
-        """Delete a version.
+        """Delete a model version by its id.
 
         Args:
-            version_id: The version's id, or ``owner/name:number``.
+            version_id: The unique identifier of the version.
         """
         self._api.request(endpoints.delete_version(parse_version(version_id)))
 
     async def async_delete(self, version_id: str) -> None:
-        """Delete a version as :meth:`delete` does, asynchronously."""
-        await self.async_delete_confirmed(version_id)
-
-    async def async_delete_confirmed(self, version_id: str) -> bool:
-        """Delete a version as :meth:`async_delete` does, and tell how certain that is.
+        """Delete a model version by its id.
 
         Args:
-            version_id: The version's id, or ``owner/name:number``.
-
-        Returns:
-            Whether the service said that it deleted the version. False: the answer to a try was lost, and a later
-            one found no such version.
+            version_id: The unique identifier of the version.
         """
-        return await self._api.async_request(endpoints.delete_version(parse_version(version_id)))
+        await self._api.async_request(endpoints.delete_version(parse_version(version_id)))
 
     def create(self, model_owner: str, model_name: str, options: CreateVersionParams) -> Version:
-        """Create a version of a model: one POST.
+        """Create a version of a model with a single POST.
 
-        An error whose ``ambiguous`` is true leaves open whether the version was made;
-        ``publishing.publish`` settles that.
+        An error whose ``ambiguous`` is true leaves open whether the version was created;
+        ``WriftAICreateVersionOperator`` resolves that.
 
         Args:
             model_owner: Username of the model's owner.
             model_name: Name of the model.
-            options: What the version is made of.
+            options: Model's version creation parameters.
 
         Returns:
             The new version.
         """
-        return self._api.request(endpoints.create_version(ModelReference(model_owner, model_name), options))
+        operation = endpoints.create_version(ModelReference(model_owner, model_name), _as_mapping(options))
+        return self._api.request(operation).to_typed_dict()
 
     async def async_create(self, model_owner: str, model_name: str, options: CreateVersionParams) -> Version:
-        """Create a version as :meth:`create` does, asynchronously."""
-        return await self._api.async_request(endpoints.create_version(ModelReference(model_owner, model_name), options))
+        """Create a version of a model with a single POST: see :meth:`create`.
+
+        Args:
+            model_owner: Username of the model's owner.
+            model_name: Name of the model.
+            options: Model's version creation parameters.
+
+        Returns:
+            The new version.
+        """
+        operation = endpoints.create_version(ModelReference(model_owner, model_name), _as_mapping(options))
+        return (await self._api.async_request(operation)).to_typed_dict()
+
+    def get_configuration(self, version_id: str) -> VersionConfiguration:
+        """Fetch the configuration of a model version (generation 2).
+
+        Args:
+            version_id: The unique identifier of the version.
+
+        Returns:
+            The configuration.
+        """
+        return self._api.request(endpoints.get_configuration(parse_version(version_id)))
+
+    async def async_get_configuration(self, version_id: str) -> VersionConfiguration:
+        """Fetch the configuration of a model version (generation 2).
+
+        Args:
+            version_id: The unique identifier of the version.
+
+        Returns:
+            The configuration.
+        """
+        return await self._api.async_request(endpoints.get_configuration(parse_version(version_id)))
+
+    def update_configuration(self, version_id: str, params: UpdateVersionConfigurationParams) -> VersionConfiguration:
+        """Update the configuration of a model version (generation 2). Repeating an update changes nothing.
+
+        Args:
+            version_id: The unique identifier of the version.
+            params: What to change. ``variable_names`` replaces all current names.
+
+        Returns:
+            The whole configuration after the update.
+        """
+        return self._api.request(endpoints.update_configuration(parse_version(version_id), _as_mapping(params)))
+
+    async def async_update_configuration(
+        self, version_id: str, params: UpdateVersionConfigurationParams
+    ) -> VersionConfiguration:
+        """Update the configuration of a model version (generation 2). Repeating an update changes nothing.
+
+        Args:
+            version_id: The unique identifier of the version.
+            params: What to change. ``variable_names`` replaces all current names.
+
+        Returns:
+            The whole configuration after the update.
+        """
+        operation = endpoints.update_configuration(parse_version(version_id), _as_mapping(params))
+        return await self._api.async_request(operation)
+
+
+def _as_mapping(params: CreateVersionParams | UpdateVersionConfigurationParams) -> builtins.dict[str, object]:
+    return {**params}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.client.references import truncated_repr
+from airflow_provider_wriftai.client.text import truncated_repr
 
 
 def compiled(parameter: str, pattern: str, refusal: type[WriftAIError]) -> re.Pattern[str]:

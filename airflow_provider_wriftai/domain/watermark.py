@@ -1,15 +1,24 @@
-"""The newest versions of a model at some moment, to tell later which have come since."""
+"""The newest versions of a model at some moment, to decide later which versions are newer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
-from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
-from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.client.references import VersionReference, parse_version
+from airflow_provider_wriftai.client.version import VersionRecord
+
+
+class Age(Enum):
+    """How a version compares to a watermark."""
+
+    NEWER = "newer"
+    NOT_NEWER = "not newer"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,73 +26,80 @@ class Watermark:
     """The newest versions of a model at some moment.
 
     Attributes:
-        known: How they are named; in generation 2 empty, because the number tells.
+        known: The newest versions; empty in generation 2, where the number suffices.
         is_all: Whether the model had no others.
         number: The highest number among them; None in generation 1.
-        oldest: The earliest time of creation among them; None where one could not be read.
+        oldest: The earliest time of creation among them; None if one is unknown.
     """
 
-    known: frozenset[str] = frozenset()
+    known: frozenset[VersionReference] = frozenset()
     is_all: bool = False
     number: int | None = None
     oldest: datetime | None = None
 
     @classmethod
-    def of(cls, newest: PaginatedResponse[Version]) -> Watermark:
-        """Take the watermark of a model.
-
-        Args:
-            newest: The first page of its versions.
-        """
-        return cls.of_summaries(map(VersionSummary.of, newest.items), is_all=newest.next_cursor is None)
+    def of_page(cls, newest: PaginatedResponse[VersionRecord]) -> Watermark:
+        """Take the watermark of a model from the first page of its versions."""
+        return cls.of_versions(newest.items, is_all=newest.next_cursor is None)
 
     @classmethod
-    def of_summaries(cls, newest: Iterable[VersionSummary], *, is_all: bool) -> Watermark:
+    def of_versions(cls, newest: Iterable[VersionRecord], *, is_all: bool) -> Watermark:
         """Take the watermark of a model whose newest versions are known.
 
         Args:
             newest: The newest versions.
             is_all: Whether the model has no others.
         """
-        summaries = list(newest)
-        numbers = [summary.number for summary in summaries if summary.number is not None]
-        if numbers and len(numbers) == len(summaries):
-            # Numbers count up: nothing else is needed.
+        versions = list(newest)
+        numbers = [version.number for version in versions if version.number is not None]
+        if numbers and len(numbers) == len(versions):
+            # Numbers count up, so the highest one says everything.
             return cls(is_all=is_all, number=max(numbers))
-        times = [summary.created_at for summary in summaries if summary.created_at is not None]
+        times = [version.created_at for version in versions if version.created_at is not None]
         return cls(
-            known=frozenset(summary.reference for summary in summaries),
+            known=frozenset(version.reference for version in versions),
             is_all=is_all,
             number=None,
-            oldest=min(times) if times and len(times) == len(summaries) else None,
+            oldest=min(times) if times and len(times) == len(versions) else None,
         )
 
-    def is_below(self, version: VersionSummary) -> bool | None:
-        """Tell whether a version was made later; None where that cannot be told.
+    def compare(self, version: VersionRecord) -> Age:
+        """Return whether a version is newer than the watermark.
 
-        Numbers count up. Times need not, where more than one clock makes them: what is not known, and was made after
-        the oldest that is, was not there before.
+        Numbers count up. Times need not, because several machines make them: a version that is not known, and was
+        created after the oldest that is, did not exist when the watermark was taken.
         """
         if version.reference in self.known:
-            return False
+            return Age.NOT_NEWER
         if version.number is not None and self.number is not None:
-            return version.number > self.number
+            return Age.NEWER if version.number > self.number else Age.NOT_NEWER
         if self.is_all:
-            return True
+            return Age.NEWER
         if version.created_at is None or self.oldest is None or version.created_at == self.oldest:
-            return None
-        return version.created_at > self.oldest
+            return Age.UNKNOWN
+        return Age.NEWER if version.created_at > self.oldest else Age.NOT_NEWER
 
-    def passing(self, version: VersionSummary) -> Watermark:
-        """The same, where one more version is known: none newer, in generation 2, and that one, in generation 1."""
+    def advance(self, version: VersionRecord) -> Watermark:
+        """Return the watermark behind one more version: up to its number, or with its id among the known ones."""
         if version.number is not None:
             return replace(self, number=max(version.number, self.number or 0))
         return replace(self, known=self.known | {version.reference})
 
+    def merge(self, other: Watermark) -> Watermark:
+        """Return the watermark behind everything that either of two is behind: it never moves backwards."""
+        numbers = [number for number in (self.number, other.number) if number is not None]
+        times = [time for time in (self.oldest, other.oldest) if time is not None]
+        return Watermark(
+            known=self.known | other.known,
+            is_all=self.is_all or other.is_all,
+            number=max(numbers, default=None),
+            oldest=max(times, default=None),
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """Write it as JSON."""
+        """Return the watermark as JSON."""
         return {
-            "known": sorted(self.known),
+            "known": sorted(map(str, self.known)),
             "is_all": self.is_all,
             "number": self.number,
             "oldest": self.oldest.isoformat() if self.oldest else None,
@@ -91,17 +107,17 @@ class Watermark:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Watermark:
-        """Read what :meth:`to_json` wrote.
+        """Parse what :meth:`to_json` returned.
 
         Raises:
             KeyError, TypeError, ValueError: It is something else.
         """
         known, is_all, number, oldest = value["known"], value["is_all"], value["number"], value["oldest"]
-        if not isinstance(is_all, bool) or not isinstance(known, list) or not all(isinstance(k, str) for k in known):
+        if not isinstance(is_all, bool) or not isinstance(known, list):
             raise TypeError("'known' or 'is_all' is of another type")
-        return cls(
-            frozenset(known),
-            is_all,
-            None if number is None else int(number),
-            None if oldest is None else datetime.fromisoformat(oldest),
-        )
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+            raise TypeError("'number' is of another type")
+        time = None if oldest is None else datetime.fromisoformat(oldest)
+        if time is not None and time.tzinfo is None:
+            raise ValueError("'oldest' has no time zone")
+        return cls(frozenset(map(parse_version, known)), is_all, number, time)

@@ -102,7 +102,7 @@ class WriftAIHook(BaseHook):
             )
         except RequestError as error:
             advice = _advice_after_a_test(error, token_given=bool(connection.password))
-            return False, f"{error.method} {api.base_url}{error.path} {error.problem}. {advice}"
+            return False, f"{error.request} {error.problem}. {advice}"
         except WriftAIError as error:
             return False, str(error)
 

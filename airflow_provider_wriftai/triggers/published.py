@@ -36,7 +36,7 @@ def _seconds(name: str, value: object) -> float:
         value = value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return value
-    from airflow_provider_wriftai.client.references import truncated_repr
+    from airflow_provider_wriftai.client.text import truncated_repr
     from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
     raise InvalidCriteriaError(f"{name} must be a number of seconds from 0 on; got {truncated_repr(value)}.")

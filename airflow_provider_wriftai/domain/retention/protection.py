@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from airflow_provider_wriftai.client.references import ModelReference, truncated_repr
+from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.patterns import compiled
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
 from airflow_provider_wriftai.domain.retention.listed import Listed

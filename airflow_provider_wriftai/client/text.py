@@ -1,0 +1,60 @@
+"""Show text that somebody else wrote: escaped, on one line, and bounded.
+
+Names, release notes, error details, and file contents come from services, publishers, and build tools. Written out as
+they are, they could forge a log line (a newline, a carriage return), reorder what a reader sees (U+202E), color a
+terminal (ESC), or fold Airflow's log (``::group::``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LONGEST_VALUE = 60
+"""Characters of a value that a message shows."""
+
+LONGEST_TEXT = 500
+"""Characters of a longer text, such as the detail of an error."""
+
+_LOG_COMMAND = "::"
+
+
+def escape(text: str, limit: int = LONGEST_TEXT) -> str:
+    """Return a text with everything escaped that is not printable, on one line and at most ``limit`` characters
+    long."""
+    # Twice the limit is enough: white space is folded, and everything else only grows.
+    folded = " ".join(text[: 2 * limit].split())
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in folded)
+    shown = shown.replace(_LOG_COMMAND, ":\\x3a")
+    return shown if len(shown) <= limit and len(text) <= 2 * limit else f"{shown[: limit - 1]}…"
+
+
+def truncated_repr(value: object, limit: int = LONGEST_VALUE) -> str:
+    """Return a value as Python writes it, escaped and at most a little longer than ``limit`` characters."""
+    if isinstance(value, str):
+        return _without_log_commands(repr(value if len(value) <= limit else f"{value[:limit]}…"))
+    if isinstance(value, bytes):
+        return repr(value[:limit]) + ("…" if len(value) > limit else "")
+    if isinstance(value, int) and value.bit_length() > 4 * limit:
+        # Python refuses to write out a number of thousands of digits.
+        return f"a {type(value).__name__} of {value.bit_length()} bits"
+    try:
+        written = repr(value)
+    except Exception as error:  # noqa: BLE001 - a foreign object's repr may raise anything
+        return f"a {type(value).__name__} ({type(error).__name__} when written out)"
+    written = written if len(written) <= limit else f"{written[:limit]}…"
+    return _without_log_commands(escape(written, limit + 1))
+
+
+def format_count(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun: ``1 version``, ``2 versions``."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}".replace(",", "")
+
+
+def join_limited(lines: Sequence[str], most: int = 20) -> str:
+    """Return lines as an indented list that begins on a new line; of a long one, the first ``most``."""
+    more = [f"… and {len(lines) - most} more"] if len(lines) > most else []
+    return "".join(f"\n  - {line}" for line in [*lines[:most], *more])
+
+
+def _without_log_commands(text: str) -> str:
+    return text.replace(_LOG_COMMAND, ":\\x3a")
