@@ -1,0 +1,45 @@
+"""What tasks return and events contain: a few plain fields, never the JSON of a service or a publisher.
+
+Airflow's serialization gives meaning to the keys of dictionaries (``__classname__``, ``__type``, …) and fails on deep
+nesting. A version's schemas are somebody else's JSON, so they are left out, or included as JSON text on request.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+from airflow_provider_wriftai.client.version import VersionRecord
+
+Scalar: TypeAlias = "str | int | float | bool | None"
+
+
+def version_result(version: VersionRecord, *, with_schemas: bool = False, **extra: Scalar) -> dict[str, Scalar]:
+    """Return a version as a task's result or an event's payload.
+
+    Args:
+        version: The version.
+        with_schemas: Whether to include its ``schemas`` as JSON text.
+        extra: More fields, such as ``outcome``.
+
+    Returns:
+        ``reference``; ``number`` or ``id``; ``release_notes``, ``created_at``, ``container_image_digest``, and ``size``
+        as far as they are known; ``schemas`` on request; and the extra fields.
+    """
+    result: dict[str, Scalar] = {"reference": str(version.reference)}
+    if version.number is not None:
+        result["number"] = version.number
+    else:
+        result["id"] = str(version.reference)
+    if version.release_notes is not None:
+        result["release_notes"] = version.release_notes
+    if version.created_at is not None:
+        result["created_at"] = version.created_at.isoformat()
+    if version.digest is not None:
+        result["container_image_digest"] = version.digest
+    size = version.body.get("size")
+    if isinstance(size, int) and not isinstance(size, bool):
+        result["size"] = size
+    if with_schemas and version.has_schemas:
+        result["schemas"] = json.dumps(version.body["schemas"], ensure_ascii=False)
+    return result | extra
