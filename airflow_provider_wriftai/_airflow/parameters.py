@@ -1,114 +1,170 @@
-"""Parameters that a template may have turned into text."""
+"""From what a DAG, a template, or another task gives as a parameter to the value that is meant.
+
+DAG files load this module, so everything heavier than the standard library is imported where a parameter is parsed.
+"""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
-from typing import Any, TypeVar, cast
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.text import truncated_repr
-from airflow_provider_wriftai.domain.retention.durations import parse_duration
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 T = TypeVar("T")
 
-
 _LONGEST_NUMBER = 20
-_NOTHING = ("", "None")
-_WRITTEN_OUT = ("[", "(", "{", "'", '"')
+_EMPTY = ("", "None")
+_LITERALS = ("[", "(", "{", "'", '"')
 
 
 class InvalidParameterError(WriftAIError, ValueError):
-    """A parameter of a task is not what it has to be; nothing was sent."""
+    """A parameter of a task is invalid. Nothing was sent."""
 
 
-class Problems:
-    """Gathers what is wrong with some parameters, so that it can be told at once.
+class NotSet(Enum):
+    """The type of :data:`NOTSET`."""
+
+    NOTSET = "NOTSET"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NOTSET = NotSet.NOTSET
+"""The default of an optional parameter for which None is a mistake: a template or a task may render to None by
+accident."""
+
+
+def none_if_notset(value: T | NotSet) -> T | None:
+    """Return what Airflow should render in place of a parameter: it would render the sentinel, too."""
+    return None if isinstance(value, NotSet) else value
+
+
+class ExplicitParameters:
+    """Which parameters of a task the DAG sets.
+
+    A parameter that is set and renders to None is a mistake; one that is not set is not. Once rendered, both are None.
+
+    Args:
+        parameters: Each parameter as the DAG gives it.
+    """
+
+    def __init__(self, **parameters: object) -> None:
+        self._names = frozenset(name for name, value in parameters.items() if value is not NOTSET)
+
+    def parse(self, task: object, name: str, parse: Callable[[Any], T]) -> T | None:
+        """Parse a parameter that the DAG sets, or for which a mapped task has a value.
+
+        Args:
+            task: The task, with its parameters rendered.
+            name: The name of the parameter.
+            parse: Parses the value, and refuses None.
+
+        Returns:
+            The parsed value; None if the parameter is not set.
+        """
+        value = getattr(task, name)
+        return parse(value) if name in self._names or value is not None else None
+
+
+class ErrorCollector:
+    """Collects what is wrong with several parameters, so that one message can report all of it.
 
     Attributes:
-        found: What is wrong, each a sentence.
+        problems: What is wrong, each a sentence.
     """
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.problems: list[str] = []
 
-    def unless(self, read: Callable[..., T], *arguments: Any, **bounds: Any) -> T:
-        """Read a parameter with one of the functions below, or note down what is wrong with it.
+    def collect(self, parse: Callable[..., T], *arguments: Any, **bounds: Any) -> T:
+        """Parse a parameter with one of the functions below, or note what is wrong with it.
 
         Returns:
-            What was read; something that must not be used where there are problems.
+            The parsed value. It must not be used while there are problems.
         """
         try:
-            return read(*arguments, **bounds)
+            return parse(*arguments, **bounds)
         except InvalidParameterError as error:
-            self.found.append(str(error))
+            self.problems.append(str(error))
             return cast("T", None)
 
 
 def parse_int(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:
-    """Read a whole number.
+    """Parse an integer.
 
     Raises:
-        InvalidParameterError: It is none, or out of bounds.
+        InvalidParameterError: The value is not an integer, or it is out of bounds.
     """
     number: int | None = None
     if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) < _LONGEST_NUMBER:
         number = int(value)
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_LONGEST_NUMBER:
         number = value
-    if number is None:
-        raise InvalidParameterError(f"{name} must be a whole number; got {truncated_repr(value)}.{_left_out(value)}")
-    if (least is not None and number < least) or (most is not None and number > most):
-        raise InvalidParameterError(f"{name} must be from {least} to {most}; got {number}.")
-    return number
-
-
-def seconds(name: str, value: object, *, most: float) -> float:
-    """Read a number of seconds, from 0 on.
-
-    Raises:
-        InvalidParameterError: It is none, or more than ``most``.
-    """
-    try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else -1.0
-    except (ValueError, OverflowError):
-        number = -1.0
-    if not 0 <= number <= most:
+    if number is None or (least is not None and number < least) or (most is not None and number > most):
         raise InvalidParameterError(
-            f"{name} must be a number of seconds from 0 to {most:g}; got {truncated_repr(value)}."
+            f"{name} must be an integer{_bounds(least, most)}; got {truncated_repr(value)}.{_hint(value)}"
         )
     return number
 
 
-def reference_of_version(name: str, value: object) -> str:
-    """Read how a version is named, as another task may have returned it.
+def _bounds(least: int | None, most: int | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    if least is not None:
+        return f" of at least {least}"
+    return "" if most is None else f" of at most {most}"
+
+
+def parse_seconds(name: str, value: object, *, least: float = 0.0, most: float = float("inf")) -> float:
+    """Parse a number of seconds: a number, a text with one, or a timedelta.
 
     Raises:
-        InvalidParameterError: There is nothing.
+        InvalidParameterError: The value is not a number, or it is out of bounds.
+    """
+    from datetime import timedelta
+
+    number = float("nan")
+    if isinstance(value, timedelta):
+        number = value.total_seconds()
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = float("nan")
+    if not least <= number <= most or number == float("inf"):
+        limit = f"from {least:g} to {most:g}" if most < float("inf") else f"of at least {least:g}"
+        raise InvalidParameterError(f"{name} must be a number of seconds {limit}; got {truncated_repr(value)}.")
+    return number
+
+
+def parse_version_reference(name: str, value: object) -> str:
+    """Parse a version reference as another task may have returned it.
+
+    Raises:
+        InvalidParameterError: There is none.
     """
     if isinstance(value, Mapping):
         value = value.get("reference")
-    if not isinstance(value, str) or value.strip() in _NOTHING:
+    if not isinstance(value, str) or value.strip() in _EMPTY:
         raise InvalidParameterError(
-            f"{name} is {truncated_repr(value)}; expected an id, 'owner/name:number', or a version returned by a task. "
-            "Has the task that was to give it returned one?"
+            f"{name} must be an id, 'owner/name:number', or a version as a task returned it; got "
+            f"{truncated_repr(value)}. Check that the task it comes from returned a version."
         )
     return value.strip()
 
 
-def _left_out(value: object) -> str:
-    # A criterion that a template made nothing of must not let more go than was meant.
-    nothing = value is None or (isinstance(value, str) and value.strip() in _NOTHING)
-    return " Where there is to be no such criterion, leave the parameter out." if nothing else ""
-
-
-def flag(name: str, value: object) -> bool:
-    """Read true or false.
+def parse_bool(name: str, value: object) -> bool:
+    """Parse true or false.
 
     Raises:
-        InvalidParameterError: It is neither.
+        InvalidParameterError: The value is neither.
     """
     if isinstance(value, bool):
         return value
@@ -117,61 +173,77 @@ def flag(name: str, value: object) -> bool:
     raise InvalidParameterError(f"{name} must be true or false; got {truncated_repr(value)}.")
 
 
-def age(name: str, value: object) -> timedelta:
-    """Read an age: a timedelta, or a text such as ``30d``.
+def parse_duration(name: str, value: object) -> timedelta:
+    """Parse a duration: a timedelta, or a text such as ``30d``.
 
     Raises:
-        InvalidParameterError: It is none.
-        InvalidPolicyError: The text is none.
+        InvalidParameterError: The value is neither.
+        InvalidPolicyError: The text is not a duration.
     """
+    from datetime import timedelta
+
+    from airflow_provider_wriftai.domain.retention import durations
+
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, str) and value.strip() not in _NOTHING:
-        return parse_duration(value)
+    if isinstance(value, str) and value.strip() not in _EMPTY:
+        return durations.parse_duration(value)
     raise InvalidParameterError(
-        f"{name} must be a timedelta or a text such as '30d'; got {truncated_repr(value)}.{_left_out(value)}"
+        f"{name} must be a timedelta or text such as '30d'; got {truncated_repr(value)}.{_hint(value)}"
     )
 
 
-def listed(name: str, value: object) -> list[Any]:
-    """Read a list: one as it is, or what a template makes of one, or texts with commas between them.
+def parse_list(name: str, value: object) -> list[Any]:
+    """Parse a list: one as it is, the text that a template makes of one, or items with commas between them.
 
     Raises:
-        InvalidParameterError: It is none.
+        InvalidParameterError: The value is none of these.
     """
-    if isinstance(value, str) and value.strip() not in _NOTHING:
+    if isinstance(value, str) and value.strip() not in _EMPTY:
+        import ast
+
         text = value.strip()
-        if not text.startswith(_WRITTEN_OUT):
+        if not text.startswith(_LITERALS):
             return [part.strip() for part in text.split(",")]
         try:
-            # As a template writes a list that is not rendered to Python's objects; JSON's null has no place in one.
+            # A template writes a list in Python's notation, unless the DAG renders to Python objects.
             value = ast.literal_eval(text)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             value = text
     if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes):
         return list(value)
     raise InvalidParameterError(
-        f"{name} must be a list, or texts with commas between them; got {truncated_repr(value)}.{_left_out(value)}"
+        f"{name} must be a list, or text with commas between the items; got {truncated_repr(value)}.{_hint(value)}"
     )
 
 
-def text(name: str, value: object) -> str:
-    """Read a text that says something.
+def parse_str(name: str, value: object) -> str:
+    """Parse text that is not empty.
 
     Raises:
-        InvalidParameterError: It says nothing.
+        InvalidParameterError: The value is empty, or not text.
     """
-    if isinstance(value, str) and value.strip() not in _NOTHING:
+    if isinstance(value, str) and value.strip() not in _EMPTY:
         return value
-    raise InvalidParameterError(f"{name} must be a text; got {truncated_repr(value)}.{_left_out(value)}")
+    raise InvalidParameterError(f"{name} must be text; got {truncated_repr(value)}.{_hint(value)}")
 
 
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
-    """Read one of a few words.
+    """Parse one of a few words.
 
     Raises:
-        InvalidParameterError: It is none of them.
+        InvalidParameterError: The value is none of them.
     """
     if isinstance(value, str) and value in choices:
         return value
     raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {truncated_repr(value)}.")
+
+
+def _hint(value: object) -> str:
+    # A criterion that renders to nothing by accident must not match more versions than was meant.
+    is_empty = value is None or (isinstance(value, str) and value.strip() in _EMPTY)
+    return (
+        " The template or task rendered to an empty value. To use no such criterion, leave the parameter out."
+        if (is_empty)
+        else ""
+    )

@@ -1,4 +1,4 @@
-"""What a task keeps over all its tries, where Airflow offers that: the task state store (Airflow 3.3)."""
+"""What a task keeps over its tries, where Airflow offers that: the task state store (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class TaskState:
-    """One JSON value in the task state store: kept over retries, and when a user clears the task.
+    """One JSON value in the task state store. It survives retries, and a user's clear.
 
     Args:
         store: Airflow's accessor for the running task instance.
-        key: Under which key the value is kept.
+        key: The key of the value.
     """
 
     def __init__(self, store: Any, key: str) -> None:
@@ -19,29 +19,29 @@ class TaskState:
         self._key = key
 
     def load(self) -> Any:
-        """Give back what was saved last; None where nothing was."""
+        """Return what was saved last; None if nothing was."""
         return self._store.get(self._key)
 
     def save(self, value: dict[str, Any]) -> None:
-        """Save a value; it is in Airflow's database when this returns."""
+        """Save a value. It is in Airflow's database when this returns."""
         self._store.set(self._key, value)
 
 
-def task_state_of(context: Mapping[str, Any], key: str) -> TaskState | None:
-    """Find the memory of the running task.
+def find_task_state(context: Mapping[str, Any], key: str) -> TaskState | None:
+    """Find the state of the running task.
 
     Args:
-        context: The task's context.
-        key: Under which key the value is kept.
+        context: The context of the task.
+        key: The key of the value.
 
     Returns:
-        The memory; None before Airflow 3.3.
+        The state; None before Airflow 3.3.
     """
     store = context.get("task_state_store")
     return None if store is None else TaskState(store, key)
 
 
 def is_retry(context: Mapping[str, Any]) -> bool:
-    """Tell whether the running try is not the task's first, after a failure or a user's clear."""
+    """Return whether the running try is not the task's first, after a failure or a user's clear."""
     task_instance = context.get("ti")
     return task_instance is not None and task_instance.try_number > 1

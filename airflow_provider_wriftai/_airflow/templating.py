@@ -1,35 +1,44 @@
-"""Template files for some of an operator's fields, and for nothing else in it."""
+"""Rendering that leaves text alone, and finds template files only where they are meant.
+
+Airflow renders every text in a field that ends like a template file as one, wherever it is: the path of a build's
+metadata, or a ``$ref`` deep inside a schema. With ``render_template_as_native_obj``, text that looks like Python
+becomes an
+object: release notes ``12`` the number 12. An operator says here which of its fields are text, and which may name a
+file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-_MARKS = ("{{", "{%")
+    _Base = BaseOperator
+else:
+    _Base = object
+
+_MARKERS = ("{{", "{%", "{#")
+_RAW_HINT = "Put braces that are meant literally between {% raw %} and {% endraw %}."
 
 
-class TemplateFilesOperator(BaseOperator):
-    """An operator of which some fields may name a template file, by ``template_ext``.
-
-    Airflow takes every text that ends so for a file, wherever in a field it is: the path of a build's metadata, or a
-    ``$ref`` deep in a schema. Here it is only the value of the named fields itself.
-
-    Texts inside of those fields, and files, stay texts in DAGs that render to Python's objects too, and texts without
-    a mark of Jinja's stay as they are to the letter.
-    """
+class TemplateFieldsMixin(_Base):
+    """Put before the operator's base class: rendering by the rules of the class variables."""
 
     template_file_fields: ClassVar[tuple[str, ...]] = ()
-    """Which fields may name a file; it is read when the task runs."""
+    """Fields whose whole value may be the name of a template file, by ``template_ext``. It is read when the task
+    runs."""
 
     template_text_fields: ClassVar[tuple[str, ...]] = ()
-    """Which fields are a text whatever comes of their template."""
+    """Fields that stay text, whatever their template renders to. A value of another type is left as it is."""
+
+    template_object_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields in which every text stays text: a mapping or list is rendered item by item."""
 
     def resolve_template_files(self) -> None:
         """Leave the files alone while the DAG file is parsed."""
@@ -45,73 +54,91 @@ class TemplateFilesOperator(BaseOperator):
         """Render a value.
 
         Raises:
-            AirflowFailException: It names a file that is not there, or is no template.
+            AirflowFailException: The template file does not exist, the template is invalid, or a name is undefined.
         """
         if seen_oids is not None and id(content) in seen_oids:
-            # What another task returned: it is a value and no template.
+            # What another task returned is a value, not a template.
             return content
         environment = jinja_env or self.get_template_env()
-        fields = (*self.template_file_fields, *self.template_text_fields)
-        field = next((name for name in fields if content is getattr(self, name, None)), None)
+        field = self._field_of(content)
         if isinstance(content, str):
-            with _told_of(field, content):
+            with _reporting(field, content):
                 if field in self.template_file_fields and content.endswith(tuple(self.template_ext)):
-                    return _as_text(_file(environment, content, f"{field} ends like", self.template_ext), context)
+                    return _render_text(_load_file(environment, content, field, self.template_ext), context)
                 if field in self.template_text_fields:
-                    return _as_text(environment.from_string(content), context)
+                    return _render_text(environment.from_string(content), context)
                 return self._render(environment.from_string(content), context)
-        if field is not None and isinstance(content, Mapping | list | tuple):
-            return self._texts_within(content, context, environment, seen_oids)
+        if field in (*self.template_file_fields, *self.template_object_fields) and isinstance(
+            content, Mapping | list | tuple
+        ):
+            return self._render_texts_in(content, context, environment, seen_oids, field)
         return super().render_template(content, context, environment, seen_oids)
 
-    def _texts_within(
-        self, value: Any, context: Context, environment: jinja2.Environment, seen_oids: set[int] | None
+    def _field_of(self, content: object) -> str | None:
+        fields = (*self.template_file_fields, *self.template_text_fields, *self.template_object_fields)
+        return next((name for name in fields if content is getattr(self, name, None)), None)
+
+    def _render_texts_in(
+        self,
+        value: Any,
+        context: Context,
+        environment: jinja2.Environment,
+        seen_oids: set[int] | None,
+        field: str | None,
     ) -> Any:
-        def within(inner: Any) -> Any:
-            return self._texts_within(inner, context, environment, seen_oids)
+        def render(inner: Any) -> Any:
+            return self._render_texts_in(inner, context, environment, seen_oids, field)
 
         match value:
             case str():
-                if not any(mark in value for mark in _MARKS):
+                if not any(marker in value for marker in _MARKERS):
                     return value
-                with _told_of(None, value):
-                    return _as_text(environment.from_string(value), context)
+                with _reporting(field, value):
+                    rendered = _render_text(environment.from_string(value), context)
+                if field == "schemas" and rendered != value:
+                    self.log.warning("A template in schemas changed %.100r to %.100r. %s", value, rendered, _RAW_HINT)
+                return rendered
             case Mapping():
-                return {key: within(inner) for key, inner in value.items()}
+                return {key: render(inner) for key, inner in value.items()}
             case list() | tuple():
-                return [within(inner) for inner in value]
+                return [render(inner) for inner in value]
             case _:
                 return super().render_template(value, context, environment, seen_oids)
 
 
-def _as_text(template: jinja2.Template, context: Context) -> str:
-    # Not by its own method: that of an environment of Python's objects reads the text as Python.
-    pieces = template.root_render_func(template.new_context(dict(context)))
-    return "".join(map(str, pieces))
+def _render_text(template: jinja2.Template, context: Context) -> str:
+    # Not by its own method: that of a native environment parses the text as Python.
+    return "".join(map(str, template.root_render_func(template.new_context(dict(context)))))
 
 
-def _file(environment: jinja2.Environment, name: str, what: str, endings: Any) -> jinja2.Template:
+def _load_file(
+    environment: jinja2.Environment, name: str, field: str | None, endings: Sequence[str]
+) -> jinja2.Template:
     import jinja2
 
     try:
         return environment.get_template(name)
     except jinja2.TemplateNotFound as missing:
         raise AirflowFailException(
-            f"{what} the name of a file ({', '.join(endings)}), but there is no {name!r} in the DAG's folder or its "
-            "template_searchpath. A text that is no name must not end so."
+            f"{field} ends like the name of a template file ({', '.join(endings)}), but {name!r} does not exist in the "
+            "DAG's folder or its template_searchpath. Text that is not a file name must not end like one."
         ) from missing
     except UnicodeDecodeError as error:
-        raise AirflowFailException(f"The file {name!r} is not UTF-8: {error}") from error
+        raise AirflowFailException(f"The template file {name!r} of {field} is not UTF-8: {error}.") from error
 
 
 @contextmanager
-def _told_of(field: str | None, template: str) -> Iterator[None]:
+def _reporting(field: str | None, template: str) -> Iterator[None]:
     import jinja2
 
     try:
         yield
     except jinja2.TemplateSyntaxError as error:
         raise AirflowFailException(
-            f"{field or 'A parameter'} is no template of Jinja: {error.message}, in {template[:100]!r}. "
-            "Braces that are meant as such stand between {% raw %} and {% endraw %}."
-        ) from error
+            f"{field or 'A parameter'} is not a valid Jinja template: {error.message}, in {template[:100]!r}. "
+            f"{_RAW_HINT}"
+        ) from None
+    except jinja2.UndefinedError as error:
+        raise AirflowFailException(
+            f"{field or 'A parameter'} uses an undefined name: {error.message}, in {template[:100]!r}. {_RAW_HINT}"
+        ) from None

@@ -192,7 +192,7 @@ class API:
                 received = transport.handle_request(exchange.build_request(exchange.note_event))
                 try:
                     exchange.accept(received.status_code, received.headers)
-                    for chunk in received.iter_raw():
+                    for chunk in received.iter_bytes():
                         exchange.add(chunk)
                 finally:
                     received.close()
@@ -218,7 +218,7 @@ class API:
                     received = await transport.handle_async_request(exchange.build_request(trace))
                     try:
                         exchange.accept(received.status_code, received.headers)
-                        async for chunk in received.aiter_raw():
+                        async for chunk in received.aiter_bytes():
                             exchange.add(chunk)
                     finally:
                         await received.aclose()

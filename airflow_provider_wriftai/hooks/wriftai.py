@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_wriftai._airflow.connection import (
     CONNECTION_ID_PARAMETER,
@@ -14,28 +14,32 @@ from airflow_provider_wriftai._airflow.connection import (
     DEFAULT_CONNECTION_ID,
     EXTRA_FIELDS,
     UI_FIELD_BEHAVIOUR,
+    ConnectionFields,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_wriftai.client.api import API
-    from airflow_provider_wriftai.client.errors import RequestError
+    from airflow_provider_wriftai.client.errors import ConfigurationError, RequestError
+
+__all__ = ["WriftAIHook"]
 
 _TEST_STEP_SECONDS = 10.0
 _TEST_BUDGET_SECONDS = 5.0
 _TEST_SECONDS = 15.0
-_TEST_TIMED_OUT = "The service may be slow or down, or the connection's host wrong."
+_TEST_TIMED_OUT = "The service may be slow or down, or the host of the connection is wrong."
 
 
 class WriftAIHook(BaseHook):
-    """Opens the WriftAI API with what an Airflow connection says.
+    """Open the WriftAI API with the settings of an Airflow connection.
 
-    The token is the connection's password. The host is a full URL, or a name with ``port`` and ``schema``
-    (the protocol); left out, it is the public API.
+    The password of the connection is the access token. The host is a full URL, or a name together with ``port`` and
+    ``schema`` (the scheme); without a host, it is the public API.
 
     Args:
-        wriftai_conn_id: The connection's id.
+        wriftai_conn_id: The id of the connection. Connections of other types are refused: their passwords belong to
+            other services.
     """
 
     conn_name_attr = CONNECTION_ID_PARAMETER
@@ -48,32 +52,40 @@ class WriftAIHook(BaseHook):
         self.wriftai_conn_id = wriftai_conn_id
 
     def get_conn(self) -> API:
-        """Open the API for sync requests; close it, or use it in a ``with`` statement.
+        """Open the API for synchronous requests. Close it, or use it in a ``with`` statement.
 
         Returns:
-            The API; ``client.versions.Versions`` takes it.
+            The API; ``client.Versions`` takes it.
 
         Raises:
-            ConfigurationError: The connection says something that cannot be meant.
+            ConfigurationError: The connection does not exist, has another type, or contains an invalid value.
         """
-        return _open(self.get_connection(self.wriftai_conn_id))
+        return _open(self._look_up())
 
     async def aget_conn(self) -> API:
-        """Open the API for async requests; close it, or use it in an ``async with`` statement.
+        """Open the API for asynchronous requests. Close it, or use it in an ``async with`` statement.
 
         Safe in the triggerer of every supported Airflow.
 
         Raises:
-            ConfigurationError: The connection says something that cannot be meant.
+            ConfigurationError: The connection does not exist, has another type, or contains an invalid value.
         """
         from airflow.providers.common.compat.connection import get_async_connection
 
-        connection = await get_async_connection(self.wriftai_conn_id, hook=type(self))
-        # Reading certificates takes tens of milliseconds, for which the event loop is not to stand still.
-        return await asyncio.to_thread(_open, connection)
+        try:
+            fields = _fields_of(await get_async_connection(self.wriftai_conn_id, hook=type(self)))
+        except AirflowNotFoundException:
+            fields = None
+        if fields is None:
+            raise self._not_found()
+        # Reading certificates takes tens of milliseconds, during which the event loop must not stand still.
+        return await asyncio.to_thread(_open, fields)
+
+    async_get_conn = aget_conn
+    """An alias of :meth:`aget_conn`."""
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the API who the token belongs to: once, and not for long, because somebody waits for it.
+        """Ask the API who the token belongs to: once, and for at most 15 seconds, because somebody is waiting.
 
         Returns:
             Whether that worked, and a sentence for the user.
@@ -81,62 +93,76 @@ class WriftAIHook(BaseHook):
         from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
         from airflow_provider_wriftai.client.endpoints import get_user
         from airflow_provider_wriftai.client.errors import RequestError, WriftAIError
+        from airflow_provider_wriftai.client.text import escape
 
-        connection = self.get_connection(self.wriftai_conn_id)
         try:
-            api = _open(connection, for_a_test=True)
+            fields = self._look_up()
+            api = _open(fields, for_a_test=True)
         except WriftAIError as error:
             return False, str(error)
 
-        async def ask() -> str:
-            # Only a coroutine can be given up whatever the other side does.
+        async def fetch_user() -> str:
+            # Only a coroutine can be abandoned whatever the other side does.
             async with api, asyncio.timeout(_TEST_SECONDS):
                 return await api.async_request(get_user())
 
         try:
-            return True, f"Signed in to {api.base_url} as {InterruptibleRun(ask).run()}."
+            return True, f"Signed in to {api.base_url} as {escape(InterruptibleRun(fetch_user).run(), 100)}."
         except TimeoutError:
             return (
                 False,
-                f"GET {api.base_url}/user had no whole response within {_TEST_SECONDS:g} s. {_TEST_TIMED_OUT}",
+                f"GET {api.base_url}/user had no complete response within {_TEST_SECONDS:g} s. {_TEST_TIMED_OUT}",
             )
         except RequestError as error:
-            advice = _advice_after_a_test(error, token_given=bool(connection.password))
+            advice = _advice_after_a_test(error, token_given=bool(fields.password))
             return False, f"{error.request} {error.problem}. {advice}"
         except WriftAIError as error:
             return False, str(error)
 
+    def _look_up(self) -> ConnectionFields:
+        try:
+            return _fields_of(self.get_connection(self.wriftai_conn_id))
+        except AirflowNotFoundException:
+            pass
+        raise self._not_found()
+
+    def _not_found(self) -> ConfigurationError:
+        from airflow_provider_wriftai.client.errors import ConfigurationError
+
+        return ConfigurationError(
+            f"Connection {self.wriftai_conn_id!r} does not exist. Create a connection of the type WriftAI with this "
+            "id, or set wriftai_conn_id to another one."
+        )
+
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the connection form to Airflow before 3.2; newer ones read the provider info."""
+        """Describe the connection form to Airflow before 3.2; later ones read the provider info."""
         return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the form fields of the extra for Airflow before 3.2; newer ones read the provider info."""
+        """Build the form fields of the extra for Airflow before 3.2; later ones read the provider info."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
         from wtforms import BooleanField, StringField
         from wtforms.validators import Optional
 
         widgets = {}
         for name, field in EXTRA_FIELDS.items():
-            told = {"label": field["label"], "description": field["description"]}
-            # These Airflows know no field for a number with a fraction; the hook reads the text.
+            texts = {"label": field["label"], "description": field["description"]}
+            # These Airflows have no field for a number with a fraction; the hook parses the text.
             widgets[name] = (
-                BooleanField(**told)
+                BooleanField(**texts)
                 if "boolean" in field["schema"]["type"]
-                else StringField(**told, widget=BS3TextFieldWidget(), validators=[Optional()])
+                else StringField(**texts, widget=BS3TextFieldWidget(), validators=[Optional()])
             )
         return widgets
 
 
-def _open(connection: Connection, *, for_a_test: bool = False) -> API:
-    from airflow_provider_wriftai._airflow.connection_settings import ConnectionFields, client_settings
-    from airflow_provider_wriftai._airflow.metrics import request_counter
-    from airflow_provider_wriftai.client.api import API
-    from airflow_provider_wriftai.client.retrying import RetryPolicy
-
-    fields = ConnectionFields(
+def _fields_of(connection: Connection) -> ConnectionFields:
+    # Nothing here raises: this frame holds the connection, and tracebacks show local variables.
+    return ConnectionFields(
+        connection_id=connection.conn_id or "",
+        connection_type=connection.conn_type,
         host=connection.host,
         schema=connection.schema,
         port=connection.port,
@@ -144,14 +170,22 @@ def _open(connection: Connection, *, for_a_test: bool = False) -> API:
         password=connection.password,
         extra=connection.extra,
     )
-    settings = client_settings(fields)
+
+
+def _open(fields: ConnectionFields, *, for_a_test: bool = False) -> API:
+    from airflow_provider_wriftai._airflow.connection import parse_connection
+    from airflow_provider_wriftai._airflow.metrics import request_counter
+    from airflow_provider_wriftai.client.api import API
+    from airflow_provider_wriftai.client.retrying import RetryPolicy
+
+    settings = parse_connection(fields)
     if for_a_test:
         settings["timeout"] = min(settings.get("timeout", _TEST_STEP_SECONDS), _TEST_STEP_SECONDS)
         settings["retry"] = RetryPolicy(attempts=1, seconds=_TEST_BUDGET_SECONDS)
-    count_up = request_counter()
+    count = request_counter()
 
     def observe(method: str, status: int) -> None:
-        count_up(f"requests.{method.lower()}.{status}", 1)
+        count(f"requests.{method.lower()}.{status}", 1)
 
     return API(**settings, observe=observe)
 
@@ -168,14 +202,14 @@ def _advice_after_a_test(error: RequestError, *, token_given: bool) -> str:
 
     match error:
         case RequestTimeoutError():
-            # Not the connection's timeout: a test may wait less than that.
+            # A test waits for less than the connection's timeout, so that one is not the advice.
             return _TEST_TIMED_OUT
         case AuthenticationError() if not token_given:
-            return "The connection has no access token; without one, only public models can be read."
+            return "The connection has no access token. Without one, only public models can be read."
         case AuthenticationError() | RateLimitedError() | ServerError():
             return error.advice
         case APIError():
-            # Every token belongs to somebody, so the API itself says nothing else.
+            # Every token belongs to a user, so the API itself has no other answer.
             return UnreadableResponseError.advice
         case _:
             return error.advice

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count, timed
-from airflow_provider_wriftai._airflow.notset import NOTSET, ExplicitParameters, NotSet, none_if_notset
+from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
@@ -103,7 +103,13 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         import asyncio
 
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai._airflow.parameters import age, flag, listed, parse_int, text
+        from airflow_provider_wriftai._airflow.parameters import (
+            parse_bool,
+            parse_duration,
+            parse_int,
+            parse_list,
+            parse_str,
+        )
         from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
         from airflow_provider_wriftai.client.references import ModelReference
         from airflow_provider_wriftai.client.versions import Versions
@@ -118,19 +124,21 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         from airflow_provider_wriftai.domain.retention.selectors import read_versions
 
         def given(name: str, read: Callable[[str, Any], T]) -> T | None:
-            return self._given.read(self, name, lambda value: read(name, value))
+            return self._given.parse(self, name, lambda value: read(name, value))
 
         with fail_without_retry():
             model = ModelReference.parse(self.model)
-            only = given("only", listed)
+            only = given("only", parse_list)
             policy = RetentionPolicy(
                 keep_last=given("keep_last", parse_int),
-                older_than=given("older_than", age),
-                protection=Protection.read(model, given("protect", listed) or [], given("protect_release_notes", text)),
+                older_than=given("older_than", parse_duration),
+                protection=Protection.read(
+                    model, given("protect", parse_list) or [], given("protect_release_notes", parse_str)
+                ),
                 only=None if only is None else read_versions("only", model, only),
                 max_deletions=given("max_deletions", parse_int),
             )
-            dry_run = flag("dry_run", self.dry_run)
+            dry_run = parse_bool("dry_run", self.dry_run)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
 
             async def carry_out() -> PruneReport:

@@ -11,8 +11,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count, timed
-from airflow_provider_wriftai._airflow.task_state import is_retry, task_state_of
-from airflow_provider_wriftai._airflow.templating import TemplateFilesOperator
+from airflow_provider_wriftai._airflow.task_state import find_task_state, is_retry
+from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
@@ -31,7 +31,7 @@ MEMORY_KEY = "wriftai_create_version"
 """Under which key of Airflow's task state store the create operator keeps what it is about to create."""
 
 
-class WriftAICreateVersionOperator(TemplateFilesOperator):
+class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
     """Publishes an image as a version of a model: exactly one.
 
     What the service would refuse is told before anything is sent. A create without a clear answer
@@ -138,17 +138,23 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish the image."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai._airflow.parameters import Problems, flag, parse_choice, parse_int, seconds
+        from airflow_provider_wriftai._airflow.parameters import (
+            ErrorCollector,
+            parse_bool,
+            parse_choice,
+            parse_int,
+            parse_seconds,
+        )
         from airflow_provider_wriftai.client.versions import Versions
         from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
         from airflow_provider_wriftai.domain.publishing.publish import publish
 
         with fail_without_retry():
-            problems = Problems()
-            if_exists = problems.unless(parse_choice, "if_exists", self.if_exists, ("reuse", "fail", "create"))
-            lookback = problems.unless(parse_int, "lookback", self.lookback, least=1, most=50)
-            settle_seconds = problems.unless(seconds, "settle_seconds", self.settle_seconds, most=3600)
-            remember = problems.unless(flag, "remember", self.remember)
+            errors = ErrorCollector()
+            if_exists = errors.collect(parse_choice, "if_exists", self.if_exists, ("reuse", "fail", "create"))
+            lookback = errors.collect(parse_int, "lookback", self.lookback, least=1, most=50)
+            settle_seconds = errors.collect(parse_seconds, "settle_seconds", self.settle_seconds, most=3600)
+            remember = errors.collect(parse_bool, "remember", self.remember)
             model, params = check_new_version(
                 self.model,
                 cast("BuildResult", self.image),
@@ -157,7 +163,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                 image_selector=self.image_selector,
                 compatibilities=self.compatibilities,
                 configuration=self.configuration,
-                problems=problems.found,
+                problems=errors.problems,
             )
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api, timed("publish"):
                 published = publish(
@@ -167,7 +173,7 @@ class WriftAICreateVersionOperator(TemplateFilesOperator):
                     if_exists=cast("IfExists", if_exists),
                     lookback=lookback,
                     settle_seconds=settle_seconds,
-                    memory=task_state_of(context, MEMORY_KEY) if remember else None,
+                    memory=find_task_state(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
         self._published = published, params["container_image_digest"]
@@ -216,11 +222,11 @@ class WriftAIGetVersionOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai._airflow.parameters import reference_of_version
+        from airflow_provider_wriftai._airflow.parameters import parse_version_reference
         from airflow_provider_wriftai.client.versions import Versions
 
         with fail_without_retry():
-            reference = reference_of_version("version", self.version)
+            reference = parse_version_reference("version", self.version)
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 version = Versions(api).get(reference)
         self.log.info("Fetched %s.", reference)
@@ -259,14 +265,14 @@ class WriftAIDeleteVersionOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Delete the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai._airflow.parameters import flag, reference_of_version
+        from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
         from airflow_provider_wriftai.client.errors import NotFoundError
         from airflow_provider_wriftai.client.versions import Versions
 
         deleted = True
         with fail_without_retry():
-            reference = reference_of_version("version", self.version)
-            fail_if_missing = flag("fail_if_missing", self.fail_if_missing)
+            reference = parse_version_reference("version", self.version)
+            fail_if_missing = parse_bool("fail_if_missing", self.fail_if_missing)
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
                 try:
                     Versions(api).delete(reference)

@@ -19,8 +19,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
-from airflow_provider_wriftai._airflow.notset import NOTSET, ExplicitParameters, NotSet, none_if_notset
-from airflow_provider_wriftai._airflow.task_state import task_state_of
+from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
+from airflow_provider_wriftai._airflow.task_state import find_task_state
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
@@ -158,7 +158,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
         if (
             version is None
-            and (memory := task_state_of(context, MEMORY_KEY)) is not None
+            and (memory := find_task_state(context, MEMORY_KEY)) is not None
             and self._is_worth_keeping(wait)
         ):
             memory.save({**_tries(context), **wait.to_json()})
@@ -171,7 +171,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
 
         most_failures = parse_int("max_consecutive_failures", self.max_consecutive_failures, least=0, most=10**6)
         wait = SyncWait(self._read_condition(), None if self.silent_fail else most_failures)
-        memory = task_state_of(context, MEMORY_KEY)
+        memory = find_task_state(context, MEMORY_KEY)
         if memory is not None:
             kept, tries = memory.load(), _tries(context)
             if isinstance(kept, Mapping) and kept.get("began_with_try") == tries["began_with_try"]:
@@ -184,19 +184,19 @@ class WriftAIVersionSensor(BaseSensorOperator):
         return wait
 
     def _read_condition(self) -> Criteria:
-        from airflow_provider_wriftai._airflow.parameters import reference_of_version, text
+        from airflow_provider_wriftai._airflow.parameters import parse_str, parse_version_reference
         from airflow_provider_wriftai.client.references import ModelReference, parse_version
         from airflow_provider_wriftai.domain.images.read import read_image_digest
         from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
 
-        given = partial(self._given.read, self)
+        given = partial(self._given.parse, self)
         model = given("model", ModelReference.parse)
         return Criteria(
-            version=given("version", lambda value: parse_version(reference_of_version("version", value))),
+            version=given("version", lambda value: parse_version(parse_version_reference("version", value))),
             model=model,
             digest=given("image", read_image_digest),
             newer_than=given("newer_than", lambda value: read_newer_than(model, value)),
-            release_notes=given("release_notes", lambda value: read_pattern(text("release_notes", value))),
+            release_notes=given("release_notes", lambda value: read_pattern(parse_str("release_notes", value))),
         )
 
     @property

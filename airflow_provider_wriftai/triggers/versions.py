@@ -66,7 +66,6 @@ class WriftAIVersionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the version is there or the deadline has passed."""
-        from airflow_provider_wriftai._airflow.failures import FINAL
         from airflow_provider_wriftai._airflow.metrics import count
         from airflow_provider_wriftai.client.errors import WriftAIError
         from airflow_provider_wriftai.domain.waiting.errors import WaitTimedOutError
@@ -80,7 +79,7 @@ class WriftAIVersionTrigger(BaseTrigger):
         except WaitTimedOutError as error:
             event = {"status": "timeout", "message": str(error)}
         except WriftAIError as error:
-            event = {"status": "failed", "message": str(error), "final": isinstance(error, FINAL)}
+            event = {"status": "failed", "message": str(error), "final": not error.retryable}
         count(f"wait.{event['status']}")
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from airflow_provider_wriftai.client.errors import PaginationError
-from airflow_provider_wriftai.client.pagination import PaginatedResponse, PaginationOptions, every_page
+from airflow_provider_wriftai.client.pagination import PaginatedResponse, PaginationOptions, iterate_pages
 
 
 def test_a_cursor_that_comes_twice_ends_the_walk() -> None:
@@ -13,9 +13,9 @@ def test_a_cursor_that_comes_twice_ends_the_walk() -> None:
         following = {"a": "b", "b": "a"}.get(options.get("cursor", ""), "a")
         return PaginatedResponse([1], next_cursor=following, previous_cursor=None)
 
-    walk = every_page(fetch)
+    walk = iterate_pages(fetch)
     assert [next(walk).next_cursor for _ in range(3)] == ["a", "b", "a"]
-    with pytest.raises(PaginationError, match="already read"):
+    with pytest.raises(PaginationError, match="read before"):
         next(walk)
 
 
@@ -25,13 +25,13 @@ def test_a_page_that_fails_ends_the_walk_with_its_error() -> None:
             raise ConnectionError("gone")
         return PaginatedResponse([1], next_cursor="a", previous_cursor=None)
 
-    walk = every_page(fetch)
+    walk = iterate_pages(fetch)
     next(walk)
     with pytest.raises(ConnectionError):
         next(walk)
 
 
-@pytest.mark.parametrize(("items", "pages", "said"), [([], 20, "one empty page"), ([1], 20_001, "went on and on")])
+@pytest.mark.parametrize(("items", "pages", "said"), [([], 20, "one empty page"), ([1], 20_001, "did not end")])
 def test_a_listing_that_never_ends_is_given_up(items: list[int], pages: int, said: str) -> None:
     cursors = itertools.count()
     fetched = 0
@@ -42,6 +42,6 @@ def test_a_listing_that_never_ends_is_given_up(items: list[int], pages: int, sai
         return PaginatedResponse(items=items, next_cursor=f"c{next(cursors)}", previous_cursor=None)
 
     with pytest.raises(PaginationError, match=said):
-        for _ in every_page(fetch):
+        for _ in iterate_pages(fetch):
             pass
     assert fetched == pages

@@ -125,7 +125,7 @@ def test_a_response_that_was_overtaken_opens_nothing() -> None:
 def test_a_request_without_a_response_holds_nobody_up_for_long() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
-    rate_limiter.lost()
+    rate_limiter.release()
     rate_limiter._probed_until = 0.0  # as if its time were up
     assert _drain(rate_limiter) == 1
 

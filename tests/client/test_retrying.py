@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import RateLimitedError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
@@ -27,7 +28,7 @@ FAILURES: dict[str, Any] = {
     "cut off": httpx.ReadError("eof"),
     **{
         str(status): status
-        for status in (301, 303, 307, 400, 401, 403, 404, 408, 409, 422, 429, 499, 500, 501, 502, 503, 504)
+        for status in (301, 303, 307, 400, 401, 403, 404, 408, 409, 410, 422, 425, 429, 499, 500, 501, 502, 503, 504, 520, 521, 522, 523, 524, 529)
     },
 }
 
@@ -46,7 +47,7 @@ def _documented() -> list[tuple[str, str, str]]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
     monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
     monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
@@ -69,11 +70,11 @@ class Scripted:
         return httpx.Response(entry, json={"detail": "scripted"})
 
 
-Operation = Callable[[str, Scripted], Any]
+Request = Callable[[str, Scripted], Any]
 
 
 @pytest.fixture(params=["sync", "async"])
-def call(request: pytest.FixtureRequest) -> Operation:
+def call(request: pytest.FixtureRequest) -> Request:
     def arguments(method: str) -> tuple[str, tuple[Any, ...]]:
         if method == "POST":
             return "create", ("acme", "det", {})
@@ -108,7 +109,7 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize(("method", "failure", "happens"), _documented())
-def test_the_table_holds(call: Operation, method: str, failure: str, happens: str) -> None:
+def test_the_table_holds(call: Request, method: str, failure: str, happens: str) -> None:
     script = Scripted(FAILURES[failure], "good")
     if happens == "tried again":
         call(method, script)
@@ -122,7 +123,7 @@ def test_the_table_holds(call: Operation, method: str, failure: str, happens: st
         assert caught.value.ambiguous is (happens == "ambiguous")
 
 
-def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Operation) -> None:
+def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Request) -> None:
     script = Scripted(500, 502, 503)
     with pytest.raises(WriftAIError) as caught:
         call("GET", script)
@@ -132,20 +133,20 @@ def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Operation) -> No
 
 @pytest.mark.parametrize("failure", ["read timeout", "connection broke", "500"])
 def test_a_delete_that_finds_nothing_after_a_try_that_may_have_arrived_has_succeeded(
-    call: Operation, failure: str
+    call: Request, failure: str
 ) -> None:
     assert call("DELETE", Scripted(FAILURES[failure], 404)) is None
 
 
 @pytest.mark.parametrize("failure", ["no connection", "429"])
 def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(
-    call: Operation, failure: str
+    call: Request, failure: str
 ) -> None:
     with pytest.raises(WriftAIError, match="404"):
         call("DELETE", Scripted(FAILURES[failure], 404))
 
 
-def test_waiting_for_the_budget_uses_up_no_tries(call: Operation) -> None:
+def test_waiting_for_the_budget_uses_up_no_tries(call: Request) -> None:
     script = Scripted(429, 429, 429, 429, 500, 429, 500, "good")
     call("GET", script)
     assert script.asked == 8

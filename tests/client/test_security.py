@@ -22,10 +22,11 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai._airflow.connection_settings import ConnectionFields, client_settings
+from airflow_provider_wriftai._airflow.connection import ConnectionFields, parse_connection
 from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -33,7 +34,7 @@ from airflow_provider_wriftai.client.errors import (
     WriftAIError,
 )
 from airflow_provider_wriftai.client.retrying import RetryPolicy
-from airflow_provider_wriftai.client.transport_pool import proxy_for
+from airflow_provider_wriftai.client.transport_pool import find_proxy
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.server import listen, run_in_thread
@@ -43,7 +44,7 @@ SECRET = "s3cret-t0ken-0f-acme"
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
     monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
     monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
@@ -91,7 +92,7 @@ def _everything_about(error: BaseException) -> str:
 @pytest.mark.parametrize("way", ["sync", "async"])
 def test_no_failure_shows_the_token(caplog: pytest.LogCaptureFixture, failure: str, way: str) -> None:
     transport = httpx.MockTransport(FAILURES[failure])
-    settings = client_settings(ConnectionFields(host=f"https://{way}.example", password=SECRET))
+    settings = parse_connection(ConnectionFields(host=f"https://{way}.example", password=SECRET))
     settings["retry"] = RetryPolicy(attempts=2, seconds=0.2)
 
     def by_sync() -> None:
@@ -140,7 +141,7 @@ def test_no_bad_setting_shows_the_token(settings: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_no_host_with_the_token_in_it_is_shown(host: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        API(**client_settings(ConnectionFields(host=host)))
+        API(**parse_connection(ConnectionFields(host=host)))
     assert SECRET not in str(caught.value)
 
 
@@ -191,7 +192,7 @@ def test_the_environments_proxy_is_used_for_other_machines(monkeypatch: pytest.M
         server.shutdown()
         thread.join()
     monkeypatch.setenv("NO_PROXY", ".example")
-    assert proxy_for("http://service.example/v1") is None
+    assert find_proxy("http://service.example/v1") is None
 
 
 @pytest.mark.usefixtures("no_proxy_set")
@@ -216,7 +217,7 @@ def test_no_request_leaves_its_path(owner: str, name: str, version_id: str) -> N
 
     def record(request: httpx.Request) -> httpx.Response:
         asked.append(request.url)
-        return httpx.Response(200, json={"items": [], "id": "x"})
+        return httpx.Response(200, json={"items": [], "id": unquote(request.url.raw_path.decode().rpartition("/")[2])})
 
     def segments(url: httpx.URL) -> list[str]:
         assert (url.scheme, url.host, url.query, url.fragment) == ("https", "h.example", b"", "")
@@ -303,7 +304,7 @@ def test_one_context_serves_all_with_the_same_settings(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ssl, "create_default_context", count)
     for _ in range(3):
-        with API("https://h.example/v1", transport=httpx.MockTransport(_echoing(404))) as api, api._transports.one():
+        with API("https://h.example/v1", transport=httpx.MockTransport(_echoing(404))) as api, api._transports.lend():
             pass
     assert len(made) <= 1
 
@@ -320,7 +321,7 @@ def test_a_response_that_only_trickles_in_is_given_up(monkeypatch: pytest.Monkey
     monkeypatch.setattr("airflow_provider_wriftai.client.exchange.time.monotonic", lambda: now)
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=trickle()))
     with API(transport=transport, retry=RetryPolicy(attempts=1)) as api:
-        with pytest.raises(ConnectionFailedError, match="no whole response within 300 s"):
+        with pytest.raises(ConnectionFailedError, match="no complete response within 300 s"):
             Versions(api).get("acme/det:1")
 
 

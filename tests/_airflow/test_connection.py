@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wriftai._airflow.connection_settings import ConnectionFields, base_url, client_settings
+from airflow_provider_wriftai._airflow.connection import ConnectionFields, find_base_url, parse_connection
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import ConfigurationError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
@@ -40,7 +40,7 @@ from airflow_provider_wriftai.client.retrying import RetryPolicy
     ],
 )
 def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url: str) -> None:
-    assert base_url(ConnectionFields(**fields)) == url
+    assert find_base_url(ConnectionFields(**fields)) == url
     assert API(url, "t").base_url == url
 
 
@@ -50,26 +50,30 @@ def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url:
         ({"port": 8787}, "no host"),
         ({"schema": "http"}, "no host"),
         ({"host": "api.wrift.ai", "schema": "ftp"}, "http or https"),
-        ({"host": "https://api.wrift.ai", "schema": "http"}, "keep one"),
-        ({"host": "https://api.wrift.ai:8443", "port": 443}, "keep one"),
-        ({"host": "https://api.wrift.ai:port"}, "cannot be read"),
-        ({"login": "s3cret"}, "belongs into the password"),
-        ({"password": "s3cret", "extra": "{"}, "not JSON"),
+        ({"host": "https://api.wrift.ai", "schema": "http"}, "Keep one"),
+        ({"host": "https://api.wrift.ai:8443", "port": 443}, "Keep one"),
+        ({"host": "https://api.wrift.ai:port"}, "cannot be parsed"),
+        ({"login": "s3cret"}, "is the password"),
+        ({"password": "s3cret", "extra": "{"}, "not valid JSON"),
         ({"password": "s3cret", "extra": "[]"}, "JSON object"),
         ({"extra": '{"timeout": 0}'}, "number of seconds"),
         ({"extra": '{"timeout": "soon"}'}, "number of seconds"),
         ({"extra": '{"timeout": true}'}, "number of seconds"),
         ({"extra": '{"timeout": "inf"}'}, "number of seconds"),
-        ({"extra": '{"retry_attempts": 0}'}, "whole number of at least 1"),
-        ({"extra": '{"retry_attempts": 2.5}'}, "whole number of at least 1"),
+        ({"extra": '{"retry_attempts": 0}'}, "an integer of at least 1"),
+        ({"extra": '{"retry_attempts": 2.5}'}, "an integer of at least 1"),
         ({"extra": '{"retry_seconds": -1}'}, "number of seconds"),
         ({"extra": '{"allow_plain_http": "yes"}'}, "true or false"),
-        ({"extra": '{"ca_bundle": 7}'}, "a text"),
+        ({"extra": '{"ca_bundle": 7}'}, "text"),
+        ({"extra": '{"timeuot": 5}'}, "unknown key 'timeuot'. Did you mean 'timeout'?"),
+        ({"extra": '{"verify": false}'}, "unknown key 'verify'. Known are: timeout, retry_attempts,"),
+        ({"connection_type": "aws", "password": "s3cret"}, "its type is 'aws' instead of 'wriftai'"),
+        ({"connection_type": None, "password": "s3cret"}, "its type is None instead of 'wriftai'"),
     ],
 )
 def test_what_cannot_be_meant_is_told_without_the_token(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        client_settings(ConnectionFields(**fields))
+        parse_connection(ConnectionFields(**fields))
     assert said in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
@@ -83,15 +87,15 @@ def test_the_extra() -> None:
                 "retry_seconds": 60,
                 "timeout": "2.5",
                 "allow_plain_http": "True",
-                "ca_bundle": None,
-                "other": 1,
+                "ca_bundle": "",
             }
         ),
     )
-    settings = client_settings(fields)
+    settings = parse_connection(fields)
     assert settings.pop("access_token").reveal() == "t"
     assert settings == {
         "base_url": "https://api.wrift.ai/v1",
+        "connection_id": "wriftai_default",
         "retry": RetryPolicy(attempts=2, seconds=60),
         "timeout": 2.5,
         "allow_plain_http": True,
