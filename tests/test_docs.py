@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import airflow
 import pytest
-from postgres import free_port
-from public_names import errors, offered_to_dags, public_members
 
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.domain.waiting.errors import WaitTimedOutError
 from airflow_provider_wriftai.sandbox.seed import seed
+from tests.support.postgres import free_port
+from tests.support.public_names import errors, offered_to_dags, public_members
+from tests.support.sandbox import Sandbox
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +59,7 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_every_python_block_runs(sandbox: Any, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
+def test_every_python_block_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
     """Against a sandbox with the model that the documents speak of."""
     if AIRFLOW_2 and "from airflow.sdk" in block:
         pytest.skip("it is about what Airflow 2 has not")

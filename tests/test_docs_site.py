@@ -12,7 +12,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from public_names import errors, offered_to_dags, public_members
+
+from tests.support.public_names import errors, offered_to_dags, public_members
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

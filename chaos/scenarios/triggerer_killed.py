@@ -23,7 +23,7 @@ from triggerer.waited import End
 _PATIENCE = 300.0
 _POSTPONED = 2.0
 _AIMED_FOR = 60.0
-_SUPPORT = HERE.parent / "tests" / "support"
+_ROOT = HERE.parent
 
 _WAITS = Row("waits", "deferred waits, the triggerer killed (kill -9)", "waits", frozenset({Kind.LOST}))
 _EVENTS = Row(
@@ -44,8 +44,8 @@ def _missing() -> str | None:
 
 
 def _carry_out(setting: Setting) -> Iterator[Outcome]:
-    sys.path.insert(0, str(_SUPPORT))
-    running_airflow = import_module("real_airflow").running_airflow
+    sys.path.insert(0, str(_ROOT))
+    running_airflow = import_module("tests.support.real_airflow").running_airflow
     planned = plan(setting.seed, setting.runs)
     with open_lane(setting.folder / "lane") as lane:
         for model in (*WAITED_FOR, *HEARD_OF):

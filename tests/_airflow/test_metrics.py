@@ -16,6 +16,7 @@ from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOpe
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIDeleteVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+from tests.support.sandbox import Sandbox
 
 
 class Stats:
@@ -33,14 +34,14 @@ class Stats:
 
 
 @pytest.fixture
-def stats(monkeypatch: pytest.MonkeyPatch, sandbox: Any) -> Stats:
+def stats(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Stats:
     stats = Stats()
     monkeypatch.setattr(sdk, "Stats", stats, raising=False)
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
     return stats
 
 
-def test_what_tasks_count(sandbox: Any, stats: Stats, digest: str, schemas: Any) -> None:
+def test_what_tasks_count(sandbox: Sandbox, stats: Stats, digest: str, schemas: Any) -> None:
     model = sandbox.new_model(versions=3)
     context: Any = {}
     for _ in range(2):
@@ -64,7 +65,7 @@ def test_what_tasks_count(sandbox: Any, stats: Stats, digest: str, schemas: Any)
     assert set(stats.timed) == {"wriftai.publish.duration", "wriftai.prune.duration"}
 
 
-def test_what_triggers_count(sandbox: Any, stats: Stats) -> None:
+def test_what_triggers_count(sandbox: Sandbox, stats: Stats) -> None:
     model = sandbox.new_model(versions=1)
 
     async def run() -> None:

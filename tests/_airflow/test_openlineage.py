@@ -16,12 +16,13 @@ from airflow_provider_wriftai.domain.retention.errors import PruneIncompleteErro
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from tests.support.sandbox import Sandbox
 
 DIGEST = "sha256:" + "5e" * 32
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -46,7 +47,7 @@ def _image(image: Any, publish: Any, model: str) -> tuple[str, str]:
     return read.namespace, read.name
 
 
-def test_an_image_became_a_version(sandbox: Any, publish: Any) -> None:
+def test_an_image_became_a_version(sandbox: Sandbox, publish: Any) -> None:
     model = sandbox.new_model(versions=2)
     (written,) = publish(model).outputs
     assert (written.namespace, written.name) == ("wriftai", model)
@@ -55,7 +56,7 @@ def test_an_image_became_a_version(sandbox: Any, publish: Any) -> None:
     assert written.facets["lifecycleStateChange"].lifecycleStateChange.name == "CREATE"
 
 
-def test_a_version_that_was_there_was_not_created_again(sandbox: Any, publish: Any) -> None:
+def test_a_version_that_was_there_was_not_created_again(sandbox: Sandbox, publish: Any) -> None:
     model = sandbox.new_model()
     publish(model)
     (written,) = publish(model).outputs
@@ -89,12 +90,12 @@ def test_a_version_that_was_there_was_not_created_again(sandbox: Any, publish: A
     ],
 )
 def test_the_image_is_named_by_its_registry_where_the_build_tells_it(
-    sandbox: Any, publish: Any, image: Any, dataset: tuple[str, str]
+    sandbox: Sandbox, publish: Any, image: Any, dataset: tuple[str, str]
 ) -> None:
     assert _image(image, publish, sandbox.new_model()) == dataset
 
 
-def test_a_file_that_is_gone_by_then(sandbox: Any, schemas: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_by_then(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     file = tmp_path / "digest"
     file.write_text(f"registry.example/detector@{DIGEST}")
@@ -108,7 +109,7 @@ def test_a_file_that_is_gone_by_then(sandbox: Any, schemas: Any, tmp_path: Path)
         assert (read.namespace, read.name) == ("oci", DIGEST)
 
 
-def test_a_publish_that_failed_tells_of_nothing(sandbox: Any, schemas: Any) -> None:
+def test_a_publish_that_failed_tells_of_nothing(sandbox: Sandbox, schemas: Any) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     task = WriftAICreateVersionOperator(
         task_id="p", model="acme/not-there", image=DIGEST, release_notes="new", schemas=schemas
@@ -120,7 +121,7 @@ def test_a_publish_that_failed_tells_of_nothing(sandbox: Any, schemas: Any) -> N
 
 
 @pytest.mark.parametrize(("dry_run", "changes"), [(True, []), (False, ["ALTER"])])
-def test_a_prune_altered_the_model(sandbox: Any, dry_run: bool, changes: list[str]) -> None:
+def test_a_prune_altered_the_model(sandbox: Sandbox, dry_run: bool, changes: list[str]) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     model = sandbox.new_model(versions=3)
     task = WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=1, dry_run=dry_run)
@@ -131,7 +132,7 @@ def test_a_prune_altered_the_model(sandbox: Any, dry_run: bool, changes: list[st
 
 
 def test_a_prune_that_failed_half_way_tells_of_what_it_did(
-    sandbox: Any, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     model = sandbox.new_model(versions=3)
@@ -151,7 +152,7 @@ def test_the_asset_of_a_model_is_the_same_dataset() -> None:
     assert (dataset.namespace, dataset.name) == ("wriftai", "acme/detector")
 
 
-def test_nobody_has_to_have_it(sandbox: Any, schemas: Any) -> None:
+def test_nobody_has_to_have_it(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model(versions=3)
     code = f"""
 import sys

@@ -16,6 +16,7 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.sandbox import Sandbox
 
 GENERATIONS = {"0.13.0": 1, "0.34.0": 2}
 
@@ -74,7 +75,7 @@ def _ours(url: str, token: str, owner: str, name: str, digest: str) -> None:
 
 
 @pytest.mark.parametrize("client", GENERATIONS)
-def test_the_same_calls_send_the_same_requests(sandbox: Any, repository: Path, digest: str, client: str) -> None:
+def test_the_same_calls_send_the_same_requests(sandbox: Sandbox, repository: Path, digest: str, client: str) -> None:
     def official(url: str, token: str, owner: str, name: str, digest: str) -> None:
         python = repository / f".venv-wriftai-{client}" / "bin" / "python"
         script = repository / "tests" / "sandbox" / "official_client.py"

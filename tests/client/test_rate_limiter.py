@@ -4,7 +4,6 @@ import math
 import time
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,6 +23,7 @@ from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.sandbox import Sandbox
 
 
 def _response(status: int = 429, **headers: str) -> Response:
@@ -223,7 +223,7 @@ def test_the_budget_belongs_to_the_token() -> None:
     assert rate_limiter_for("https://h/v1", first) is not rate_limiter_for("https://h/v1", AccessToken(""))
 
 
-def test_one_process_under_a_limit_earns_no_429(sandbox: Any) -> None:
+def test_one_process_under_a_limit_earns_no_429(sandbox: Sandbox) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     limit = RateLimit(Limit(per_second=50, burst=5), None)
     with running(create_app(sandbox.store, limit)) as url, API(f"{url}/v1", sandbox.token) as api:

@@ -38,6 +38,7 @@ from airflow_provider_wriftai.client.transport_pool import find_proxy
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.server import listen, run_in_thread
+from tests.support.sandbox import Sandbox
 
 SECRET = "s3cret-t0ken-0f-acme"
 
@@ -112,7 +113,7 @@ def test_no_failure_shows_the_token(caplog: pytest.LogCaptureFixture, failure: s
     assert SECRET not in str([vars(record) for record in caplog.records])
 
 
-def test_no_log_of_a_request_that_works_shows_the_token(sandbox: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_of_a_request_that_works_shows_the_token(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     with caplog.at_level(logging.DEBUG), API(sandbox.base_url(), sandbox.token) as api:
         Versions(api).list(owner, name)
@@ -145,7 +146,7 @@ def test_no_host_with_the_token_in_it_is_shown(host: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-def test_no_proxy_sees_what_is_meant_for_this_machine(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_sees_what_is_meant_for_this_machine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
@@ -262,7 +263,7 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def encrypted(sandbox: Any, authority: trustme.CA, tmp_path: Path) -> Iterator[str]:
+def encrypted(sandbox: Sandbox, authority: trustme.CA, tmp_path: Path) -> Iterator[str]:
     """The sandbox behind TLS, with a certificate of an authority that nobody knows."""
     certificate = authority.issue_cert("localhost")
     key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
@@ -277,7 +278,7 @@ def encrypted(sandbox: Any, authority: trustme.CA, tmp_path: Path) -> Iterator[s
         yield f"https://localhost:{listener.getsockname()[1]}"
 
 
-def test_certificates_are_checked(sandbox: Any, encrypted: str, authority: trustme.CA, tmp_path: Path) -> None:
+def test_certificates_are_checked(sandbox: Sandbox, encrypted: str, authority: trustme.CA, tmp_path: Path) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     with API(f"{encrypted}/v1", sandbox.token, retry=RetryPolicy(attempts=1)) as api:
         with pytest.raises(ConnectionFailedError, match=r"(?i)certificate.verify.failed") as caught:

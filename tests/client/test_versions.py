@@ -22,6 +22,7 @@ from airflow_provider_wriftai.client.errors import (
 )
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
+from tests.support.sandbox import Sandbox
 
 Do = Callable[..., Any]
 
@@ -43,7 +44,7 @@ def do(request: pytest.FixtureRequest, api: API) -> Do:
     return call_sync if request.param == "sync" else call_async
 
 
-def test_create_get_list_delete(sandbox: Any, do: Do, digest: str, schemas: Any, generation: int) -> None:
+def test_create_get_list_delete(sandbox: Sandbox, do: Do, digest: str, schemas: Any, generation: int) -> None:
     owner, name = sandbox.new_model(versions=2).split("/")
     params = {"release_notes": "new", "schemas": schemas, "container_image_digest": digest}
 
@@ -64,7 +65,7 @@ def test_create_get_list_delete(sandbox: Any, do: Do, digest: str, schemas: Any,
     assert sandbox.numbers(f"{owner}/{name}") == [2, 1]
 
 
-def test_pages(sandbox: Any, do: Do) -> None:
+def test_pages(sandbox: Sandbox, do: Do) -> None:
     owner, name = sandbox.new_model(versions=12).split("/")
     first = do("list", owner, name, {"page_size": 5})
     assert [len(first.items), first.previous_cursor] == [5, None]
@@ -78,7 +79,7 @@ def test_pages(sandbox: Any, do: Do) -> None:
     assert first.served_at is not None
 
 
-def test_every_page(sandbox: Any, versions: Versions) -> None:
+def test_every_page(sandbox: Sandbox, versions: Versions) -> None:
     owner, name = sandbox.new_model(versions=103).split("/")
     pages = list(versions.iterate_pages(owner, name))
     assert [len(page.items) for page in pages] == [50, 50, 3]
@@ -90,7 +91,7 @@ def test_every_page(sandbox: Any, versions: Versions) -> None:
     assert asyncio.run(count()) == [50, 50, 3]
 
 
-def test_refusals(sandbox: Any, do: Do, digest: str, schemas: Any) -> None:
+def test_refusals(sandbox: Sandbox, do: Do, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     owner, name = model.split("/")
     bad = {"release_notes": "x" * 256, "schemas": {"prediction": {"input": {"type": 7}}}, "container_image_digest": "x"}
@@ -114,7 +115,7 @@ def test_refusals(sandbox: Any, do: Do, digest: str, schemas: Any) -> None:
     assert sandbox.numbers(model) == []
 
 
-def test_reads_need_no_token_and_writes_do(sandbox: Any, generation: int, digest: str, schemas: Any) -> None:
+def test_reads_need_no_token_and_writes_do(sandbox: Sandbox, generation: int, digest: str, schemas: Any) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     with API(sandbox.base_url(generation)) as api:
         versions = Versions(api)

@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 
 import airflow as airflow_itself
 import pytest
-from browser import Browser, running_browser, why_not
-from browser_pages import ConnectionForm, open_asset, press_test_button, unfold_extra
-from real_airflow import RealAirflow, running_airflow
-from rest_api import RestAPI, until_up
 
 from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
+from tests.support.browser import Browser, running_browser, why_not
+from tests.support.browser_pages import ConnectionForm, open_asset, press_test_button, unfold_extra
+from tests.support.real_airflow import RealAirflow, running_airflow
+from tests.support.rest_api import RestAPI, until_up
 
 AIRFLOW = tuple(map(int, airflow_itself.__version__.split(".")[:2]))
 

@@ -8,13 +8,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from polling import until
-from postgres import programs
-from real_airflow import AIRFLOW_2, RealAirflow, process_at, running_airflow
-from redis_server import program, running_redis
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults, Reached
@@ -22,11 +17,16 @@ from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
+from tests.support.polling import until
+from tests.support.postgres import programs
+from tests.support.real_airflow import AIRFLOW_2, RealAirflow, process_at, running_airflow
+from tests.support.redis_server import program, running_redis
+from tests.support.sandbox import Sandbox
 
 if importlib.util.find_spec("airflow.providers.celery") is None:
     pytest.skip("not installed: apache-airflow-providers-celery", allow_module_level=True)
 
-from celery_workers import (
+from tests.support.celery_workers import (
     celery_environment,
     finished_by,
     let_it_take_and_not_begin,
@@ -48,7 +48,7 @@ PATIENCE = 1200.0
 
 
 @pytest.fixture
-def store(sandbox: Any, tmp_path: Path) -> Iterator[Store]:
+def store(sandbox: Sandbox, tmp_path: Path) -> Iterator[Store]:
     """The data of a sandbox of this test's own, whose log of requests tells what was done."""
     made = Store(tmp_path / "sandbox.db")
     made.add_token(sandbox.token, "acme")
@@ -62,7 +62,7 @@ def store(sandbox: Any, tmp_path: Path) -> Iterator[Store]:
 @pytest.mark.skipif(AIRFLOW_2, reason="Airflow 2 is not tried with Celery")
 @pytest.mark.skipif(programs() is None, reason="not on this machine: PostgreSQL")
 @pytest.mark.skipif(program() is None, reason="not on this machine: redis-server")
-def test_a_worker_that_is_killed_amid_it_all(sandbox: Any, store: Store, tmp_path: Path, repository: Path) -> None:
+def test_a_worker_that_is_killed_amid_it_all(sandbox: Sandbox, store: Store, tmp_path: Path, repository: Path) -> None:
     faults = Faults()
     # The version is there; only its answer is held up.
     faults.add([Fault(method="POST", path=f"/models/acme/model-{HALF_WAY}/versions$", delay=3600)])

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.sandbox import Sandbox
+
 RunDag = Callable[..., str]
 
 
@@ -30,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_dag(sandbox: Any, home: Path) -> RunDag:
+def run_dag(sandbox: Sandbox, home: Path) -> RunDag:
     """Run a DAG once; gives what Airflow said."""
 
     def run(folder: Path, dag: str, conf: Any = None, *, may_fail: bool = False, **variables: str) -> str:
@@ -65,7 +67,7 @@ def _airflow(command: list[str], environment: dict[str, str], *, may_fail: bool 
 
 
 @pytest.fixture
-def sentiment(sandbox: Any) -> Callable[[], list[Any]]:
+def sentiment(sandbox: Sandbox) -> Callable[[], list[Any]]:
     """The model of the example DAGs; gives its versions, newest first."""
     sandbox.store.add_model("acme", "sentiment")
     for version in sandbox.store.versions("acme", "sentiment"):
@@ -74,7 +76,11 @@ def sentiment(sandbox: Any) -> Callable[[], list[Any]]:
 
 
 def test_the_pipeline(
-    sandbox: Any, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]], shows: Callable[[str], None]
+    sandbox: Sandbox,
+    run_dag: RunDag,
+    repository: Path,
+    sentiment: Callable[[], list[Any]],
+    shows: Callable[[str], None],
 ) -> None:
     made = [
         sandbox.store.create_version(
@@ -110,7 +116,7 @@ def test_a_hand_over(
 
 
 def test_rules_from_a_dags_params(
-    sandbox: Any, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]]
+    sandbox: Sandbox, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]]
 ) -> None:
     born = datetime.now(UTC) - timedelta(days=40)
     for number in range(8):
@@ -129,7 +135,7 @@ def test_rules_from_a_dags_params(
     assert "protected: its release notes match '(?i)release'" in said
 
 
-def test_many_images_of_a_task(sandbox: Any, run_dag: RunDag) -> None:
+def test_many_images_of_a_task(sandbox: Sandbox, run_dag: RunDag) -> None:
     model = sandbox.new_model()
     run_dag(Path(__file__).parent / "dags", "mapped", MODEL=model, RESULTS="unused")
     versions = sandbox.store.versions(*model.split("/"))
@@ -137,7 +143,7 @@ def test_many_images_of_a_task(sandbox: Any, run_dag: RunDag) -> None:
     assert versions[0].schemas["prediction"]["input"] == {"title": "mapped"}
 
 
-def test_a_mapped_task_does_not_lose_a_rule_to_nothing(sandbox: Any, run_dag: RunDag, tmp_path: Path) -> None:
+def test_a_mapped_task_does_not_lose_a_rule_to_nothing(sandbox: Sandbox, run_dag: RunDag, tmp_path: Path) -> None:
     model = sandbox.new_model(versions=3)
     results = tmp_path / "results.txt"
     said = run_dag(Path(__file__).parent / "dags", "mapped_nothing", MODEL=model, RESULTS=str(results))
@@ -147,7 +153,7 @@ def test_a_mapped_task_does_not_lose_a_rule_to_nothing(sandbox: Any, run_dag: Ru
 
 
 def test_every_way_in_which_a_wait_ends_is_the_same_in_every_mode(
-    sandbox: Any, run_dag: RunDag, home: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, run_dag: RunDag, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = sandbox.new_model(versions=3)
     sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
@@ -170,7 +176,7 @@ def test_every_way_in_which_a_wait_ends_is_the_same_in_every_mode(
 
 
 def test_a_wait_in_each_mode(
-    sandbox: Any, run_dag: RunDag, schemas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    sandbox: Sandbox, run_dag: RunDag, schemas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     shows: Callable[[str], None],
 ) -> None:  # fmt: skip
     model = sandbox.new_model()
@@ -199,7 +205,7 @@ def test_a_wait_in_each_mode(
 
 
 def test_what_openlineage_is_told(
-    sandbox: Any, run_dag: RunDag, repository: Path, tmp_path: Path, shows: Callable[[str], None]
+    sandbox: Sandbox, run_dag: RunDag, repository: Path, tmp_path: Path, shows: Callable[[str], None]
 ) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     model, told = sandbox.new_model(versions=2), tmp_path / "events"

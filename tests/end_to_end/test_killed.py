@@ -7,16 +7,23 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import airflow as airflow_itself
 import psutil
 import pytest
-from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, one_task_at_a_time, process_at, running_airflow
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.real_airflow import (
+    AIRFLOW_2,
+    HAS_STORES,
+    RealAirflow,
+    one_task_at_a_time,
+    process_at,
+    running_airflow,
+)
+from tests.support.sandbox import Sandbox
 
 # Airflow 2 may take a task for dead that is being tried again already, unless that is later.
 RETRY_DELAY = "15" if AIRFLOW_2 else "1"
@@ -54,7 +61,7 @@ def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
 
 @pytest.mark.timeout(600)
 def test_one_version_whatever_happens_to_the_task(
-    sandbox: Any, tmp_path: Path, repository: Path, shows: Callable[[str], None]
+    sandbox: Sandbox, tmp_path: Path, repository: Path, shows: Callable[[str], None]
 ) -> None:
     faults = Faults()
     dags = [f"{moment}-{mode}" for moment in (*MOMENTS, "answered") for mode in MODES]
@@ -96,7 +103,7 @@ def test_one_version_whatever_happens_to_the_task(
         shows(f"one version, {mode}")
 
 
-def _check(airflow: RealAirflow, sandbox: Any, dag: str) -> None:
+def _check(airflow: RealAirflow, sandbox: Sandbox, dag: str) -> None:
     tries = airflow.until(dag, "publish", "success", "failed", "upstream_failed")
     logs = airflow.logs(dag, "publish")
     assert airflow.task(dag, "publish")[0] == "success", logs
@@ -109,7 +116,9 @@ def _check(airflow: RealAirflow, sandbox: Any, dag: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(sandbox: Any, tmp_path: Path, repository: Path) -> None:
+def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
+    sandbox: Sandbox, tmp_path: Path, repository: Path
+) -> None:
     model = sandbox.new_model(versions=60)
     faults = Faults()
     # From the 30th on, every delete is held up: half of them are done when their caller is gone, half never are.

@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
-from polling import until
-from postgres import free_port
-from real_airflow import AIRFLOW_2, one_task_at_a_time, running_airflow
-from rest_api import RestAPI, until_up
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
+from tests.support.polling import until
+from tests.support.postgres import free_port
+from tests.support.real_airflow import AIRFLOW_2, one_task_at_a_time, running_airflow
+from tests.support.rest_api import RestAPI, until_up
 
 USER, PASSWORD = "admin", "of-this-test-9x2k"
 MODEL = ("acme", "sentiment")

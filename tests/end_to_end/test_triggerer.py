@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
-from polling import until
-from real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
+
+from tests.support.polling import until
+from tests.support.real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
+from tests.support.sandbox import Sandbox
 
 _until = partial(until, patience=180.0, every=0.2)
 
@@ -21,7 +23,7 @@ FINDING = ("until_it_is_there", "looking_anew") if HAS_STORES else ("until_it_is
 
 @pytest.mark.timeout(600)
 def test_a_triggerer_that_is_killed_amid_it_all(
-    sandbox: Any, tmp_path: Path, repository: Path, schemas: Any, shows: Callable[[str], None]
+    sandbox: Sandbox, tmp_path: Path, repository: Path, schemas: Any, shows: Callable[[str], None]
 ) -> None:
     waited_for, heard_of = sandbox.new_model(versions=3), sandbox.new_model(versions=3)
     published = sandbox.new_model()

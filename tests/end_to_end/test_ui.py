@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from postgres import free_port
-from rest_api import RestAPI
+
+from tests.support.postgres import free_port
+from tests.support.rest_api import RestAPI
 
 Start = Callable[..., Any]
 

@@ -22,6 +22,7 @@ from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.hooks import wriftai
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from tests.support.sandbox import Sandbox
 
 TOKEN = "s3cret-t0ken-0f-acme"
 WELCOME = b"<!doctype html><html><head><title>Welcome to nginx!</title></head><body>It works.</body></html>"
@@ -120,14 +121,14 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def test_the_right_token(sandbox: Any, press: Any) -> None:
+def test_the_right_token(sandbox: Sandbox, press: Any) -> None:
     signed_in = f"Signed in to {sandbox.url}/v1 as acme."
     assert press(host=f"{sandbox.url}/v1", password=sandbox.token) == (True, signed_in)
     # Where there is no path, /v1 is meant.
     assert press(host=sandbox.url, password=sandbox.token) == (True, signed_in)
 
 
-def test_no_token_and_a_bad_one(sandbox: Any, press: Any) -> None:
+def test_no_token_and_a_bad_one(sandbox: Sandbox, press: Any) -> None:
     worked, sentence = press(host=sandbox.url, password=None)
     assert not worked
     assert sentence.startswith(f"GET {sandbox.url}/v1/user was answered 401 Unauthorized: Not authenticated")
@@ -147,7 +148,7 @@ def test_a_token_that_is_told_back(press: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/generation-2", "/v2", "/v1/models"])
-def test_a_wrong_path(sandbox: Any, press: Any, path: str) -> None:
+def test_a_wrong_path(sandbox: Sandbox, press: Any, path: str) -> None:
     worked, sentence = press(host=f"{sandbox.url}{path}", password=sandbox.token)
     assert not worked
     assert sentence == f"GET {sandbox.url}{path}/user was answered 404 Not Found: Not Found. {NOT_THE_API}"
@@ -271,7 +272,7 @@ def test_a_used_up_budget_is_waited_for_only_shortly(press: Any, monkeypatch: py
     assert asked == ["/v1/user"] * 2
 
 
-def test_a_budget_that_is_there_again_soon(press: Any, sandbox: Any, faulty: Any, faults: Faults) -> None:
+def test_a_budget_that_is_there_again_soon(press: Any, sandbox: Sandbox, faulty: Any, faults: Faults) -> None:
     url, _ = faulty
     faults.add([Fault(status=429, work="never", headers={"retry-after": "0"})])
     assert press(host=f"{url}/v1", password=sandbox.token) == (True, f"Signed in to {url}/v1 as acme.")
@@ -350,14 +351,14 @@ def test_it_never_waits_long(
     assert wriftai._TEST_SECONDS == 15.0
 
 
-def test_tasks_are_as_patient_as_the_connection_says(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_are_as_patient_as_the_connection_says(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(extra=PATIENT)))
     with WriftAIHook().get_conn() as api:
         assert api._retry == RetryPolicy(attempts=100, seconds=86400)
         assert api._config.timeout["read"] == 3600
 
 
-def test_it_can_be_tested_from_within_an_event_loop(press: Any, sandbox: Any) -> None:
+def test_it_can_be_tested_from_within_an_event_loop(press: Any, sandbox: Sandbox) -> None:
     async def pressed() -> Any:
         return press(host=sandbox.url, password=sandbox.token)
 

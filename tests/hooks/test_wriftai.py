@@ -16,11 +16,12 @@ from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS, UI_FIELD_
 from airflow_provider_wriftai.client.errors import ConfigurationError
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
+from tests.support.sandbox import Sandbox
 
 VARIABLE = "AIRFLOW_CONN_WRIFTAI_DEFAULT"
 
 
-def _ways(sandbox: Any) -> dict[str, str]:
+def _ways(sandbox: Sandbox) -> dict[str, str]:
     host, port = urlsplit(sandbox.url).netloc.split(":")
     token = quote(sandbox.token, safe="")
     full = Connection(
@@ -52,7 +53,7 @@ def _ways(sandbox: Any) -> dict[str, str]:
         "JSON as Airflow writes it",
     ],
 )
-def test_every_way_to_write_the_connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_every_way_to_write_the_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     monkeypatch.setenv(VARIABLE, _ways(sandbox)[way])
     with WriftAIHook().get_conn() as api:
@@ -74,7 +75,7 @@ def test_without_a_host_it_is_the_public_api(monkeypatch: pytest.MonkeyPatch) ->
     assert WriftAIHook().get_conn().base_url == "https://api.wrift.ai/v1"
 
 
-def test_another_connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(sandbox.connection()))
     assert WriftAIHook("other").get_conn().base_url == sandbox.base_url()
 
@@ -92,7 +93,7 @@ def test_another_connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_a_failing_test_says_who_is_wrong_without_the_token(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
 ) -> None:
     here = urlsplit(sandbox.url).netloc
     if changes.get("host"):
@@ -106,7 +107,7 @@ def test_a_failing_test_says_who_is_wrong_without_the_token(
     assert sandbox.token not in message
 
 
-def test_a_connection_that_cannot_be_meant(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_cannot_be_meant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps(sandbox.connection(extra={"timeout": "never"})))
     with pytest.raises(ConfigurationError, match="number of seconds"):
         WriftAIHook().get_conn()

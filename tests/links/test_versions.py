@@ -14,13 +14,14 @@ from airflow_provider_wriftai.links.versions import LINK_KEY, WriftAIVersionLink
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIGetVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+from tests.support.sandbox import Sandbox
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 DIGEST = "sha256:" + "ab" * 32
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -45,7 +46,7 @@ def _link_of(task: Any, run: str = "execute", **arguments: Any) -> Any:
     return ti.pushed.get(LINK_KEY) if AIRFLOW_2 else WriftAIVersionLink().get_link(task, ti_key=ti)
 
 
-def test_each_task_leads_to_what_it_is_about(sandbox: Any, schemas: Any) -> None:
+def test_each_task_leads_to_what_it_is_about(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model(versions=2)
     page = f"{sandbox.url}/models/{model}"
     publish = WriftAICreateVersionOperator(task_id="p", model=model, image=DIGEST, release_notes="x", schemas=schemas)
@@ -65,7 +66,7 @@ def test_a_task_that_has_done_nothing_leads_nowhere() -> None:
 
 
 @pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 keeps it by itself")
-def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Any) -> None:
+def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Sandbox) -> None:
     class Broken(TaskInstance):
         def xcom_push(self, key: str, value: Any) -> None:
             raise OSError("no database")

@@ -15,10 +15,11 @@ from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -63,7 +64,7 @@ def _clean_up(model: str, **parameters: Any) -> Any:
         ({"keep_last": 1, "protect_release_notes": "build [23]"}, [8, 3, 2]),
     ],
 )
-def test_what_is_left(sandbox: Any, parameters: dict[str, Any], left: list[int]) -> None:
+def test_what_is_left(sandbox: Sandbox, parameters: dict[str, Any], left: list[int]) -> None:
     model = sandbox.new_model(versions=8)
     if isinstance(parameters.get("only"), str):
         parameters = {**parameters, "only": parameters["only"].replace("MODEL", model)}
@@ -74,7 +75,7 @@ def test_what_is_left(sandbox: Any, parameters: dict[str, Any], left: list[int])
 
 
 @pytest.mark.parametrize("dry_run", [True, "True", "true"])
-def test_a_dry_run_deletes_nothing(sandbox: Any, dry_run: Any) -> None:
+def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
     model = sandbox.new_model(versions=8)
     report = _clean_up(model, keep_last=3, dry_run=dry_run)
     assert len(report["planned"]) == 5
@@ -125,14 +126,14 @@ def test_a_dry_run_deletes_nothing(sandbox: Any, dry_run: Any) -> None:
         ({"keep_last": 1, "dry_run": None}, "true or false"),
     ],
 )
-def test_a_mistake_fails_at_once_and_deletes_nothing(sandbox: Any, parameters: dict[str, Any], said: str) -> None:
+def test_a_mistake_fails_at_once_and_deletes_nothing(sandbox: Sandbox, parameters: dict[str, Any], said: str) -> None:
     model = sandbox.new_model(versions=3)
     with pytest.raises(AirflowFailException, match=said):
         _clean_up(model, **parameters)
     assert sandbox.numbers(model) == [3, 2, 1]
 
 
-def test_what_is_set_after_the_operator_was_made_counts(sandbox: Any) -> None:
+def test_what_is_set_after_the_operator_was_made_counts(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=5)
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1)
     operator.protect = [2]  # as a cluster policy does
@@ -142,7 +143,7 @@ def test_what_is_set_after_the_operator_was_made_counts(sandbox: Any) -> None:
 
 @pytest.fixture
 def prune_under_way(
-    sandbox: Any, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[WriftAICleanupVersionsOperator, Faults, str]:
     """An operator whose deletes are never answered."""
     connection = {**sandbox.connection(), "host": f"{faulty[0]}/generation-2/v1"}
@@ -163,7 +164,9 @@ def _when_a_delete_waits(faults: Faults, model: str, act: Callable[[], object]) 
     return thread
 
 
-def test_on_kill_stops_it(sandbox: Any, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]) -> None:
+def test_on_kill_stops_it(
+    sandbox: Sandbox, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]
+) -> None:
     operator, faults, model = prune_under_way
     thread = _when_a_delete_waits(faults, model, operator.on_kill)
     with pytest.raises(PruneStoppedError, match="another try does the rest"):
@@ -173,7 +176,7 @@ def test_on_kill_stops_it(sandbox: Any, prune_under_way: tuple[WriftAICleanupVer
 
 
 def test_what_a_signal_raises_stops_it(
-    sandbox: Any, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]
+    sandbox: Sandbox, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]
 ) -> None:
     class TimeIsUpError(BaseException):
         pass
@@ -193,7 +196,7 @@ def test_what_a_signal_raises_stops_it(
     assert len(sandbox.numbers(model)) > 300
 
 
-def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: Any) -> None:
+def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=4)
     ti: Any = TaskInstance()
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1, max_deletions=2)
@@ -202,7 +205,7 @@ def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: 
     assert len(ti.pushed["return_value"]["planned"]) == 3
 
 
-def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Any) -> None:
+def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=3)
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=2, older_than="1s")
     operator.keep_last = None  # as rendering an XCom that is not there does
@@ -211,7 +214,7 @@ def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Any) -> 
     assert sandbox.numbers(model) == [3, 2, 1]
 
 
-def test_versions_as_tasks_return_them_are_protected(sandbox: Any) -> None:
+def test_versions_as_tasks_return_them_are_protected(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=4)
     pinned = {"reference": f"{model}:2", "release_notes": "in production"}
     report = _clean_up(model, keep_last=1, protect=[pinned])
@@ -219,7 +222,7 @@ def test_versions_as_tasks_return_them_are_protected(sandbox: Any) -> None:
     assert [entry["reference"] for entry in report["protected"]] == [f"{model}:2"]
 
 
-def test_what_may_pass_is_left_to_airflows_retries(sandbox: Any) -> None:
+def test_what_may_pass_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
     with pytest.raises(NotFoundError):
         _clean_up("acme/not-made-yet", keep_last=1)
 

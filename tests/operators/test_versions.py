@@ -19,12 +19,13 @@ from airflow_provider_wriftai.operators.versions import (
     WriftAIDeleteVersionOperator,
     WriftAIGetVersionOperator,
 )
+from tests.support.sandbox import Sandbox
 
 ADDS_OUTLETS = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -33,7 +34,7 @@ def _create(model: str, **changes: Any) -> Any:
     return WriftAICreateVersionOperator(task_id="publish", **parameters).execute({})
 
 
-def test_the_version_comes_back_as_plain_json(sandbox: Any, digest: str, schemas: Any) -> None:
+def test_the_version_comes_back_as_plain_json(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     version = _create(model, image=f"registry/det@{digest}", schemas=schemas)
     assert version["reference"] == f"{model}:1"
@@ -44,12 +45,12 @@ def test_the_version_comes_back_as_plain_json(sandbox: Any, digest: str, schemas
     assert sandbox.numbers(model) == [1]
 
 
-def test_a_file_that_a_build_left(sandbox: Any, digest: str, schemas: Any, tmp_path: Path) -> None:
+def test_a_file_that_a_build_left(sandbox: Sandbox, digest: str, schemas: Any, tmp_path: Path) -> None:
     (tmp_path / "digest").write_text(digest)
     assert _create(sandbox.new_model(), image=str(tmp_path / "digest"), schemas=schemas)["number"] == 1
 
 
-def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Any, schemas: Any) -> None:
+def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model()
     asked = len(sandbox.store.requests(20_000))
     with pytest.raises(AirflowFailException, match="neither a digest") as caught:
@@ -73,7 +74,7 @@ def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Any, schemas: Any)
     ],
 )
 def test_what_no_retry_can_fix_fails_at_once(
-    sandbox: Any, digest: str, schemas: Any, changes: dict[str, Any], said: str
+    sandbox: Sandbox, digest: str, schemas: Any, changes: dict[str, Any], said: str
 ) -> None:
     model = sandbox.new_model()
     sandbox.store.add_model("other", "model")
@@ -82,7 +83,9 @@ def test_what_no_retry_can_fix_fails_at_once(
         _create(changes.pop("model", model), image=digest, schemas=schemas, **changes)
 
 
-def test_a_wrong_token_fails_at_once(sandbox: Any, digest: str, schemas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_token_fails_at_once(
+    sandbox: Sandbox, digest: str, schemas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(password="wrong-token")))
     with pytest.raises(AirflowFailException, match="401") as caught:
         _create(sandbox.new_model(), image=digest, schemas=schemas)
@@ -108,7 +111,7 @@ def _operator(model: str, digest: str, schemas: Any, **changes: Any) -> WriftAIC
 
 
 def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
-    sandbox: Any, digest: str, schemas: Any
+    sandbox: Sandbox, digest: str, schemas: Any
 ) -> None:
     model, store = sandbox.new_model(), Store()
     context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=1)}
@@ -124,7 +127,7 @@ def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
     assert forgetful.execute(context)["number"] == 2
 
 
-def test_what_generation_2_takes_besides(sandbox: Any, digest: str, schemas: Any) -> None:
+def test_what_generation_2_takes_besides(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     version = _create(
         sandbox.new_model(), image=digest, schemas=schemas, compatibilities={"openai_embeddings": True},
         configuration={"hardware_identifier": "gpu-1", "variable_names": []},
@@ -170,7 +173,7 @@ def test_nothing_else_is_taken_for_a_template_file(tmp_path: Path) -> None:
     assert mapping.image == {"image.name": "x.json"}
 
 
-def test_every_problem_is_told_at_once(sandbox: Any) -> None:
+def test_every_problem_is_told_at_once(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException) as caught:
         _create(
             "acme", image="", schemas={}, release_notes="x" * 300, if_exists="maybe", lookback=0, settle_seconds="soon",
@@ -218,19 +221,19 @@ def test_a_template_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_a_version_is_fetched(sandbox: Any) -> None:
+def test_a_version_is_fetched(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
     fetched = WriftAIGetVersionOperator(task_id="get", version=f"{model}:2").execute({})  # type: ignore[typeddict-item]
     assert (fetched["reference"], fetched["release_notes"]) == (f"{model}:2", "Nightly build 2")
     assert json.loads(json.dumps(fetched)) == fetched
 
 
-def test_a_version_that_is_not_there_is_left_to_airflows_retries(sandbox: Any) -> None:
+def test_a_version_that_is_not_there_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
     with pytest.raises(NotFoundError):
         WriftAIGetVersionOperator(task_id="get", version=f"{sandbox.new_model()}:1").execute({})  # type: ignore[typeddict-item]
 
 
-def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Any) -> None:
+def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
 
     def delete(**more: Any) -> Any:
@@ -249,7 +252,7 @@ def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Any) -
 @pytest.mark.parametrize(
     ("version", "said"), [("None", "has the task"), ("", "has the task"), ("acme/det", "owner/name:number")]
 )
-def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Any, operator: Any, version: str, said: str) -> None:
+def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Sandbox, operator: Any, version: str, said: str) -> None:
     asked = len(sandbox.store.requests(20_000))
     with pytest.raises(AirflowFailException, match=f"(?i){said}"):
         operator(task_id="x", version=version).execute({})
@@ -293,7 +296,7 @@ def test_a_mapped_task_has_the_outlets_that_it_was_given() -> None:
     assert _uris(mapped) == ["wriftai://acme/det"]
 
 
-def test_the_assets_event_says_which_version_it_is_about(sandbox: Any, digest: str, schemas: Any) -> None:
+def test_the_assets_event_says_which_version_it_is_about(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     task = WriftAICreateVersionOperator(
         task_id="publish", model=model, image=digest, release_notes="x", schemas=schemas,

@@ -14,10 +14,11 @@ from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-def http(sandbox: Any) -> Iterator[httpx.Client]:
+def http(sandbox: Sandbox) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=sandbox.url, headers={"authorization": f"Bearer {sandbox.token}"}) as client:
         yield client
 
@@ -26,7 +27,7 @@ def _body(digest: str, schemas: Any, **changes: Any) -> dict[str, Any]:
     return {"release_notes": "x", "schemas": schemas, "container_image_digest": digest} | changes
 
 
-def test_the_shapes_of_generation_1(sandbox: Any, http: httpx.Client, digest: str, schemas: Any) -> None:
+def test_the_shapes_of_generation_1(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any) -> None:
     path = f"/generation-1/v1/models/{sandbox.new_model(versions=6)}/versions"
     created = http.post(path, json=_body(digest, schemas))
     assert created.status_code == 201
@@ -41,7 +42,7 @@ def test_the_shapes_of_generation_1(sandbox: Any, http: httpx.Client, digest: st
     assert (deleted.status_code, deleted.content) == (204, b"")
 
 
-def test_the_shapes_of_generation_2(sandbox: Any, http: httpx.Client, digest: str, schemas: Any) -> None:
+def test_the_shapes_of_generation_2(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any) -> None:
     path = f"/v1/models/{sandbox.new_model()}/versions"
     created = http.post(path, json=_body(digest, schemas, compatibilities={"openai_embeddings": True})).json()
     listed = {"number", "release_notes", "created_at"}
@@ -62,7 +63,7 @@ def test_the_shapes_of_generation_2(sandbox: Any, http: httpx.Client, digest: st
 
 
 def test_a_configuration_is_inherited_and_can_be_changed(
-    sandbox: Any, http: httpx.Client, digest: str, schemas: Any
+    sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any
 ) -> None:
     path = f"/v1/models/{sandbox.new_model()}/versions"
     configuration = {"hardware_identifier": "gpu", "variable_names": ["KEY"]}
@@ -76,7 +77,7 @@ def test_a_configuration_is_inherited_and_can_be_changed(
     assert http.get(f"{path}/2/configuration").json() == changed.json()
 
 
-def test_a_number_is_never_used_again(sandbox: Any, http: httpx.Client, digest: str, schemas: Any) -> None:
+def test_a_number_is_never_used_again(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any) -> None:
     path = f"/v1/models/{sandbox.new_model(versions=2)}/versions"
     assert http.delete(f"{path}/2").status_code == 204
     assert http.post(path, json=_body(digest, schemas)).json()["number"] == 3
@@ -95,7 +96,7 @@ def test_a_number_is_never_used_again(sandbox: Any, http: httpx.Client, digest: 
     ],
 )
 def test_422_names_the_field(
-    sandbox: Any, http: httpx.Client, digest: str, schemas: Any, changes: Any, field: str
+    sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any, changes: Any, field: str
 ) -> None:
     model = sandbox.new_model()
     answer = http.post(f"/v1/models/{model}/versions", json=_body(digest, schemas) | changes)
@@ -107,7 +108,7 @@ def test_422_names_the_field(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b'"x"'])
-def test_422_for_what_is_no_object(sandbox: Any, http: httpx.Client, content: bytes) -> None:
+def test_422_for_what_is_no_object(sandbox: Sandbox, http: httpx.Client, content: bytes) -> None:
     assert http.post(f"/v1/models/{sandbox.new_model()}/versions", content=content).status_code == 422
 
 
@@ -129,7 +130,7 @@ def test_errors_are_json(http: httpx.Client, method: str, path: str, status: int
     assert set(answer.json()) == {"detail"}
 
 
-def test_the_rate_limit_and_its_headers(sandbox: Any) -> None:
+def test_the_rate_limit_and_its_headers(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=1)
     limit = RateLimit(signed_in=Limit(per_second=0.01, burst=3), anonymous=Limit(per_second=0.01, burst=1))
     with running(create_app(sandbox.store, limit)) as url, httpx.Client(base_url=url) as http:

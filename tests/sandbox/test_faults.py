@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.sandbox import Sandbox
 
 Ask = Any
 
@@ -23,20 +24,20 @@ def faults() -> Faults:
 
 
 @pytest.fixture
-def url(sandbox: Any, faults: Faults) -> Iterator[str]:
+def url(sandbox: Sandbox, faults: Faults) -> Iterator[str]:
     with running(create_app(sandbox.store, faults=faults)) as url:
         yield url
         faults.clear()
 
 
 @pytest.fixture
-def http(sandbox: Any, url: str) -> Iterator[httpx.Client]:
+def http(sandbox: Sandbox, url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {sandbox.token}"}) as client:
         yield client
 
 
 @pytest.fixture
-def model(sandbox: Any) -> str:
+def model(sandbox: Sandbox) -> str:
     name: str = sandbox.new_model(versions=1)
     return name
 
@@ -53,7 +54,7 @@ def _until(faults: Faults, stage: str) -> None:
 
 @pytest.mark.parametrize(("work", "made"), [("first", True), ("last", True), ("never", False)])
 def test_a_status_with_and_without_the_work(
-    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any, made: bool
+    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any, made: bool
 ) -> None:
     faults.add([Fault(method="POST", work=work, status=504)])
     assert http.get(f"/v1/models/{model}/versions").status_code == 200
@@ -65,7 +66,7 @@ def test_a_status_with_and_without_the_work(
 
 @pytest.mark.parametrize("work", ["first", "never"])
 def test_a_connection_that_breaks(
-    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any
+    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any
 ) -> None:
     faults.add([Fault(work=work, answer="drop")])
     with pytest.raises(httpx.TransportError):
@@ -102,7 +103,7 @@ def test_odd_statuses(http: httpx.Client, faults: Faults, model: str, status: in
     assert (answer.status_code, bool(answer.content)) == (status, status == 520)
 
 
-def test_a_release_after_the_server_has_ended_is_none(sandbox: Any) -> None:
+def test_a_release_after_the_server_has_ended_is_none(sandbox: Sandbox) -> None:
     faults = Faults()
     with running(create_app(sandbox.store, faults=faults)) as url:
         faults.add([Fault(delay=60)])
@@ -121,7 +122,7 @@ def test_headers_are_set_and_left_out(http: httpx.Client, faults: Faults, model:
 
 
 def test_work_that_is_done_after_its_caller_gave_up(
-    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
+    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
     faults.add([Fault(work="last", delay=60)])
     with pytest.raises(httpx.ReadTimeout):
@@ -131,7 +132,7 @@ def test_work_that_is_done_after_its_caller_gave_up(
 
 
 def test_work_that_is_done_when_it_is_released(
-    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
+    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
     faults.add([Fault(work="last", delay=60, answer="drop")])
     with pytest.raises(httpx.TransportError):
@@ -143,7 +144,7 @@ def test_work_that_is_done_when_it_is_released(
 
 
 def test_an_answer_that_waits_until_it_is_released(
-    sandbox: Any, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
+    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
     faults.add([Fault(delay=60, ends_at_hangup=False)])
     answers: list[int] = []
@@ -191,7 +192,7 @@ def test_a_fault_that_cannot_be_is_refused(http: httpx.Client, asked: Any, said:
     assert http.post("/faults", content=b"[" * 100_000).status_code == 422
 
 
-def test_a_faulty_request_is_on_the_page_of_requests(sandbox: Any, http: httpx.Client, faults: Faults) -> None:
+def test_a_faulty_request_is_on_the_page_of_requests(sandbox: Sandbox, http: httpx.Client, faults: Faults) -> None:
     faults.add([Fault(work="never", status=503)])
     http.get("/v1/models/acme/none/versions?page_size=5")
     latest = sandbox.store.requests(1)[0]

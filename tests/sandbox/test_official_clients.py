@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.sandbox import Sandbox
 
 GENERATIONS = {"0.13.0": 1, "0.34.0": 2}
 
@@ -19,7 +20,7 @@ DriveClient = Callable[[str, str], dict[str, Any]]
 
 
 @pytest.fixture
-def drive(sandbox: Any, repository: Path, digest: str) -> DriveClient:
+def drive(sandbox: Sandbox, repository: Path, digest: str) -> DriveClient:
     """Run the client of a version against a URL, on a model with seven versions."""
 
     def run(client: str, url: str) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def drive(sandbox: Any, repository: Path, digest: str) -> DriveClient:
 
 @pytest.mark.parametrize("client", GENERATIONS)
 @pytest.mark.parametrize("way", ["sync", "async"])
-def test_everything_works(sandbox: Any, drive: DriveClient, digest: str, client: str, way: str) -> None:
+def test_everything_works(sandbox: Sandbox, drive: DriveClient, digest: str, client: str, way: str) -> None:
     with running(create_app(sandbox.store, delete_with_body=True)) as url:
         results = drive(client, url)[way]
     assert results["created"]["container_image_digest"] == digest
@@ -55,7 +56,7 @@ def test_everything_works(sandbox: Any, drive: DriveClient, digest: str, client:
 
 @pytest.mark.parametrize("client", GENERATIONS)
 def test_a_delete_without_a_body_arrives_though_these_clients_stumble_over_the_answer(
-    sandbox: Any, drive: DriveClient, client: str
+    sandbox: Sandbox, drive: DriveClient, client: str
 ) -> None:
     results = drive(client, sandbox.url)
     assert {results[way]["deleted"] for way in ("sync", "async")} == {"JSONDecodeError"}

@@ -4,8 +4,10 @@ from typing import Any
 
 import httpx
 
+from tests.support.sandbox import Sandbox
 
-def test_models_versions_and_requests_have_a_page(sandbox: Any) -> None:
+
+def test_models_versions_and_requests_have_a_page(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
     with httpx.Client(base_url=sandbox.url) as http:
         http.get(f"/v1/models/{model}/versions/1")
@@ -17,7 +19,7 @@ def test_models_versions_and_requests_have_a_page(sandbox: Any) -> None:
         assert f"/v1/models/{model}/versions/1" in http.get("/requests").text
 
 
-def test_what_was_sent_is_shown_as_text(sandbox: Any, digest: str, schemas: Any) -> None:
+def test_what_was_sent_is_shown_as_text(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     evil = "<script>alert(1)</script>"
     sandbox.store.create_version(*model.split("/"), release_notes=evil, schemas=schemas, container_image_digest=digest)
@@ -28,7 +30,7 @@ def test_what_was_sent_is_shown_as_text(sandbox: Any, digest: str, schemas: Any)
             assert "&lt;script&gt;" in page
 
 
-def test_what_is_not_there(sandbox: Any) -> None:
+def test_what_is_not_there(sandbox: Sandbox) -> None:
     with httpx.Client(base_url=sandbox.url) as http:
         for path in ("/models/acme/none", "/models/acme/none/versions/1", f"/models/acme/none/versions/{10**30}"):
             answer = http.get(path)

@@ -18,10 +18,11 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -54,7 +55,7 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"deferrable": request.param == "deferrable", "mode": "poke"}
 
 
-def test_a_version_that_is_there_comes_back_at_once(sandbox: Any, mode: dict[str, Any]) -> None:
+def test_a_version_that_is_there_comes_back_at_once(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     model = sandbox.new_model(versions=2)
     result = _sensor(f"{model}:2", **mode).execute({})
     version = getattr(result, "xcom_value", result)
@@ -63,7 +64,7 @@ def test_a_version_that_is_there_comes_back_at_once(sandbox: Any, mode: dict[str
 
 
 @pytest.fixture
-def after_looks(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def after_looks(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Publish a version of a model once it was looked at for so many times."""
     looks: Counter[str] = Counter()
     due: dict[tuple[str, int], Callable[[], object]] = {}
@@ -88,7 +89,7 @@ def after_looks(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 
 def test_a_version_that_appears_ends_the_wait(
-    sandbox: Any, mode: dict[str, Any], after_looks: Callable[..., None]
+    sandbox: Sandbox, mode: dict[str, Any], after_looks: Callable[..., None]
 ) -> None:
     model = sandbox.new_model(versions=1)
     after_looks(3, model, image=7)
@@ -110,7 +111,7 @@ def test_a_version_that_appears_ends_the_wait(
     ],
 )
 def test_what_a_version_has_to_be(
-    sandbox: Any, mode: dict[str, Any], after_looks: Callable[..., None], criteria: dict[str, Any]
+    sandbox: Sandbox, mode: dict[str, Any], after_looks: Callable[..., None], criteria: dict[str, Any]
 ) -> None:
     model = sandbox.new_model(versions=2)
     after_looks(2, model, "release 1", image=7)
@@ -143,13 +144,13 @@ def test_a_mistake_fails_at_once(mode: dict[str, Any], parameters: dict[str, Any
         _wait(_waiting(**parameters, **mode))
 
 
-def test_a_version_as_a_task_returned_it(sandbox: Any, mode: dict[str, Any]) -> None:
+def test_a_version_as_a_task_returned_it(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     model = sandbox.new_model(versions=1)
     result = _wait(_sensor({"reference": f"{model}:1", "release_notes": "x"}, **mode))
     assert getattr(result, "xcom_value", result)["reference"] == f"{model}:1"
 
 
-def test_a_version_that_was_deleted_fails_at_once(sandbox: Any, mode: dict[str, Any]) -> None:
+def test_a_version_that_was_deleted_fails_at_once(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     model = sandbox.new_model(versions=3)
     sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
     with pytest.raises(AirflowFailException, match="never will be"):
@@ -160,7 +161,7 @@ DOWN = {"host": "http://127.0.0.1:1", "extra": {"retry_attempts": 1}}
 
 
 def test_failures_that_may_pass_are_counted(
-    sandbox: Any, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
     with pytest.raises(WaitFailedError, match=r"3 looks in a row for acme/det:1 failed.* The last: ") as caught:
@@ -168,7 +169,7 @@ def test_failures_that_may_pass_are_counted(
     assert sandbox.token not in str(caught.value)
 
 
-def test_with_silent_fail_they_are_not(sandbox: Any, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_silent_fail_they_are_not(sandbox: Sandbox, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
     with pytest.raises(AirflowSensorTimeout, match="The last look failed: "):
         _wait(_sensor("acme/det:1", poke_interval=0.01, timeout=0.3, silent_fail=True, **mode))
@@ -195,7 +196,7 @@ def _poke_anew(store: TaskStateStore, max_tries: int = 0, try_number: int = 1, *
     return sensor.poke(context)
 
 
-def test_a_rescheduled_wait_keeps_what_it_began_with(sandbox: Any, after_looks: Callable[..., None]) -> None:
+def test_a_rescheduled_wait_keeps_what_it_began_with(sandbox: Sandbox, after_looks: Callable[..., None]) -> None:
     model = sandbox.new_model(versions=2)
     store = TaskStateStore()
     assert not _poke_anew(store, model=model, newer_than="start").is_done
@@ -204,7 +205,7 @@ def test_a_rescheduled_wait_keeps_what_it_began_with(sandbox: Any, after_looks: 
     assert _poke_anew(store, model=model, newer_than="start").xcom_value["reference"] == f"{model}:3"
 
 
-def test_a_wait_that_a_user_cleared_begins_anew(sandbox: Any) -> None:
+def test_a_wait_that_a_user_cleared_begins_anew(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
     store = TaskStateStore()
     assert not _poke_anew(store, model=model, newer_than="start").is_done
@@ -214,7 +215,9 @@ def test_a_wait_that_a_user_cleared_begins_anew(sandbox: Any) -> None:
     assert not _poke_anew(store, max_tries=1, model=model, newer_than="start").is_done
 
 
-def test_a_rescheduled_wait_counts_failures_over_its_processes(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rescheduled_wait_counts_failures_over_its_processes(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
     store = TaskStateStore()
     for _ in range(2):
@@ -223,7 +226,7 @@ def test_a_rescheduled_wait_counts_failures_over_its_processes(sandbox: Any, mon
         _poke_anew(store, version="acme/det:1", max_consecutive_failures=2)
 
 
-def test_a_retry_keeps_the_start_and_counts_failures_anew(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_keeps_the_start_and_counts_failures_anew(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     model = sandbox.new_model(versions=2)
     for parameters in ({"mode": "reschedule"}, {"mode": "poke"}, {"deferrable": True}):
         store = TaskStateStore()
@@ -241,17 +244,17 @@ def test_a_retry_keeps_the_start_and_counts_failures_anew(sandbox: Any, monkeypa
         assert found.xcom_value["reference"] == f"{model}:{newest}"
 
 
-def test_without_a_store_a_rescheduled_wait_says_what_it_cannot_do(sandbox: Any) -> None:
+def test_without_a_store_a_rescheduled_wait_says_what_it_cannot_do(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match=r"before Airflow 3\.3"):
         _waiting(model="acme/det", newer_than="start", mode="reschedule").execute({})
 
 
-def test_a_timeout(sandbox: Any, mode: dict[str, Any]) -> None:
+def test_a_timeout(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     with pytest.raises(AirflowSensorTimeout):
         _wait(_sensor(f"{sandbox.new_model()}:1", timeout=0, poke_interval=0, **mode))
 
 
-def test_a_timeout_with_soft_fail_skips(sandbox: Any, mode: dict[str, Any]) -> None:
+def test_a_timeout_with_soft_fail_skips(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     with pytest.raises(AirflowSkipException):
         _wait(_sensor(f"{sandbox.new_model()}:1", timeout=0, poke_interval=0, soft_fail=True, **mode))
 
@@ -286,7 +289,7 @@ def test_a_trigger_that_ended_without_an_event(reason: str, parameters: Any, end
         _sensor("acme/det:1", **parameters).resume_execution("__fail__", {"error": reason, "traceback": ["x"]}, {})
 
 
-def test_a_wrong_token_fails_at_once(sandbox: Any, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_token_fails_at_once(sandbox: Sandbox, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(password="wrong-token")))
     with pytest.raises(AirflowFailException, match="401") as caught:
         _wait(_sensor(f"{sandbox.new_model()}:1", soft_fail=True, **mode))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from browser import Browser
+from tests.support.browser import Browser
 
 _FIELDS = """
 const fields = [...document.querySelectorAll("[role=dialog] [data-scope=field][data-part=root]")];

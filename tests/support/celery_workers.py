@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import psutil
 from celery import Celery
-from real_airflow import RealAirflow
+
+from tests.support.real_airflow import RealAirflow
 
 _PATIENCE = 120.0
 

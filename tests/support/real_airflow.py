@@ -17,8 +17,9 @@ from typing import Any
 import airflow
 import psutil
 import sqlalchemy
-from polling import until
-from postgres import free_port, programs, running_postgres
+
+from tests.support.polling import until
+from tests.support.postgres import free_port, programs, running_postgres
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 # Airflow's stores for tasks and assets: what is kept over tries and restarts.

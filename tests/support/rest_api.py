@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from polling import until
-from real_airflow import AIRFLOW_2
+
+from tests.support.polling import until
+from tests.support.real_airflow import AIRFLOW_2
 
 
 def until_up(url: str) -> None:

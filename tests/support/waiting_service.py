@@ -15,12 +15,13 @@ from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
 from airflow_provider_wriftai.domain.waiting.poller import Wait
 from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
+from tests.support.sandbox import Sandbox
 
 
 class Service(httpx.AsyncHTTPTransport):
     """The way to a sandbox: notes down what is asked, can fail, and tells of each answer."""
 
-    def __init__(self, sandbox: Any) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
         self._sandbox = sandbox
         self.token = sandbox.token

@@ -15,12 +15,13 @@ from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 from airflow_provider_wriftai.domain.watermark import Watermark
 from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
+from tests.support.sandbox import Sandbox
 
 HAS_STREAMS = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -28,7 +29,7 @@ def _trigger(model: str, **values: Any) -> WriftAIVersionPublishedTrigger:
     return WriftAIVersionPublishedTrigger(model=model, poll_interval=0.01, seconds_between_events=0.0, **values)
 
 
-def test_it_is_made_again_from_what_it_says(sandbox: Any) -> None:
+def test_it_is_made_again_from_what_it_says(sandbox: Sandbox) -> None:
     trigger = _trigger("acme/det", release_notes="^rel", newer_than=datetime(2026, 1, 1, tzinfo=UTC))
     path, kwargs = trigger.serialize()
     assert path == "airflow_provider_wriftai.triggers.published.WriftAIVersionPublishedTrigger"
@@ -53,7 +54,7 @@ def test_a_mistake_shows_where_the_dag_is_parsed(values: Any, error: type[Except
         WriftAIVersionPublishedTrigger(**values)
 
 
-def test_an_event_has_the_version_but_for_its_schemas(sandbox: Any) -> None:
+def test_an_event_has_the_version_but_for_its_schemas(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
 
     async def first() -> Any:
@@ -119,7 +120,7 @@ class Triggerer:
             await self._streams.stop_all()
 
 
-def _publish(sandbox: Any, model: str) -> None:
+def _publish(sandbox: Sandbox, model: str) -> None:
     sandbox.store.create_version(
         *model.split("/"), release_notes="x", schemas={}, container_image_digest="sha256:" + "ab" * 32
     )
@@ -127,7 +128,7 @@ def _publish(sandbox: Any, model: str) -> None:
 
 @pytest.mark.skipif(not HAS_STREAMS, reason="only Airflow from 3.3 on tells that an event is stored")
 class TestWithAStore:
-    def test_the_mark_follows_what_is_stored_and_outlasts_a_restart(self, sandbox: Any) -> None:
+    def test_the_mark_follows_what_is_stored_and_outlasts_a_restart(self, sandbox: Sandbox) -> None:
         model = sandbox.new_model(versions=1)
 
         async def work() -> list[str]:
@@ -149,7 +150,7 @@ class TestWithAStore:
 
         assert asyncio.run(work()) == [f"{model}:{number}" for number in (2, 3, 4, 5)]
 
-    def test_what_was_not_stored_is_told_again(self, sandbox: Any) -> None:
+    def test_what_was_not_stored_is_told_again(self, sandbox: Sandbox) -> None:
         model = sandbox.new_model(versions=1)
 
         async def work() -> list[str]:
@@ -169,7 +170,7 @@ class TestWithAStore:
 
         assert asyncio.run(work()) == [f"{model}:{number}" for number in (2, 3, 2, 3)]
 
-    def test_a_store_that_fails_ends_nothing(self, sandbox: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_store_that_fails_ends_nothing(self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
         model = sandbox.new_model(versions=1)
 
         async def work() -> list[str]:
@@ -191,7 +192,7 @@ class TestWithAStore:
         assert asyncio.run(work()) == [f"{model}:1", f"{model}:2"]
 
     @pytest.mark.parametrize("kept", [{"number": "x"}, "nonsense", 7])
-    def test_a_mark_that_is_none_begins_anew(self, sandbox: Any, kept: Any) -> None:
+    def test_a_mark_that_is_none_begins_anew(self, sandbox: Sandbox, kept: Any) -> None:
         trigger = _trigger("acme/det")
 
         async def load() -> Watermark | None:

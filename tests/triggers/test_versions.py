@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
-def _connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
 
 
@@ -29,7 +30,7 @@ def _events(trigger: WriftAIVersionTrigger) -> list[Any]:
     return asyncio.run(run())
 
 
-def test_it_is_made_again_from_what_it_says(sandbox: Any) -> None:
+def test_it_is_made_again_from_what_it_says(sandbox: Sandbox) -> None:
     trigger = _trigger("acme/det:1")
     path, kwargs = trigger.serialize()
     assert path == "airflow_provider_wriftai.triggers.versions.WriftAIVersionTrigger"
@@ -37,21 +38,21 @@ def test_it_is_made_again_from_what_it_says(sandbox: Any) -> None:
     assert sandbox.token not in json.dumps(kwargs)
 
 
-def test_one_event_when_the_version_is_there(sandbox: Any) -> None:
+def test_one_event_when_the_version_is_there(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=1)
     (event,) = _events(_trigger(f"{model}:1"))
     assert event["status"] == "ready"
     assert event["version"]["reference"] == f"{model}:1"
 
 
-def test_a_deadline_that_has_passed_still_allows_one_look(sandbox: Any) -> None:
+def test_a_deadline_that_has_passed_still_allows_one_look(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=1)
     assert _events(_trigger(f"{model}:1", seconds=-60))[0]["status"] == "ready"
     (event,) = _events(_trigger(f"{model}:2", seconds=-60))
     assert (event["status"], "and 1 look." in event["message"]) == ("timeout", True)
 
 
-def test_a_bad_reference_and_a_bad_token_are_final(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_reference_and_a_bad_token_are_final(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     (event,) = _events(_trigger("acme/det"))
     assert (event["status"], event["final"]) == ("failed", True)
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(password="wrong-token")))
@@ -60,7 +61,7 @@ def test_a_bad_reference_and_a_bad_token_are_final(sandbox: Any, monkeypatch: py
     assert "wrong-token" not in event["message"]
 
 
-def test_no_connection_may_pass(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_connection_may_pass(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_wriftai.client.retrying._FIRST_BACKOFF", 0.0)
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(host="http://127.0.0.1:1")))
     (event,) = _events(_trigger("acme/det:1"))

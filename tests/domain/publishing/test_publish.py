@@ -26,6 +26,7 @@ from airflow_provider_wriftai.domain.publishing.publish import DEFAULT_SETTLE_SE
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.sandbox import Sandbox
 
 MODES: list[IfExists] = ["reuse", "fail", "create"]
 
@@ -122,7 +123,7 @@ def memory() -> Notes:
 
 @pytest.fixture
 def versions(
-    sandbox: Any, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network
+    sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network
 ) -> Iterator[Versions]:
     base_url = f"{faulty[0]}/generation-{generation}/v1"
     with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1), timeout=0.5) as api:
@@ -135,7 +136,7 @@ def params(digest: str, schemas: Any) -> CreateVersionParams:
 
 
 @pytest.fixture
-def model(sandbox: Any) -> ModelReference:
+def model(sandbox: Sandbox) -> ModelReference:
     return ModelReference.parse(sandbox.new_model(versions=2))
 
 
@@ -153,7 +154,9 @@ def publish_it(versions: Versions, model: ModelReference, params: CreateVersionP
     return run
 
 
-def _someone_else_publishes(sandbox: Any, model: ModelReference, params: CreateVersionParams, **changes: Any) -> None:
+def _someone_else_publishes(
+    sandbox: Sandbox, model: ModelReference, params: CreateVersionParams, **changes: Any
+) -> None:
     sandbox.store.create_version(model.owner, model.name, **{**params, **changes})
 
 
@@ -168,7 +171,7 @@ def _wait_until_worked(faults: Faults) -> None:
 @pytest.mark.parametrize("existing", [0, 3, 30])
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_new_image_gets_a_version_for_few_requests(
-    sandbox: Any, versions: Versions, params: CreateVersionParams, network: Network, generation: int, existing: int,
+    sandbox: Sandbox, versions: Versions, params: CreateVersionParams, network: Network, generation: int, existing: int,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     model = sandbox.new_model(versions=existing)
@@ -182,7 +185,7 @@ def test_a_new_image_gets_a_version_for_few_requests(
 
 
 def test_lists_that_carry_the_digest_need_no_details(
-    sandbox: Any, params: CreateVersionParams, network: Network
+    sandbox: Sandbox, params: CreateVersionParams, network: Network
 ) -> None:
     model = sandbox.new_model(versions=8)
     with running(create_app(sandbox.store, digest_in_lists=True)) as url:
@@ -196,7 +199,7 @@ def test_lists_that_carry_the_digest_need_no_details(
 
 
 def test_details_are_fetched_newest_first_and_those_with_the_same_notes_before(
-    sandbox: Any, params: CreateVersionParams, model: ModelReference
+    sandbox: Sandbox, params: CreateVersionParams, model: ModelReference
 ) -> None:
     for number, notes in enumerate(["x", "new", "y", "new", "z"], start=3):
         _someone_else_publishes(
@@ -215,7 +218,7 @@ def test_details_are_fetched_newest_first_and_those_with_the_same_notes_before(
 
 
 def test_an_image_that_has_a_version_gets_no_second_one(
-    sandbox: Any, publish_it: Publish, model: ModelReference, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = publish_it()
     with caplog.at_level(logging.WARNING):
@@ -226,7 +229,7 @@ def test_an_image_that_has_a_version_gets_no_second_one(
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
-def test_fail_names_the_version_that_is_there(sandbox: Any, publish_it: Publish, model: ModelReference) -> None:
+def test_fail_names_the_version_that_is_there(sandbox: Sandbox, publish_it: Publish, model: ModelReference) -> None:
     first = publish_it()
     with pytest.raises(VersionExistsError) as caught:
         publish_it(if_exists="fail")
@@ -235,14 +238,19 @@ def test_fail_names_the_version_that_is_there(sandbox: Any, publish_it: Publish,
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
-def test_create_makes_another_one(sandbox: Any, publish_it: Publish, model: ModelReference) -> None:
+def test_create_makes_another_one(sandbox: Sandbox, publish_it: Publish, model: ModelReference) -> None:
     publish_it()
     assert publish_it(if_exists="create").outcome == "created"
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
 
 
 def test_no_look_goes_further_back_than_asked(
-    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams, faults: Faults, time: Time
+    sandbox: Sandbox,
+    publish_it: Publish,
+    model: ModelReference,
+    params: CreateVersionParams,
+    faults: Faults,
+    time: Time,
 ) -> None:
     """A page has five versions at least; a look at fewer is one at fewer at every turn."""
     publish_it()
@@ -253,7 +261,7 @@ def test_no_look_goes_further_back_than_asked(
 
 
 def test_only_the_newest_are_searched(
-    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams
 ) -> None:
     publish_it()
     for number in range(3):
@@ -310,7 +318,7 @@ LOST_AFTER_THE_WORK = {
 @pytest.mark.parametrize("lost", LOST_AFTER_THE_WORK)
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_version_whose_answer_was_lost_is_adopted(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, digest: str,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, digest: str,
     if_exists: IfExists, lost: str,
 ) -> None:  # fmt: skip
     fault = LOST_AFTER_THE_WORK[lost]
@@ -324,7 +332,7 @@ def test_a_version_whose_answer_was_lost_is_adopted(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_create_that_was_never_carried_out_is_sent_again(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", work="never", answer="drop"), Fault(method="POST", work="never", status=504)])
@@ -336,7 +344,7 @@ def test_a_create_that_was_never_carried_out_is_sent_again(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_create_that_is_carried_out_late_is_not_sent_again(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
@@ -353,7 +361,7 @@ def test_a_create_that_is_carried_out_late_is_not_sent_again(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
@@ -370,7 +378,7 @@ def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_creates_are_given_up_at_last_and_the_next_try_does_it(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, memory: Notes,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, memory: Notes,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", work="never", status=503, times=3)])
@@ -387,7 +395,7 @@ def test_creates_are_given_up_at_last_and_the_next_try_does_it(
 @pytest.mark.parametrize("if_exists", MODES)
 @pytest.mark.parametrize("remembers", [True, False])
 def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, if_exists: IfExists,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, if_exists: IfExists,
     remembers: bool,
 ) -> None:  # fmt: skip
     memory = Notes() if remembers else None
@@ -435,7 +443,7 @@ def test_a_token_that_is_refused_meanwhile_ends_it_at_once_and_clearing_the_task
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_listing_that_does_not_end_settles_nothing(
-    sandbox: Any, params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
+    sandbox: Sandbox, params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
 ) -> None:
     """Not an error of one request, and yet none that may pass for an answer."""
     listings = 0
@@ -496,7 +504,7 @@ class Untelling(httpx.HTTPTransport):
 
 
 @pytest.fixture
-def untelling(sandbox: Any, generation: int) -> Iterator[tuple[Versions, Untelling]]:
+def untelling(sandbox: Sandbox, generation: int) -> Iterator[tuple[Versions, Untelling]]:
     network = Untelling()
     with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as api:
         yield Versions(api), network
@@ -504,8 +512,8 @@ def untelling(sandbox: Any, generation: int) -> Iterator[tuple[Versions, Untelli
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_where_no_digest_is_told_a_lost_version_is_known_by_its_notes(
-    sandbox: Any, untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams, time: Time,
-    memory: Notes, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
+    sandbox: Sandbox, untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams,
+    time: Time, memory: Notes, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     versions, network = untelling
     network.lose_answers = 1
@@ -535,7 +543,7 @@ def test_where_no_digest_is_told_a_killed_try_without_a_memory_cannot_be_settled
 @pytest.mark.parametrize("if_exists", MODES)
 @pytest.mark.parametrize("existing", [2, 30])
 def test_a_lost_version_from_a_clock_that_is_behind_is_found(
-    sandbox: Any, params: CreateVersionParams, time: Time, faults: Faults, faulty: tuple[str, Faults],
+    sandbox: Sandbox, params: CreateVersionParams, time: Time, faults: Faults, faulty: tuple[str, Faults],
     if_exists: IfExists, existing: int,
 ) -> None:  # fmt: skip
     model = ModelReference.parse(sandbox.new_model(versions=existing))
@@ -587,7 +595,7 @@ def test_where_times_tell_nothing_no_second_version_is_made(
 
 
 def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults
 ) -> None:
     first = publish_it()
     faults.add([Fault(method="POST", work="never", status=503, times=3)])
@@ -601,7 +609,7 @@ def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_somebody_elses_version_of_the_image(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", work="never", answer="drop")])
@@ -619,7 +627,7 @@ def test_somebody_elses_version_of_the_image(
 
 
 def test_notes_whose_white_space_the_service_tidies_are_the_same(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", work="never", answer="drop")])
@@ -628,7 +636,7 @@ def test_notes_whose_white_space_the_service_tidies_are_the_same(
 
 
 def test_a_lost_version_is_found_behind_many_newer_ones(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", answer="drop")])
@@ -646,7 +654,7 @@ def test_a_lost_version_is_found_behind_many_newer_ones(
 
 
 def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
-    sandbox: Any, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
     publish_it()
@@ -666,7 +674,7 @@ def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
 
 @pytest.mark.parametrize("if_exists", ["reuse", "fail"])
 def test_a_try_that_was_held_up_looks_again(
-    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, time: Time,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
     class Slow(Notes):
@@ -694,7 +702,7 @@ def _killed(publish_it: Publish, **keywords: Any) -> None:
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_task_killed_after_its_create_adopts_what_it_made(
-    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     network.kill_after_post = True
@@ -708,7 +716,7 @@ def test_a_task_killed_after_its_create_adopts_what_it_made(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_task_killed_before_its_create_makes_it_after_all(
-    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     network.kill_before_post = True
@@ -722,7 +730,7 @@ def test_a_task_killed_before_its_create_makes_it_after_all(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_create_that_is_carried_out_after_its_task_was_killed_is_found(
-    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
     network.kill_before_post = True
@@ -746,7 +754,7 @@ def test_notes_that_change_from_try_to_try_hide_nothing(
 
 @pytest.mark.parametrize("comes_at", [0, 100])
 def test_a_killed_task_without_a_memory_finds_its_version_with_reuse(
-    sandbox: Any, publish_it: Publish, model: ModelReference, network: Network, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, time: Time,
     params: CreateVersionParams, comes_at: float,
 ) -> None:  # fmt: skip
     network.kill_before_post = True
@@ -767,7 +775,7 @@ def test_a_retry_without_a_memory_looks_for_a_while_and_then_creates(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
-    sandbox: Any, publish_it: Publish, model: ModelReference, memory: Notes, network: Network, if_exists: IfExists
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, memory: Notes, network: Network, if_exists: IfExists
 ) -> None:
     first = publish_it(if_exists=if_exists, memory=memory)
     again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
@@ -780,7 +788,7 @@ def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
 
 
 def test_a_version_that_was_reused_is_remembered_too(
-    sandbox: Any, publish_it: Publish, model: ModelReference, params: CreateVersionParams, memory: Notes
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams, memory: Notes
 ) -> None:
     publish_it()
     assert publish_it(memory=memory).outcome == "reused"
@@ -823,7 +831,7 @@ def test_with_notes_that_cannot_be_read_create_makes_no_second_one(
 
 
 def test_nothing_is_created_that_could_not_be_noted_down_before(
-    sandbox: Any, publish_it: Publish, model: ModelReference, memory: Notes, network: Network
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, memory: Notes, network: Network
 ) -> None:
     memory.fails_after = 0
     with pytest.raises(ConnectionError):

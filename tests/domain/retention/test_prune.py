@@ -35,6 +35,7 @@ from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.server import running
+from tests.support.sandbox import Sandbox
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Prune = Callable[..., PruneReport]
@@ -65,7 +66,7 @@ def network() -> Network:
 
 
 @pytest.fixture
-def prune_it(sandbox: Any, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network) -> Prune:
+def prune_it(sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network) -> Prune:
     """Prune a model through a service of which each generation takes its turn, and where faults strike."""
 
     def run(model: str, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
@@ -98,7 +99,7 @@ KEEP_ONE = RetentionPolicy(keep_last=1)
 # ---- what goes and what stays
 
 
-def test_what_goes_and_what_stays(sandbox: Any, prune_it: Prune) -> None:
+def test_what_goes_and_what_stays(sandbox: Sandbox, prune_it: Prune) -> None:
     model = sandbox.new_model(versions=120)
     report = prune_it(model, RetentionPolicy(keep_last=5))
     assert sandbox.numbers(model) == [120, 119, 118, 117, 116]
@@ -108,14 +109,14 @@ def test_what_goes_and_what_stays(sandbox: Any, prune_it: Prune) -> None:
     assert prune_it(model, RetentionPolicy(keep_last=5))["planned"] == []
 
 
-def test_by_age(sandbox: Any, prune_it: Prune) -> None:
+def test_by_age(sandbox: Sandbox, prune_it: Prune) -> None:
     model = sandbox.new_model(versions=12)
     prune_it(model, RetentionPolicy(older_than=timedelta(days=4, hours=12)))
     assert sandbox.numbers(model) == [12, 11, 10, 9]
 
 
 def test_a_dry_run_plans_the_same_and_deletes_nothing(
-    sandbox: Any, prune_it: Prune, network: Network, generation: int
+    sandbox: Sandbox, prune_it: Prune, network: Network, generation: int
 ) -> None:
     model = sandbox.new_model(versions=12)
     policy = RetentionPolicy(keep_last=5, max_deletions=20)
@@ -128,7 +129,7 @@ def test_a_dry_run_plans_the_same_and_deletes_nothing(
     ]
 
 
-def test_protected_by_name_by_image_and_by_release_notes(sandbox: Any, prune_it: Prune, generation: int) -> None:
+def test_protected_by_name_by_image_and_by_release_notes(sandbox: Sandbox, prune_it: Prune, generation: int) -> None:
     model = sandbox.new_model(versions=10)
     stored = {version.number: version for version in sandbox.store.versions(*model.split("/"))}
     named = f"{model}:2" if generation == 2 else stored[2].id
@@ -140,7 +141,7 @@ def test_protected_by_name_by_image_and_by_release_notes(sandbox: Any, prune_it:
 
 
 def test_images_are_looked_up_only_where_it_depends_on_them(
-    sandbox: Any, prune_it: Prune, network: Network, generation: int
+    sandbox: Sandbox, prune_it: Prune, network: Network, generation: int
 ) -> None:
     model = sandbox.new_model(versions=10)
     digest = sandbox.store.version_by_number(*model.split("/"), 3).container_image_digest
@@ -167,14 +168,14 @@ def test_where_the_service_tells_no_image_a_protected_one_keeps_all() -> None:
 
 
 def test_a_protected_version_that_is_not_there_is_told(
-    sandbox: Any, prune_it: Prune, generation: int, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, prune_it: Prune, generation: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = sandbox.new_model(versions=3)
     prune_it(model, _protecting(model, 99 if generation == 2 else "id-99", keep_last=2))
     assert "99 is protected, but" in caplog.text
 
 
-def test_more_deletions_than_allowed_are_none(sandbox: Any, prune_it: Prune, network: Network) -> None:
+def test_more_deletions_than_allowed_are_none(sandbox: Sandbox, prune_it: Prune, network: Network) -> None:
     model = sandbox.new_model(versions=30)
     with pytest.raises(TooManyDeletionsError, match=r"25 versions .* max_deletions is 24") as caught:
         prune_it(model, RetentionPolicy(keep_last=5, max_deletions=24))
@@ -186,7 +187,7 @@ def test_more_deletions_than_allowed_are_none(sandbox: Any, prune_it: Prune, net
     assert len(prune_it(model, RetentionPolicy(keep_last=5, max_deletions=25))["deleted"]) == 25
 
 
-def test_the_log_has_a_table(sandbox: Any, prune_it: Prune, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_a_table(sandbox: Sandbox, prune_it: Prune, caplog: pytest.LogCaptureFixture) -> None:
     model = sandbox.new_model(versions=3)
     with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.retention"):
         prune_it(model, RetentionPolicy(keep_last=2))
@@ -199,7 +200,7 @@ def test_the_log_has_a_table(sandbox: Any, prune_it: Prune, caplog: pytest.LogCa
 
 
 def test_the_table_of_many_leaves_out_the_middle(
-    sandbox: Any, prune_it: Prune, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, prune_it: Prune, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = sandbox.new_model(versions=250)
     with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.retention"):
@@ -212,7 +213,7 @@ def test_the_table_of_many_leaves_out_the_middle(
 # ---- carrying it out
 
 
-def test_the_oldest_goes_first_and_several_at_once(sandbox: Any, prune_it: Prune, network: Network) -> None:
+def test_the_oldest_goes_first_and_several_at_once(sandbox: Sandbox, prune_it: Prune, network: Network) -> None:
     model = sandbox.new_model(versions=60)
     stored = {version.id: version.number for version in sandbox.store.versions(*model.split("/"))}
     under_way: list[int] = []
@@ -230,7 +231,7 @@ def test_the_oldest_goes_first_and_several_at_once(sandbox: Any, prune_it: Prune
     assert 1 < most <= AT_ONCE
 
 
-def test_a_version_that_is_gone_already_is_no_failure(sandbox: Any, prune_it: Prune, network: Network) -> None:
+def test_a_version_that_is_gone_already_is_no_failure(sandbox: Sandbox, prune_it: Prune, network: Network) -> None:
     model = sandbox.new_model(versions=4)
     gone = sandbox.store.version_by_number(*model.split("/"), 2)
 
@@ -244,7 +245,7 @@ def test_a_version_that_is_gone_already_is_no_failure(sandbox: Any, prune_it: Pr
     assert (len(report["deleted"]), sandbox.numbers(model)) == (2, [4])
 
 
-def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
+def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=3)
     faults.add([Fault(method="DELETE", work="never", status=404, times=2)])
     with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
@@ -253,7 +254,7 @@ def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Any, prune_it:
 
 
 def test_a_delete_without_an_answer_that_the_list_disagrees_with_is_a_failure(
-    sandbox: Any, prune_it: Prune, faults: Faults
+    sandbox: Sandbox, prune_it: Prune, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=2)
     # As where a proxy loses the service, and then says itself that there is nothing.
@@ -264,7 +265,7 @@ def test_a_delete_without_an_answer_that_the_list_disagrees_with_is_a_failure(
 
 
 def test_the_report_survives_where_doubts_cannot_be_settled(
-    sandbox: Any, prune_it: Prune, faults: Faults, network: Network
+    sandbox: Sandbox, prune_it: Prune, faults: Faults, network: Network
 ) -> None:
     model = sandbox.new_model(versions=4)
     faults.add([Fault(method="DELETE", work="never", status=404)])
@@ -293,7 +294,7 @@ def test_a_web_page_says_nothing_of_a_delete() -> None:
 
 
 def test_only_the_versions_that_were_approved_go(
-    sandbox: Any, prune_it: Prune, network: Network, schemas: Any, digest: str
+    sandbox: Sandbox, prune_it: Prune, network: Network, schemas: Any, digest: str
 ) -> None:
     model = sandbox.new_model(versions=6)
     rehearsed = prune_it(model, KEEP_ONE, dry_run=True)
@@ -304,7 +305,7 @@ def test_only_the_versions_that_were_approved_go(
     assert report["deleted"] == [entry["reference"] for entry in rehearsed["planned"][:3]]
 
 
-def test_a_delete_whose_answer_is_lost_is_done(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
+def test_a_delete_whose_answer_is_lost_is_done(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=6)
     faults.add([Fault(method="DELETE", answer="drop"), Fault(method="DELETE", answer="html")])
     report = prune_it(model, KEEP_ONE, attempts=3)
@@ -313,7 +314,7 @@ def test_a_delete_whose_answer_is_lost_is_done(sandbox: Any, prune_it: Prune, fa
 
 
 def test_a_token_that_is_revoked_half_way_ends_it_at_once(
-    sandbox: Any, prune_it: Prune, network: Network, faults: Faults
+    sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=400)
     faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", work="never", status=401)])
@@ -326,7 +327,7 @@ def test_a_token_that_is_revoked_half_way_ends_it_at_once(
 
 @pytest.mark.parametrize("status", [409, 403])
 def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
-    sandbox: Any, prune_it: Prune, faults: Faults, status: int
+    sandbox: Sandbox, prune_it: Prune, faults: Faults, status: int
 ) -> None:
     model = sandbox.new_model(versions=5)
     faults.add([Fault(method="DELETE", work="never", status=status), Fault(method="DELETE", work="never", status=503)])
@@ -339,7 +340,7 @@ def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
     assert sandbox.numbers(model) == [5]
 
 
-def test_what_is_refused_for_good_is_not_tried_again(sandbox: Any, prune_it: Prune, faults: Faults) -> None:
+def test_what_is_refused_for_good_is_not_tried_again(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=5)
     faults.add([Fault(method="DELETE", work="never", status=403, times=2)])
     with pytest.raises(PruneRefusedError, match="Another try could not either"):
@@ -348,7 +349,7 @@ def test_what_is_refused_for_good_is_not_tried_again(sandbox: Any, prune_it: Pru
 
 
 def test_an_outage_is_not_waited_out_version_by_version(
-    sandbox: Any, prune_it: Prune, network: Network, faults: Faults
+    sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=120)
     faults.add([Fault(method="DELETE", work="never", status=503, times=1000)])
@@ -360,7 +361,7 @@ def test_an_outage_is_not_waited_out_version_by_version(
 
 
 def test_a_version_that_is_published_meanwhile_is_never_touched(
-    sandbox: Any, prune_it: Prune, network: Network, schemas: Any, digest: str
+    sandbox: Sandbox, prune_it: Prune, network: Network, schemas: Any, digest: str
 ) -> None:
     model = sandbox.new_model(versions=60)
     owner, name = model.split("/")
@@ -375,7 +376,7 @@ def test_a_version_that_is_published_meanwhile_is_never_touched(
     assert len(report["deleted"]) == 59
 
 
-def test_long_work_tells_how_far_it_is(sandbox: Any, prune_it: Prune, caplog: pytest.LogCaptureFixture) -> None:
+def test_long_work_tells_how_far_it_is(sandbox: Sandbox, prune_it: Prune, caplog: pytest.LogCaptureFixture) -> None:
     model = sandbox.new_model(versions=41)
     ticks = itertools.count(step=2.0)
     with caplog.at_level(logging.INFO):
@@ -385,7 +386,7 @@ def test_long_work_tells_how_far_it_is(sandbox: Any, prune_it: Prune, caplog: py
     assert len(progress) == 8
 
 
-def test_many_under_a_limit_earn_no_429(sandbox: Any) -> None:
+def test_many_under_a_limit_earn_no_429(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=40)
     with running(create_app(sandbox.store, RateLimit(Limit(per_second=100, burst=5), None))) as url:
 
@@ -404,7 +405,7 @@ def test_many_under_a_limit_earn_no_429(sandbox: Any) -> None:
 
 @pytest.mark.parametrize("fault", [Fault(method="GET", answer="drop"), Fault(method="GET", answer="garbled")])
 def test_a_listing_that_breaks_off(
-    sandbox: Any, prune_it: Prune, network: Network, faults: Faults, fault: Fault
+    sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults, fault: Fault
 ) -> None:
     model = sandbox.new_model(versions=60)
 
@@ -459,7 +460,7 @@ def test_without_the_services_clock_nothing_is_deleted(date: dict[str, str]) -> 
 
 @pytest.mark.parametrize("years", [-30, 30])
 def test_a_workers_wrong_clock_deletes_nothing(
-    sandbox: Any, prune_it: Prune, monkeypatch: pytest.MonkeyPatch, years: int
+    sandbox: Sandbox, prune_it: Prune, monkeypatch: pytest.MonkeyPatch, years: int
 ) -> None:
     real = time.time
     monkeypatch.setattr("airflow_provider_wriftai.client.rate_limiter.time.time", lambda: real() + years * 365 * 86400)
@@ -473,7 +474,7 @@ def test_a_model_that_is_not_there(prune_it: Prune) -> None:
         prune_it("acme/no-such-model", KEEP_ONE)
 
 
-def test_a_model_without_versions(sandbox: Any, prune_it: Prune) -> None:
+def test_a_model_without_versions(sandbox: Sandbox, prune_it: Prune) -> None:
     model = sandbox.new_model()
     report = prune_it(model, _protecting(model, 7, keep_last=1))
     assert (report["planned"], report["kept"]) == ([], [])

@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from waiting_service import Run, Service
+
+from tests.support.sandbox import Sandbox
+from tests.support.waiting_service import Run, Service
 
 
 @pytest.fixture
-def run(sandbox: Any) -> Run:
+def run(sandbox: Sandbox) -> Run:
     """Run something with a service in an event loop that tells what blocks it."""
 
     def in_loop(work: Callable[[Service], Awaitable[Any]]) -> Any:

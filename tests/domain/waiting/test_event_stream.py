@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from waiting_service import Run, Service, newer_than_start
 
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.domain.waiting import event_stream
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
 from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent, stream_versions
 from airflow_provider_wriftai.domain.watermark import Watermark
+from tests.support.sandbox import Sandbox
+from tests.support.waiting_service import Run, Service, newer_than_start
 
 
 def _listen(service: Service, condition: Criteria) -> AsyncIterator[VersionEvent]:
@@ -28,7 +29,7 @@ async def _next(listening: AsyncIterator[VersionEvent], count: int) -> list[str]
     return [each.version["reference"] for each in told if each.version is not None]
 
 
-def test_each_version_once_the_oldest_first(sandbox: Any, run: Run) -> None:
+def test_each_version_once_the_oldest_first(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=3)
 
     async def work(service: Service) -> tuple[list[str], list[str]]:
@@ -46,7 +47,7 @@ def test_each_version_once_the_oldest_first(sandbox: Any, run: Run) -> None:
     assert told == published
 
 
-def test_more_than_a_page_after_the_service_knew_nothing_of_the_model_for_a_moment(sandbox: Any, run: Run) -> None:
+def test_more_than_a_page_after_the_service_knew_nothing_of_the_model_for_a_moment(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> tuple[list[str], list[str]]:
@@ -66,7 +67,7 @@ def test_more_than_a_page_after_the_service_knew_nothing_of_the_model_for_a_mome
     assert told == published
 
 
-def test_it_goes_on_from_any_mark_it_gave(sandbox: Any, run: Run) -> None:
+def test_it_goes_on_from_any_mark_it_gave(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -85,7 +86,7 @@ def test_it_goes_on_from_any_mark_it_gave(sandbox: Any, run: Run) -> None:
     run(work)
 
 
-def test_it_begins_where_it_is_told(sandbox: Any, run: Run) -> None:
+def test_it_begins_where_it_is_told(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=5)
     reference = ModelReference.parse(model)
 
@@ -97,7 +98,7 @@ def test_it_begins_where_it_is_told(sandbox: Any, run: Run) -> None:
     assert run(work) == [f"{model}:4", f"{model}:5"]
 
 
-def test_only_what_is_asked_for(sandbox: Any, run: Run) -> None:
+def test_only_what_is_asked_for(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
     reference = ModelReference.parse(model)
 
@@ -114,7 +115,7 @@ def test_only_what_is_asked_for(sandbox: Any, run: Run) -> None:
 
 
 def test_whatever_goes_wrong_it_goes_on(
-    sandbox: Any, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "LONGEST_PAUSE", 0.01)
     model = sandbox.new_model(versions=1)
@@ -144,7 +145,7 @@ def test_whatever_goes_wrong_it_goes_on(
     assert "was-revoked" not in caplog.text
 
 
-def test_there_is_room_between_two_versions(sandbox: Any, run: Run) -> None:
+def test_there_is_room_between_two_versions(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> float:

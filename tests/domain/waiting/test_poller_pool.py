@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from waiting_service import Run, Service, newer_than_start
 
 from airflow_provider_wriftai.client.errors import AuthenticationError, PermissionDeniedError
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
@@ -16,13 +15,15 @@ from airflow_provider_wriftai.domain.waiting import poller, poller_pool
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_pattern
 from airflow_provider_wriftai.domain.waiting.errors import NeverThereError, WaitFailedError, WaitTimedOutError
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+from tests.support.sandbox import Sandbox
+from tests.support.waiting_service import Run, Service, newer_than_start
 
 
 def given(reference: str) -> Criteria:
     return Criteria(version=parse_version(reference))
 
 
-def test_one_poll_for_all_that_wait_on_a_model(sandbox: Any, run: Run) -> None:
+def test_one_poll_for_all_that_wait_on_a_model(sandbox: Sandbox, run: Run) -> None:
     models = [sandbox.new_model(versions=2) for _ in range(3)]
 
     async def work(service: Service) -> tuple[list[str], int, int]:
@@ -49,7 +50,7 @@ def test_one_poll_for_all_that_wait_on_a_model(sandbox: Any, run: Run) -> None:
     assert asked - details <= 6
 
 
-def test_a_version_that_comes_is_found_by_all_that_wait_for_it(sandbox: Any, run: Run) -> None:
+def test_a_version_that_comes_is_found_by_all_that_wait_for_it(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> list[str]:
@@ -64,7 +65,7 @@ def test_a_version_that_comes_is_found_by_all_that_wait_for_it(sandbox: Any, run
     assert run(work) == [f"{model}:2"] * 40
 
 
-def test_what_was_there_when_a_wait_began_is_not_newer(sandbox: Any, run: Run) -> None:
+def test_what_was_there_when_a_wait_began_is_not_newer(sandbox: Sandbox, run: Run) -> None:
     """Even where an earlier look of others is there to be taken over."""
     model = sandbox.new_model(versions=1)
 
@@ -84,7 +85,7 @@ def test_what_was_there_when_a_wait_began_is_not_newer(sandbox: Any, run: Run) -
     assert run(work) == f"{model}:3"
 
 
-def test_one_that_comes_while_a_look_is_under_way_has_a_look_of_its_own(sandbox: Any, run: Run) -> None:
+def test_one_that_comes_while_a_look_is_under_way_has_a_look_of_its_own(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> str:
@@ -108,7 +109,7 @@ def test_one_that_comes_while_a_look_is_under_way_has_a_look_of_its_own(sandbox:
     assert run(work) == f"{model}:3"
 
 
-def test_one_that_comes_while_others_are_judged_is_judged_by_itself(sandbox: Any, run: Run) -> None:
+def test_one_that_comes_while_others_are_judged_is_judged_by_itself(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=3)
 
     async def work(service: Service) -> str:
@@ -130,7 +131,7 @@ def test_one_that_comes_while_others_are_judged_is_judged_by_itself(sandbox: Any
     assert run(work) == f"{model}:4"
 
 
-def test_one_that_leaves_does_not_end_the_others(sandbox: Any, run: Run) -> None:
+def test_one_that_leaves_does_not_end_the_others(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> str:
@@ -144,7 +145,7 @@ def test_one_that_leaves_does_not_end_the_others(sandbox: Any, run: Run) -> None
     assert run(work) == f"{model}:2"
 
 
-def test_one_that_comes_as_the_last_one_leaves_is_served(sandbox: Any, run: Run) -> None:
+def test_one_that_comes_as_the_last_one_leaves_is_served(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> str:
@@ -158,7 +159,7 @@ def test_one_that_comes_as_the_last_one_leaves_is_served(sandbox: Any, run: Run)
     assert run(work) == f"{model}:1"
 
 
-def test_a_wait_that_is_over(sandbox: Any, run: Run) -> None:
+def test_a_wait_that_is_over(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -174,7 +175,7 @@ def test_a_wait_that_is_over(sandbox: Any, run: Run) -> None:
     run(work)
 
 
-def test_many_that_are_over_at_the_same_time_do_not_look_once_more_each(sandbox: Any, run: Run) -> None:
+def test_many_that_are_over_at_the_same_time_do_not_look_once_more_each(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> int:
@@ -191,7 +192,7 @@ def test_many_that_are_over_at_the_same_time_do_not_look_once_more_each(sandbox:
     assert run(work) <= 3
 
 
-def test_what_may_pass_is_counted_and_forgotten_after_a_look_that_worked(sandbox: Any, run: Run) -> None:
+def test_what_may_pass_is_counted_and_forgotten_after_a_look_that_worked(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -218,7 +219,7 @@ def test_what_may_pass_is_counted_and_forgotten_after_a_look_that_worked(sandbox
     run(work)
 
 
-def test_a_wait_that_is_over_says_that_looks_failed(sandbox: Any, run: Run) -> None:
+def test_a_wait_that_is_over_says_that_looks_failed(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -229,7 +230,7 @@ def test_a_wait_that_is_over_says_that_looks_failed(sandbox: Any, run: Run) -> N
     run(work)
 
 
-def test_what_no_look_can_mend_ends_it_at_once(sandbox: Any, run: Run) -> None:
+def test_what_no_look_can_mend_ends_it_at_once(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=3)
     sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
 
@@ -243,7 +244,7 @@ def test_what_no_look_can_mend_ends_it_at_once(sandbox: Any, run: Run) -> None:
     run(work)
 
 
-def test_a_token_that_was_changed_meanwhile_is_taken_up(sandbox: Any, run: Run) -> None:
+def test_a_token_that_was_changed_meanwhile_is_taken_up(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> tuple[list[str], int]:
@@ -265,7 +266,7 @@ def test_a_token_that_was_changed_meanwhile_is_taken_up(sandbox: Any, run: Run) 
     assert opened == 2
 
 
-def test_everything_is_closed_at_the_end(sandbox: Any, run: Run) -> None:
+def test_everything_is_closed_at_the_end(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -275,7 +276,7 @@ def test_everything_is_closed_at_the_end(sandbox: Any, run: Run) -> None:
     run(work)
 
 
-def test_a_connection_that_cannot_be_read_leaves_nothing_behind(sandbox: Any, run: Run) -> None:
+def test_a_connection_that_cannot_be_read_leaves_nothing_behind(sandbox: Sandbox, run: Run) -> None:
     async def work(service: Service) -> None:
         async def fail() -> Any:
             raise LookupError("no such connection")
@@ -289,7 +290,7 @@ def test_a_connection_that_cannot_be_read_leaves_nothing_behind(sandbox: Any, ru
 
 
 def test_a_look_that_breaks_fails_the_waits_and_is_told(
-    sandbox: Any, run: Run, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(service: Service) -> None:
         service.fails = lambda: ZeroDivisionError("a mistake of ours")
@@ -301,7 +302,7 @@ def test_a_look_that_breaks_fails_the_waits_and_is_told(
 
 
 def test_a_long_wait_tells_how_it_stands_in_its_own_log(
-    sandbox: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poller, "TELL_EVERY", 0.0)
     model = sandbox.new_model(versions=1)
@@ -317,7 +318,7 @@ def test_a_long_wait_tells_how_it_stands_in_its_own_log(
     assert told[0].startswith(f"{model}:2 is not there yet, after 0 s and 1 look. The newest version is {model}:1.")
 
 
-def test_exponential_backoff_is_each_waits_own(sandbox: Any, run: Run) -> None:
+def test_exponential_backoff_is_each_waits_own(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -334,7 +335,7 @@ def test_exponential_backoff_is_each_waits_own(sandbox: Any, run: Run) -> None:
     run(work)
 
 
-def test_the_triggerers_loop_is_never_blocked(sandbox: Any, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_triggerers_loop_is_never_blocked(sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     model = sandbox.new_model(versions=50)
 
     async def work(service: Service) -> None:

@@ -20,6 +20,7 @@ from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError,
 from airflow_provider_wriftai.domain.waiting.matching import find_every, find_newest
 from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
 from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache, target_of
+from tests.support.sandbox import Sandbox
 
 Publish = Callable[..., str]
 
@@ -42,13 +43,13 @@ def network() -> Counting:
 
 
 @pytest.fixture
-def api(sandbox: Any, generation: int, network: Counting) -> Any:
+def api(sandbox: Sandbox, generation: int, network: Counting) -> Any:
     with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as opened:
         yield opened
 
 
 @pytest.fixture
-def publish(sandbox: Any, generation: int, schemas: Any) -> Publish:
+def publish(sandbox: Sandbox, generation: int, schemas: Any) -> Publish:
     """Publish a version; gives how it is named."""
 
     def create(model: str, notes: str = "x", image: int = 0, **values: Any) -> str:
@@ -80,7 +81,7 @@ def _model(text: str) -> ModelReference:
     return ModelReference.parse(text)
 
 
-def test_a_given_version(sandbox: Any, api: API, publish: Publish, generation: int, network: Counting) -> None:
+def test_a_given_version(sandbox: Sandbox, api: API, publish: Publish, generation: int, network: Counting) -> None:
     model = sandbox.new_model()
     first = publish(model)
     given = f"{model}:2" if generation == 2 else "unheard-of"
@@ -93,7 +94,7 @@ def test_a_given_version(sandbox: Any, api: API, publish: Publish, generation: i
     assert looking() == (given if generation == 2 else None)
 
 
-def test_newer_than_the_start(sandbox: Any, api: API, publish: Publish) -> None:
+def test_newer_than_the_start(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model(versions=3)
     looking = Looking(api, Criteria(model=_model(model), newer_than=START))
     assert looking() is None
@@ -104,7 +105,7 @@ def test_newer_than_the_start(sandbox: Any, api: API, publish: Publish) -> None:
 
 
 def test_the_start_of_a_model_without_versions_and_of_one_that_is_not_there(
-    sandbox: Any, api: API, publish: Publish
+    sandbox: Sandbox, api: API, publish: Publish
 ) -> None:
     for model in (sandbox.new_model(), f"acme/later-{id(api)}"):
         looking = Looking(api, Criteria(model=_model(model), newer_than=START))
@@ -115,7 +116,7 @@ def test_the_start_of_a_model_without_versions_and_of_one_that_is_not_there(
         assert looking() == made
 
 
-def test_newer_than_a_version_and_than_a_time(sandbox: Any, api: API, publish: Publish) -> None:
+def test_newer_than_a_version_and_than_a_time(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model()
     born = datetime(2026, 5, 1, tzinfo=UTC)
     made = [publish(model, created_at=born + timedelta(days=day)) for day in range(4)]
@@ -130,7 +131,7 @@ def test_newer_than_a_version_and_than_a_time(sandbox: Any, api: API, publish: P
         sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
 
 
-def test_by_image_and_by_release_notes_and_both(sandbox: Any, api: API, publish: Publish) -> None:
+def test_by_image_and_by_release_notes_and_both(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model()
     wanted = publish(model, "release 1", image=1)
     publish(model, "release 2", image=2)
@@ -142,7 +143,7 @@ def test_by_image_and_by_release_notes_and_both(sandbox: Any, api: API, publish:
 
 
 def test_no_details_are_read_twice(
-    sandbox: Any, api: API, publish: Publish, network: Counting, generation: int
+    sandbox: Sandbox, api: API, publish: Publish, network: Counting, generation: int
 ) -> None:
     model = sandbox.new_model(versions=5)
     looking = Looking(api, Criteria(model=_model(model), digest=f"sha256:{1:064x}"))
@@ -156,7 +157,7 @@ def test_no_details_are_read_twice(
     assert len(details) == len(set(details)) == (6 if generation == 2 else 0)
 
 
-def test_more_that_is_new_than_fits_a_page(sandbox: Any, api: API, publish: Publish, network: Counting) -> None:
+def test_more_that_is_new_than_fits_a_page(sandbox: Sandbox, api: API, publish: Publish, network: Counting) -> None:
     model = sandbox.new_model(versions=2)
     looking = Looking(api, Criteria(model=_model(model), release_notes=read_pattern("wanted"), newer_than=START))
     assert looking() is None
@@ -166,7 +167,7 @@ def test_more_that_is_new_than_fits_a_page(sandbox: Any, api: API, publish: Publ
     assert looking() == wanted
 
 
-def test_as_far_back_as_is_asked_for(sandbox: Any, api: API, publish: Publish) -> None:
+def test_as_far_back_as_is_asked_for(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model()
     born = datetime(2026, 5, 1, tzinfo=UTC)
     made = [publish(model, "wanted" if day == 3 else "x", created_at=born + timedelta(days=day)) for day in range(130)]
@@ -176,7 +177,7 @@ def test_as_far_back_as_is_asked_for(sandbox: Any, api: API, publish: Publish) -
     assert Looking(api, Criteria(model=_model(model), release_notes=read_pattern("wanted")))() is None
 
 
-def test_reading_further_back_hides_nothing_new(sandbox: Any, api: API, publish: Publish) -> None:
+def test_reading_further_back_hides_nothing_new(sandbox: Sandbox, api: API, publish: Publish) -> None:
     """What is published between a look and the reading back is news for all that had looked before."""
     model = sandbox.new_model(versions=60)
     condition = Criteria(model=_model(model), newer_than=START)
@@ -190,7 +191,7 @@ def test_reading_further_back_hides_nothing_new(sandbox: Any, api: API, publish:
     assert run(api, find_newest(listing, resolved)).versions[0]["reference"] == newest
 
 
-def test_every_version_the_oldest_first(sandbox: Any, api: API, publish: Publish) -> None:
+def test_every_version_the_oldest_first(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model(versions=1)
     listing = VersionCache(_model(model))
     run(api, listing.refresh())
@@ -202,7 +203,7 @@ def test_every_version_the_oldest_first(sandbox: Any, api: API, publish: Publish
     assert not any(sought.watermark.is_below(summary) for summary in listing.newest_first)
 
 
-def test_a_version_that_was_deleted_before_it_was_found(sandbox: Any, api: API, publish: Publish) -> None:
+def test_a_version_that_was_deleted_before_it_was_found(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model(versions=1)
     listing = VersionCache(_model(model))
     run(api, listing.refresh())
@@ -215,7 +216,7 @@ def test_a_version_that_was_deleted_before_it_was_found(sandbox: Any, api: API, 
     assert [version["reference"] for version in sought.versions] == [kept]
 
 
-def test_a_version_that_was_deleted_is_not_handed_out_any_more(sandbox: Any, api: API, publish: Publish) -> None:
+def test_a_version_that_was_deleted_is_not_handed_out_any_more(sandbox: Sandbox, api: API, publish: Publish) -> None:
     model = sandbox.new_model()
     older, newer = publish(model), publish(model)
     for condition in (
@@ -326,7 +327,7 @@ def test_a_model_that_was_made_again_counts_anew(hiding: tuple[API, Hiding, Vers
     assert [summary.number for summary in listing.newest_first] == [1]
 
 
-def test_a_number_that_was_deleted_will_never_be_there(sandbox: Any, publish: Publish, generation: int) -> None:
+def test_a_number_that_was_deleted_will_never_be_there(sandbox: Sandbox, publish: Publish, generation: int) -> None:
     if generation == 1:
         pytest.skip("an id says nothing of others")
     model = sandbox.new_model(versions=3)
@@ -344,7 +345,7 @@ def test_a_number_that_was_deleted_will_never_be_there(sandbox: Any, publish: Pu
         assert Looking(api, Criteria(version=parse_version(f"{young}:1")))() is None
 
 
-def test_names_of_the_other_kind_are_a_mistake(sandbox: Any, api: API, publish: Publish, generation: int) -> None:
+def test_names_of_the_other_kind_are_a_mistake(sandbox: Sandbox, api: API, publish: Publish, generation: int) -> None:
     model = sandbox.new_model(versions=2)
     if generation == 2:
         with pytest.raises(InvalidCriteriaError, match="which is not there"):
@@ -357,7 +358,7 @@ def test_names_of_the_other_kind_are_a_mistake(sandbox: Any, api: API, publish: 
 
 
 def test_a_look_that_fails_half_way_leaves_nothing_half_seen(
-    sandbox: Any, publish: Publish, generation: int, schemas: Any
+    sandbox: Sandbox, publish: Publish, generation: int, schemas: Any
 ) -> None:
     model = sandbox.new_model(versions=2)
 
@@ -383,7 +384,7 @@ def test_a_look_that_fails_half_way_leaves_nothing_half_seen(
         assert looking() == wanted
 
 
-def test_it_says_how_things_stand(sandbox: Any, api: API) -> None:
+def test_it_says_how_things_stand(sandbox: Sandbox, api: API) -> None:
     model = sandbox.new_model()
     looking = Looking(api, Criteria(model=_model(model), newer_than=START))
     assert looking.wait.state == f"The service does not know {model}."
