@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hmac
+import secrets
 import ssl
 import time
 from collections.abc import Callable
@@ -44,6 +46,14 @@ def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
         raise ConfigurationError(f"The CA bundle {ca_bundle!r} cannot be read: {error}.") from error
 
 
+_FINGERPRINT_KEY = secrets.token_bytes(32)
+
+
+def _fingerprint(*settings: object) -> str:
+    # Keyed anew in each process, so that it cannot be used to guess a token.
+    return hmac.new(_FINGERPRINT_KEY, repr(settings).encode(), "sha256").hexdigest()
+
+
 def _modified_at(ca_bundle: str | None) -> float:
     try:
         return Path(ca_bundle).stat().st_mtime if ca_bundle else 0.0
@@ -76,6 +86,10 @@ class API:
 
     base_url: str = ""
     """The URL of the API, without a trailing slash."""
+
+    fingerprint: str = ""
+    """Equal for two APIs of this process exactly if all their settings are equal, the token included. It reveals
+    nothing."""
 
     def __init__(
         self,
@@ -112,6 +126,9 @@ class API:
             through_proxy=proxy is not None,
         )
         self._retry = retry or RetryPolicy()
+        self.fingerprint = _fingerprint(
+            self.base_url, self._token.reveal(), timeout, self._retry, ca_bundle, _modified_at(ca_bundle), connection_id
+        )
         # Over plain HTTP nothing is verified; an empty context, which trusts nobody, is cheap.
         verify = (
             _tls_context(ca_bundle, _modified_at(ca_bundle))
