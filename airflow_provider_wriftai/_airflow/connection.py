@@ -111,12 +111,14 @@ def parse_connection(fields: ConnectionFields) -> ConnectionSettings:
     Raises:
         ConfigurationError: A field is invalid. Neither the message nor a frame of the traceback shows the token.
     """
+    from airflow_provider_wriftai.client.access_token import AccessToken
     from airflow_provider_wriftai.client.errors import ConfigurationError
 
     try:
         return _parse(fields)
     except (_InvalidFieldError, ConfigurationError) as error:
-        problem = str(error)
+        # The token may stand in another field, too, by mistake.
+        problem = AccessToken(fields.password or "").redact(str(error))
     # Raised here, outside of the block: the frames of the original error hold fields of the connection.
     raise ConfigurationError(f"Connection {fields.connection_id!r} is invalid: {problem}")
 

@@ -110,7 +110,9 @@ def test_the_status_picks_the_class(status: int, name: str) -> None:
 
 
 def test_the_message_says_what_was_asked_what_came_back_and_what_to_do() -> None:
-    error = parse_error(RequestInfo("DELETE", "/models/a/b/versions/1"), 403, b'{"detail": "not yours"}', request_id="r-17")
+    error = parse_error(
+        RequestInfo("DELETE", "/models/a/b/versions/1"), 403, b'{"detail": "not yours"}', request_id="r-17"
+    )
     assert str(error) == (
         "DELETE /models/a/b/versions/1 failed with 403 Forbidden: not yours (request id r-17). "
         "Use the access token of an account that has this permission on the model."

@@ -28,7 +28,33 @@ FAILURES: dict[str, Any] = {
     "cut off": httpx.ReadError("eof"),
     **{
         str(status): status
-        for status in (301, 303, 307, 400, 401, 403, 404, 408, 409, 410, 422, 425, 429, 499, 500, 501, 502, 503, 504, 520, 521, 522, 523, 524, 529)
+        for status in (
+            301,
+            303,
+            307,
+            400,
+            401,
+            403,
+            404,
+            408,
+            409,
+            410,
+            422,
+            425,
+            429,
+            499,
+            500,
+            501,
+            502,
+            503,
+            504,
+            520,
+            521,
+            522,
+            523,
+            524,
+            529,
+        )
     },
 }
 
@@ -139,9 +165,7 @@ def test_a_delete_that_finds_nothing_after_a_try_that_may_have_arrived_has_succe
 
 
 @pytest.mark.parametrize("failure", ["no connection", "429"])
-def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(
-    call: Request, failure: str
-) -> None:
+def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(call: Request, failure: str) -> None:
     with pytest.raises(WriftAIError, match="404"):
         call("DELETE", Scripted(FAILURES[failure], 404))
 

@@ -27,14 +27,13 @@ from tests.support.sandbox import Sandbox
 TOKEN = "s3cret-t0ken-0f-acme"
 WELCOME = b"<!doctype html><html><head><title>Welcome to nginx!</title></head><body>It works.</body></html>"
 
-CHECK_ADDRESS = (
-    "Check that the connection's host, port and protocol (http or https) are right, and reachable from here."
-)
+CHECK_ADDRESS = "Check the host, port, and scheme of the connection, and that this worker can reach them."
+FAILED = "/user (connection 'wriftai_default') failed with"
 NOT_THE_API = (
-    "Check that the connection's host is the URL of the WriftAI API, like https://api.wrift.ai/v1, and not of another "
-    "site or a proxy."
+    "Check that the host of the connection is the URL of the WriftAI API, such as https://api.wrift.ai/v1, and not of "
+    "another site or a proxy."
 )
-SLOW_OR_WRONG = "The service may be slow or down, or the connection's host wrong."
+SLOW_OR_WRONG = "The service may be slow or down, or the host of the connection is wrong."
 
 # Nobody would wait for these.
 PATIENT = {"timeout": 3600, "retry_attempts": 100, "retry_seconds": 86400}
@@ -131,12 +130,16 @@ def test_the_right_token(sandbox: Sandbox, press: Any) -> None:
 def test_no_token_and_a_bad_one(sandbox: Sandbox, press: Any) -> None:
     worked, sentence = press(host=sandbox.url, password=None)
     assert not worked
-    assert sentence.startswith(f"GET {sandbox.url}/v1/user was answered 401 Unauthorized: Not authenticated")
-    assert sentence.endswith("The connection has no access token; without one, only public models can be read.")
+    assert sentence.startswith(
+        f"GET {sandbox.url}/v1/user (connection 'wriftai_default') failed with 401 Unauthorized: Not authenticated"
+    )
+    assert sentence.endswith("The connection has no access token. Without one, only public models can be read.")
 
     worked, sentence = press(host=sandbox.url)
     assert not worked
-    assert sentence.startswith(f"GET {sandbox.url}/v1/user was answered 401 Unauthorized: Invalid access token")
+    assert sentence.startswith(
+        f"GET {sandbox.url}/v1/user (connection 'wriftai_default') failed with 401 Unauthorized: Invalid access token"
+    )
     assert sentence.endswith("Set a valid access token as the password of the Airflow connection.")
 
 
@@ -151,14 +154,16 @@ def test_a_token_that_is_told_back(press: Any) -> None:
 def test_a_wrong_path(sandbox: Sandbox, press: Any, path: str) -> None:
     worked, sentence = press(host=f"{sandbox.url}{path}", password=sandbox.token)
     assert not worked
-    assert sentence == f"GET {sandbox.url}{path}/user was answered 404 Not Found: Not Found. {NOT_THE_API}"
+    assert sentence == f"GET {sandbox.url}{path}{FAILED} 404 Not Found: Not Found. {NOT_THE_API}"
 
 
 def test_a_name_that_nobody_has(press: Any) -> None:
     worked, sentence = press(host="no-such-host.invalid")
     assert not worked
     # The rest depends on whether there is a network at all.
-    assert sentence.startswith("GET https://no-such-host.invalid/v1/user had no response (ConnectError: [Errno -")
+    assert sentence.startswith(
+        "GET https://no-such-host.invalid/v1/user (connection 'wriftai_default') failed: [Errno -"
+    )
     assert sentence.endswith(CHECK_ADDRESS)
 
 
@@ -169,7 +174,7 @@ def test_a_port_where_nobody_listens(press: Any) -> None:
         worked, sentence = press(host=f"http://{here}")
     assert not worked
     assert sentence.startswith(
-        f"GET http://{here}/v1/user had no response (ConnectError: [Errno {errno.ECONNREFUSED}] "
+        f"GET http://{here}/v1/user (connection 'wriftai_default') failed: [Errno {errno.ECONNREFUSED}] "
     )
     assert sentence.endswith(CHECK_ADDRESS)
 
@@ -179,11 +184,11 @@ def test_a_certificate(press: Any, authority: trustme.CA, tls: ssl.SSLContext, t
         worked, sentence = press(host=host)
         assert not worked
         assert sentence.startswith(
-            f"GET https://{host}/v1/user had no response (ConnectError: [SSL: CERTIFICATE_VERIFY"
+            f"GET https://{host}/v1/user (connection 'wriftai_default') failed: [SSL: CERTIFICATE_VERIFY"
         )
         assert sentence.endswith(
-            "Its certificate is not trusted: check the host, or name your own authority's certificates as the "
-            "connection's CA bundle."
+            "The server's certificate is not trusted. Check the host, or set the connection's CA bundle to the "
+            "certificates of your own authority."
         )
         assert asked == []
 
@@ -200,13 +205,13 @@ def test_the_wrong_protocol(press: Any, tls: ssl.SSLContext) -> None:
     with _answering(200, b"{}", tls=tls) as (host, asked):
         worked, sentence = press(host=f"http://{host}")
         assert not worked
-        assert sentence.startswith(f"GET http://{host}/v1/user had no response (Re")
+        assert sentence.startswith(f"GET http://{host}/v1/user (connection 'wriftai_default') failed: ")
         assert sentence.endswith(CHECK_ADDRESS)
         assert asked == []
     with _answering(200, b"{}") as (host, asked):
         worked, sentence = press(host=f"https://{host}")
         assert not worked
-        assert sentence.startswith(f"GET https://{host}/v1/user had no response (ConnectError: [SSL")
+        assert sentence.startswith(f"GET https://{host}/v1/user (connection 'wriftai_default') failed: [SSL")
         assert sentence.endswith(CHECK_ADDRESS)
         assert asked == []
 
@@ -220,11 +225,11 @@ def test_plain_http_to_another_machine(press: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (200, WELCOME, "200 with a body that is not JSON"),
-        (200, WELCOME, "begins with '<!doctype html><html><head><title>Welcome to nginx!</title><'"),
+        (200, WELCOME, "200 with a body that is not acceptable JSON"),
+        (200, WELCOME, "begins with '<!doctype html><html><head><title>Welcome to nginx!</title><…'"),
         (200, b'{"hello": "world"}', "200 with a user without a name"),
-        (200, b"[]", "200 with a JSON list where an object was expected"),
-        (204, b"", "204 with a body that is not JSON"),
+        (200, b"[]", "200 with a JSON list instead of an object"),
+        (204, b"", "204 with a body that is not acceptable JSON"),
         (400, WELCOME, "400 Bad Request: an HTML page titled 'Welcome to nginx!'"),
         (403, WELCOME, "403 Forbidden: an HTML page titled 'Welcome to nginx!'"),
         (404, WELCOME, "404 Not Found: an HTML page titled 'Welcome to nginx!'"),
@@ -235,7 +240,7 @@ def test_what_is_not_the_api(press: Any, status: int, body: bytes, said: str) ->
     with _answering(status, body) as (host, asked):
         worked, sentence = press(host=f"http://{host}")
     assert not worked
-    assert sentence.startswith(f"GET http://{host}/v1/user was answered ")
+    assert sentence.startswith(f"GET http://{host}/v1/user (connection 'wriftai_default') ")
     assert said in sentence
     assert sentence.endswith(f". {NOT_THE_API}")
     assert asked == ["/v1/user"]
@@ -246,7 +251,7 @@ def test_the_token_does_not_follow_a_redirect(press: Any) -> None:
         with _answering(302, headers={"location": f"http://{elsewhere}/v1/user"}) as (host, asked):
             worked, sentence = press(host=f"http://{host}")
     assert not worked
-    assert sentence == f"GET http://{host}/v1/user was answered 302 Found. {NOT_THE_API}"
+    assert sentence == f"GET http://{host}/v1{FAILED} 302 Found: to http://{elsewhere}/v1/user. {NOT_THE_API}"
     assert (asked, asked_elsewhere) == (["/v1/user"], [])
 
 
@@ -256,8 +261,8 @@ def test_a_service_that_fails_is_not_asked_again(press: Any, status: int, phrase
         worked, sentence = press(host=f"http://{host}")
     assert not worked
     assert sentence == (
-        f"GET http://{host}/v1/user was answered {status} {phrase}: an HTML page titled 'Welcome to nginx!'. "
-        "The service failed; try again later."
+        f"GET http://{host}/v1{FAILED} {status} {phrase}: an HTML page titled 'Welcome to nginx!'. "
+        "The service failed. Try again later."
     )
     assert asked == ["/v1/user"]
 
@@ -267,7 +272,9 @@ def test_a_used_up_budget_is_waited_for_only_shortly(press: Any, monkeypatch: py
     with _answering(429, b'{"detail": "Slow down"}', {"retry-after": "3600"}) as (host, asked):
         worked, sentence = press(host=f"http://{host}")
     assert not worked
-    assert sentence.startswith(f"GET http://{host}/v1/user was answered 429 Too Many Requests: Slow down. ")
+    assert sentence.startswith(
+        f"GET http://{host}/v1/user (connection 'wriftai_default') failed with 429 Too Many Requests: Slow down. "
+    )
     assert sentence.endswith("limit them with an Airflow pool.")
     assert asked == ["/v1/user"] * 2
 
@@ -287,7 +294,10 @@ def test_a_host_that_never_answers(press: Any, monkeypatch: pytest.MonkeyPatch, 
         worked, sentence = press(host=host)
         assert not worked
         kind = "ReadTimeout" if protocol == "http" else "ConnectTimeout"
-        assert sentence == f"GET {host}/v1/user had no response within 0.2 s ({kind}). {SLOW_OR_WRONG}"
+        assert (
+            sentence
+            == f"GET {host}/v1/user (connection 'wriftai_default') timed out after 0.2 s ({kind}). {SLOW_OR_WRONG}"
+        )
         assert _callers(listener) == 1
 
 
@@ -302,7 +312,10 @@ def test_a_host_that_does_not_take_the_connection(press: Any, monkeypatch: pytes
         host = f"http://127.0.0.1:{listener.getsockname()[1]}"
         worked, sentence = press(host=host)
     assert not worked
-    assert sentence == f"GET {host}/v1/user had no response within 0.2 s (ConnectTimeout). {SLOW_OR_WRONG}"
+    assert (
+        sentence
+        == f"GET {host}/v1/user (connection 'wriftai_default') timed out after 0.2 s (ConnectTimeout). {SLOW_OR_WRONG}"
+    )
 
 
 @pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: "])
@@ -329,7 +342,7 @@ def test_a_response_that_only_trickles_in(press: Any, monkeypatch: pytest.Monkey
         thread.join()
         assert _callers(listener) == 0
     assert not worked
-    assert sentence == f"GET {host}/v1/user had no whole response within 0.5 s. {SLOW_OR_WRONG}"
+    assert sentence == f"GET {host}/v1/user had no complete response within 0.5 s. {SLOW_OR_WRONG}"
 
 
 @pytest.mark.parametrize(("asked_for", "used"), [(PATIENT, 10.0), ({}, 10.0), ({"timeout": 2.5}, 2.5)])

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import ConfigurationError
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
@@ -85,7 +86,7 @@ def test_another_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -
     [
         ({"password": "wrong-token"}, "401 Unauthorized"),
         ({"password": None}, "401 Unauthorized"),
-        ({"host": "http://127.0.0.1:1"}, "no response"),
+        ({"host": "http://127.0.0.1:1"}, "Connect call failed"),
         ({"host": "http://api.example.com"}, "unencrypted"),
         ({"host": "http://{here}/nothing/v1"}, "404 Not Found"),
         ({"host": "http://{here}/v1/models"}, "404 Not Found"),
@@ -98,7 +99,7 @@ def test_a_failing_test_says_who_is_wrong_without_the_token(
     here = urlsplit(sandbox.url).netloc
     if changes.get("host"):
         changes = {"host": changes["host"].replace("{here}", here)}
-    monkeypatch.setattr("airflow_provider_wriftai.client.retrying._FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("airflow_provider_wriftai.client.retrying._BACKOFF", Backoff(0.0))
     monkeypatch.setenv(VARIABLE, json.dumps(sandbox.connection(**changes)))
     worked, message = WriftAIHook().test_connection()
     assert not worked
@@ -132,3 +133,71 @@ def test_the_documented_ways_say_the_same(monkeypatch: pytest.MonkeyPatch, way: 
     with WriftAIHook().get_conn() as api:
         assert api.base_url.replace(":443", "") == "https://api.wrift.ai/v1"
         assert api._token.reveal() == "TOKEN"
+
+
+def test_a_connection_of_another_service_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://AKIA:SECRET@")
+    with pytest.raises(ConfigurationError, match="its type is 'aws' instead of 'wriftai'") as caught:
+        WriftAIHook("aws_default").get_conn()
+    assert "SECRET" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="its type is 'aws'"):
+        asyncio.run(WriftAIHook("aws_default").aget_conn())
+
+
+def test_a_missing_connection_is_final() -> None:
+    for open_it in (
+        lambda: WriftAIHook("no_such").get_conn(),
+        lambda: asyncio.run(WriftAIHook("no_such").aget_conn()),
+    ):
+        with pytest.raises(ConfigurationError, match="Connection 'no_such' does not exist") as caught:
+            open_it()
+        assert not caught.value.retryable
+    assert WriftAIHook("no_such").test_connection()[0] is False
+
+
+SECRET = "s3cret-t0ken-0f-acme"
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        {"extra": {"timeout": "never"}},
+        {"extra": {"token": SECRET}},
+        {"extra": SECRET},
+        {"extra": f'{{"ca_bundle": "{SECRET}", "x"'},
+        {"host": f"http://user:{SECRET}@h"},
+        {"host": f"https://h:{SECRET}"},
+        {"host": f"ftp://h/{SECRET}"},
+        {"host": "http://far.example"},
+        {"login": SECRET, "password": None},
+        {"password": f"{SECRET} and more"},
+        {"conn_type": "aws"},
+        {"schema": SECRET},
+        {"extra": {"ca_bundle": "/no/such/file"}},
+    ],
+)
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_no_frame_of_a_traceback_holds_a_secret(
+    monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any], way: str
+) -> None:
+    fields = {"conn_type": "wriftai", "host": "h", "password": SECRET, **connection}
+    if isinstance(fields.get("extra"), dict):
+        fields["extra"] = json.dumps(fields["extra"])
+    monkeypatch.setenv(VARIABLE, json.dumps(fields))
+    with pytest.raises(ConfigurationError) as caught:
+        WriftAIHook().get_conn() if way == "sync" else asyncio.run(WriftAIHook().aget_conn())
+    _check_frames(caught.value, SECRET)
+
+
+def _check_frames(error: BaseException | None, secret: str) -> None:
+    """Walk the local variables of every frame, of causes and contexts, too."""
+    while error is not None:
+        frame = error.__traceback__
+        while frame is not None:
+            if "airflow_provider_wriftai" in frame.tb_frame.f_code.co_filename and "/tests/" not in (
+                frame.tb_frame.f_code.co_filename
+            ):
+                shown = {name: repr(value) for name, value in frame.tb_frame.f_locals.items()}
+                assert not [name for name, value in shown.items() if secret in value], frame.tb_frame
+            frame = frame.tb_next
+        error = error.__cause__ or error.__context__
