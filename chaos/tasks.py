@@ -140,8 +140,7 @@ def carry_out(task: Task, number: int, connection: Mapping[str, Any]) -> None:
 
 
 def _execute(task: Task, context: dict[str, Any]) -> tuple[State, Any, str]:
-    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
-
+    from airflow_provider_wriftai._airflow.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
     from airflow_provider_wriftai.client.errors import WriftAIError
 
     try:
@@ -157,8 +156,7 @@ def _execute(task: Task, context: dict[str, Any]) -> tuple[State, Any, str]:
 
 
 def _run(task: Task, context: dict[str, Any]) -> Any:
-    from airflow.providers.common.compat.sdk import TaskDeferred
-
+    from airflow_provider_wriftai._airflow.compat import TaskDeferred
     from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
     from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
     from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor

@@ -9,14 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
 
 try:
-    from airflow.sdk import AssetWatcher
-except ImportError:  # before Airflow 3
+    from airflow.sdk import AssetWatcher, dag, task
+except ImportError:  # Airflow 2.11
     AssetWatcher = None  # type: ignore[assignment, misc]
 
 

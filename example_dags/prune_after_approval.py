@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, dag
+from airflow.exceptions import AirflowException
 
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 
 try:
+    from airflow.sdk import dag
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag
+
+try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
-except (ImportError, AirflowOptionalProviderFeatureException):  # before Airflow 3.1
+except (ImportError, AirflowException):  # before Airflow 3.1
     ApprovalOperator = None  # type: ignore[assignment, misc]
 
 

@@ -15,11 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
 
 MODEL = "acme/sentiment"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

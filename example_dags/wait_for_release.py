@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import Param, dag, task
-
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+try:
+    from airflow.sdk import Param, dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
+    from airflow.models.param import Param
 
 
 @task

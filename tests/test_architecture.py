@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,16 +71,73 @@ def test_the_package_itself_imports_nothing(package: Path) -> None:
     assert _imports(package / "__init__.py") == set()
 
 
+COMPAT = "_airflow/compat.py"
+_INTERNAL_STRINGS = ("__fail__", "Trigger timeout")
+
+
+def _knowledge_of_airflow(tree: ast.Module) -> set[str]:
+    """What a file knows of the differences between versions of Airflow, and of its internals."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Try(handlers=handlers, body=body):
+                caught = {name.id for handler in handlers for name in ast.walk(handler) if isinstance(name, ast.Name)}
+                if caught & {"ImportError", "ModuleNotFoundError"} and any(
+                    isinstance(each, ast.Import | ast.ImportFrom) for each in body
+                ):
+                    found.add("an import with a fallback")
+            case ast.ImportFrom(module=str(module), names=names):
+                imported = {alias.name for alias in names}
+                if module.startswith("airflow.providers.common"):
+                    found.add("another provider's compatibility layer")
+                if any(name.startswith("AIRFLOW_V") for name in imported):
+                    found.add("a version gate")
+                if module.partition(".")[0] == "airflow" and any(name.startswith("_") for name in imported):
+                    found.add("a private name or the version")
+            case ast.Attribute(value=ast.Name(id="airflow"), attr="__version__"):
+                found.add("a version gate")
+            case ast.Constant(value="apache-airflow"):
+                found.add("a version gate")
+            case ast.Constant(value=str(text)) if text in _INTERNAL_STRINGS or re.match(r"_[A-Z][A-Za-z]*__\w", text):
+                found.add("an internal string of Airflow")
+            case ast.Attribute(attr=attr) if re.match(r"_[A-Z][A-Za-z]*__\w", attr):
+                found.add("a private attribute")
+    return found
+
+
+def test_one_file_knows_the_versions_of_airflow(package: Path) -> None:
+    knowing = {
+        str(file.relative_to(package)): knowledge
+        for file in package.glob("**/*.py")
+        if (knowledge := _knowledge_of_airflow(ast.parse(file.read_text())))
+    }
+    assert knowing.keys() == {COMPAT}, knowing
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "try:\n    from airflow.sdk import BaseHook\nexcept ImportError:\n    from airflow.hooks.base import BaseHook",
+        "from airflow.providers.common.compat.sdk import BaseHook",
+        "from airflow import __version__",
+        "import airflow\nif airflow.__version__.startswith('2.'):\n    pass",
+        "from importlib.metadata import version\nversion('apache-airflow')",
+        f"from {PACKAGE}._airflow.compat import AIRFLOW_V_3_0_PLUS",
+        "getattr(operator, '_BaseOperator__from_mapped', False)",
+        "if method == '__fail__':\n    pass",
+    ],
+)
+def test_such_knowledge_is_recognized(code: str) -> None:
+    assert _knowledge_of_airflow(ast.parse(code))
+
+
 def _newly_loaded(statements: str) -> set[str]:
     """The modules that statements load in a fresh interpreter, on top of what Airflow itself loads."""
     code = f"""
 import sys
-import airflow.providers.common.compat.sdk as sdk
-for name in (
-    "BaseHook", "BaseOperator", "BaseSensorOperator", "PokeReturnValue", "conf", "AirflowFailException", "Asset",
-    "BaseOperatorLink",
-):
-    getattr(sdk, name)
+from {PACKAGE}._airflow.compat import (
+    AirflowFailException, Asset, BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, conf,
+)
 import airflow.triggers.base
 before = set(sys.modules)
 {statements}

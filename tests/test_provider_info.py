@@ -13,9 +13,9 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
 from airflow.triggers.base import BaseTrigger
 
+from airflow_provider_wriftai._airflow.compat import BaseHook, BaseOperator
 from airflow_provider_wriftai.get_provider_info import get_provider_info
 
 DISTRIBUTION = "airflow-provider-wriftai"

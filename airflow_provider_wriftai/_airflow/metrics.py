@@ -25,7 +25,7 @@ def count(name: str, number: int = 1) -> None:
 
 def request_counter() -> Callable[[str, int], None]:
     """Give a function that counts, and looks nothing up for it: for what happens often."""
-    from airflow.providers.common.compat.sdk import Stats
+    from airflow_provider_wriftai._airflow.compat import Stats
 
     def count_up(name: str, number: int) -> None:
         try:
@@ -43,7 +43,7 @@ def timed(name: str) -> Iterator[None]:
     Args:
         name: What is timed, such as ``publish``.
     """
-    from airflow.providers.common.compat.sdk import Stats
+    from airflow_provider_wriftai._airflow.compat import Stats
 
     began = time.monotonic()
     try:

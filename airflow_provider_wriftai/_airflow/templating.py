@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow_provider_wriftai._airflow.compat import AirflowFailException
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_wriftai._airflow.compat import BaseOperator, Context
 
     _Base = BaseOperator
 else:

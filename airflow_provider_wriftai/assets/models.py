@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import Asset
+from airflow_provider_wriftai._airflow.compat import Asset
 
 if TYPE_CHECKING:
     from airflow.sdk import AssetWatcher

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
+from airflow_provider_wriftai._airflow.compat import AirflowNotFoundException, BaseHook, aget_connection
 from airflow_provider_wriftai._airflow.connection import (
     CONNECTION_ID_PARAMETER,
     CONNECTION_NAME,
@@ -18,8 +17,7 @@ from airflow_provider_wriftai._airflow.connection import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
-
+    from airflow_provider_wriftai._airflow.compat import Connection
     from airflow_provider_wriftai.client.api import API
     from airflow_provider_wriftai.client.errors import ConfigurationError, RequestError
 
@@ -70,10 +68,8 @@ class WriftAIHook(BaseHook):
         Raises:
             ConfigurationError: The connection does not exist, has another type, or contains an invalid value.
         """
-        from airflow.providers.common.compat.connection import get_async_connection
-
         try:
-            fields = _fields_of(await get_async_connection(self.wriftai_conn_id, hook=type(self)))
+            fields = _fields_of(await aget_connection(type(self), self.wriftai_conn_id))
         except AirflowNotFoundException:
             fields = None
         if fields is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow_provider_wriftai._airflow.compat import LINKS_ARE_STORED, BaseOperatorLink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +25,10 @@ class WriftAIVersionLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Find the link of a task; empty where it has none yet, so that Airflow shows no button."""
-        if AIRFLOW_V_3_0_PLUS:
+        if LINKS_ARE_STORED:
             # Airflow asks when the task ends, where it ran, and keeps the answer.
             return getattr(operator, _ON_THE_OPERATOR, "")
-        from airflow.providers.common.compat.sdk import XCom
+        from airflow_provider_wriftai._airflow.compat import XCom
 
         return XCom.get_value(key=LINK_KEY, ti_key=ti_key) or ""
 
@@ -51,7 +50,7 @@ def store_link(
     page = page_of(base_url, reference, model)
     if page is None:
         return
-    if AIRFLOW_V_3_0_PLUS:
+    if LINKS_ARE_STORED:
         setattr(operator, _ON_THE_OPERATOR, page)
     elif "ti" in context:
         try:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from airflow_provider_wriftai._airflow.compat import BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count, timed
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
@@ -15,9 +14,9 @@ from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, XComArg
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
     from airflow_provider_wriftai.domain.retention.report import PruneReport
     from airflow_provider_wriftai.domain.retention.selectors import Named

@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.providers.common.compat.sdk import BaseOperator
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
-
+from airflow_provider_wriftai._airflow.compat import ADDED_OUTLETS_WORK, BaseOperator, is_from_mapped
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count, timed
 from airflow_provider_wriftai._airflow.task_state import find_task_state, is_retry
@@ -18,9 +16,9 @@ from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, XComArg
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai.client.common_types import Version
     from airflow_provider_wriftai.domain.images.read import BuildResult
     from airflow_provider_wriftai.domain.publishing.publish import IfExists, PublishResult
@@ -124,12 +122,9 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
 
     def _add_outlet(self) -> None:
         """Let DAGs that are scheduled on the model's asset run after this task, where the model is known."""
-        # On Airflow 2 the first dataset of a process takes half a second, in every DAG file that is parsed; on 3.0
-        # `airflow dags test` fails a task whose outlet no dag processor has seen: there it has to be asked for.
         # A mapped task has the outlets that it is partially made with: Airflow knows no others.
-        is_mapped = getattr(self, "_BaseOperator__from_mapped", False)
         is_known = isinstance(self.model, str) and _PLAIN_MODEL.fullmatch(self.model)
-        if is_mapped or not is_known or not AIRFLOW_V_3_1_PLUS:
+        if not ADDED_OUTLETS_WORK or not is_known or is_from_mapped(self):
             return
         asset = model_asset(self.model)
         if asset.uri not in [getattr(outlet, "uri", None) for outlet in self.outlets]:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_wriftai._airflow.compat import (
+    TRIGGER_FAILED,
+    TRIGGER_TIMED_OUT,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -16,7 +18,6 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
@@ -26,8 +27,7 @@ from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_li
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, XComArg
-
+    from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai.domain.images.read import BuildResult
     from airflow_provider_wriftai.domain.waiting.criteria import Criteria
     from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
@@ -37,10 +37,6 @@ MEMORY_KEY = "wriftai_wait"
 """Under which key of Airflow's task state store a rescheduled wait is kept."""
 
 _LONGEST_WAIT = 100 * 365 * 24 * 3600
-
-# How Airflow resumes a task whose trigger did not end with an event.
-_TRIGGER_FAILED = "__fail__"
-_TRIGGER_TIMED_OUT = "Trigger timeout"
 
 
 class WriftAIVersionSensor(BaseSensorOperator):
@@ -268,10 +264,10 @@ class WriftAIVersionSensor(BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
         # Not the sensor base's way: under soft_fail that skips on every failure (apache/airflow#71255).
-        if next_method == _TRIGGER_FAILED:
+        if next_method == TRIGGER_FAILED:
             reason = (next_kwargs or {}).get("error", "unknown")
             self.log.error("The trigger failed: %s\n%s", reason, "\n".join((next_kwargs or {}).get("traceback") or ()))
-            status = "timeout" if reason == _TRIGGER_TIMED_OUT else "failed"
+            status = "timeout" if reason == TRIGGER_TIMED_OUT else "failed"
             return self.execute_complete(context, {"status": status, "message": f"The wait ended: {reason}."})
         return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 

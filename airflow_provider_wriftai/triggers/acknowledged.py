@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
-
+from airflow_provider_wriftai._airflow.compat import AdvanceItem, SharedStreamProducer
 from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent
 from airflow_provider_wriftai.domain.watermark import Watermark
 

@@ -11,20 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_wriftai._airflow.compat import BaseEventTrigger
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
-try:
-    from airflow.triggers.base import BaseEventTrigger
-except ImportError:  # before Airflow 3.0, which has no event-driven scheduling
-    from airflow.triggers.base import BaseTrigger as BaseEventTrigger  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from airflow.triggers.shared_stream import SharedStreamProducer
-
+    from airflow_provider_wriftai._airflow.compat import SharedStreamProducer
     from airflow_provider_wriftai.client.common_types import Version
     from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent
     from airflow_provider_wriftai.domain.watermark import Watermark

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat import sdk
 
+from airflow_provider_wriftai._airflow import compat
 from airflow_provider_wriftai._airflow.metrics import count, timed
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIDeleteVersionOperator
@@ -36,7 +36,7 @@ class Stats:
 @pytest.fixture
 def stats(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Stats:
     stats = Stats()
-    monkeypatch.setattr(sdk, "Stats", stats, raising=False)
+    monkeypatch.setattr(compat, "Stats", stats, raising=False)
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
     return stats
 
@@ -84,7 +84,7 @@ def test_what_triggers_count(sandbox: Sandbox, stats: Stats) -> None:
 
 
 def test_metrics_that_fail_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sdk, "Stats", object(), raising=False)
+    monkeypatch.setattr(compat, "Stats", object(), raising=False)
     count("x")
     with timed("x"):
         pass

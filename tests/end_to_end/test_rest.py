@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
+from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_1_PLUS
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running

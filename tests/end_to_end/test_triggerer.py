@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
+from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_1_PLUS
 from tests.support.polling import until
 from tests.support.real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
 from tests.support.sandbox import Sandbox

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
 
+from airflow_provider_wriftai._airflow.compat import Connection
 from airflow_provider_wriftai._airflow.connection import EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import ConfigurationError

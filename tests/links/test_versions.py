@@ -6,9 +6,9 @@ from typing import Any
 
 import airflow
 import pytest
-from airflow.providers.common.compat import sdk
-from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+from airflow_provider_wriftai._airflow import compat
+from airflow_provider_wriftai._airflow.compat import BaseOperatorLink
 from airflow_provider_wriftai.get_provider_info import get_provider_info
 from airflow_provider_wriftai.links.versions import LINK_KEY, WriftAIVersionLink
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
@@ -80,7 +80,7 @@ def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Sandbox) -> None:
 def test_it_is_read_from_xcom(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: dict[str, str] = {}
     xcom = SimpleNamespace(get_value=lambda *, key, ti_key: kept.get(key))
-    monkeypatch.setattr(sdk, "XCom", xcom, raising=False)
+    monkeypatch.setattr(compat, "XCom", xcom, raising=False)
     link = WriftAIVersionLink()
     assert link.get_link(None, ti_key=None) == ""
     kept[LINK_KEY] = "http://127.0.0.1/x"

@@ -9,13 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
+from airflow import DAG
 
+from airflow_provider_wriftai._airflow.compat import AirflowFailException
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from tests.support.sandbox import Sandbox
+
+try:
+    from airflow.sdk import task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import task
 
 
 @pytest.fixture(autouse=True)

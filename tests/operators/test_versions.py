@@ -9,8 +9,9 @@ from typing import Any
 
 import airflow
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset
+from airflow import DAG
 
+from airflow_provider_wriftai._airflow.compat import AirflowFailException, Asset
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.operators.versions import (

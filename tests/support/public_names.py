@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseOperatorLink
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_wriftai
+from airflow_provider_wriftai._airflow.compat import BaseHook, BaseOperator, BaseOperatorLink
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.get_provider_info import get_provider_info
 

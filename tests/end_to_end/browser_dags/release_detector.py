@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow import DAG
 
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator

@@ -7,7 +7,7 @@ import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow import DAG
 
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator

@@ -7,9 +7,12 @@ import os
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
 
 
 @task

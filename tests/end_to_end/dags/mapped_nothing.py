@@ -6,9 +6,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
 
 RULES = ("older_than", "protect", "protect_release_notes", "only", "max_deletions")
 

@@ -7,9 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from airflow import __version__
-from airflow.providers.common.compat.sdk import dag
 
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+try:
+    from airflow.sdk import dag
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag
 
 MODEL = os.environ["MODEL"]
 THERE, NEVER_THERE, NOT_YET = f"{MODEL}:3", f"{MODEL}:2", f"{MODEL}:9"

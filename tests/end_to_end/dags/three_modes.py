@@ -7,9 +7,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from airflow.providers.common.compat.sdk import dag, task
-
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
 
 MODEL = os.environ["MODEL"]
 

@@ -7,7 +7,7 @@ import signal
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow import DAG
 
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 

@@ -6,21 +6,20 @@ import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow import __version__
-from airflow.providers.common.compat.sdk import dag, task
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
-
+from airflow_provider_wriftai._airflow.compat import ADDED_OUTLETS_WORK, AIRFLOW_VERSION
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
 
 try:
-    from airflow.sdk import AssetWatcher
-except ImportError:  # before Airflow 3
+    from airflow.sdk import AssetWatcher, dag, task
+except ImportError:  # Airflow 2.11
+    from airflow.decorators import dag, task
+
     AssetWatcher = None  # type: ignore[assignment, misc]
 
-HAS_STORES = tuple(map(int, __version__.split(".")[:2])) >= (3, 3)
+HAS_STORES = AIRFLOW_VERSION >= (3, 3)
 BEGAN = datetime(2026, 1, 1)
 
 
@@ -55,7 +54,7 @@ def publishes() -> None:
         image="sha256:" + "cd" * 32,
         release_notes="x",
         schemas={"prediction": {"input": {}, "output": {}}},
-        **({} if AIRFLOW_V_3_1_PLUS else {"outlets": [model_asset(PUBLISHED)]}),
+        **({} if ADDED_OUTLETS_WORK else {"outlets": [model_asset(PUBLISHED)]}),
     )
 
 
@@ -66,7 +65,7 @@ publishes()
 def follows() -> None:
     @task
     def tell(**context: Any) -> list[Any]:
-        events = context.get("triggering_asset_events") or context["triggering_dataset_events"]
+        events = context.get("triggering_asset_events") or context["triggering_asset_events"]
         return [event.extra for event in events[model_asset(PUBLISHED) if AssetWatcher else model_asset(PUBLISHED).uri]]
 
     tell()
