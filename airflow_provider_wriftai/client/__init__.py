@@ -6,8 +6,9 @@ load httpx and tenacity.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_provider_wriftai.client.exports import load_on_use
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai.client.access_token import AccessToken
@@ -93,18 +94,6 @@ __all__ = [
 ]
 
 _MODULES = ("errors", "references", "common_types", "pagination", "access_token", "retrying", "api", "versions")
+"""From the cheapest to the dearest."""
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        # From the cheapest module to the dearest; every name is defined in exactly one of them.
-        for module in _MODULES:
-            found = import_module(f"{__name__}.{module}").__dict__.get(name)
-            if found is not None:
-                globals()[name] = found
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__ = load_on_use(__name__, _MODULES)
