@@ -1,22 +1,20 @@
-"""How long a loop waits before its next attempt."""
+"""How long to wait before each further attempt."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-_MOST_DOUBLINGS = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Delays that grow from attempt to attempt.
+    """A delay that grows with each attempt.
 
     Attributes:
-        initial: Seconds before the second attempt.
-        factor: By how much each delay is longer than the one before.
-        maximum: Seconds that a delay never exceeds; None for no limit.
-        jitter: The share of each delay that is random: 0 for none, 1 for all of it.
+        initial: Seconds to wait after the first attempt.
+        factor: What the delay is multiplied by for each further attempt.
+        maximum: The longest delay in seconds; None for no limit.
+        jitter: The share of the delay that is random: a delay of ``d`` lies between ``d * (1 - jitter)`` and ``d``.
     """
 
     initial: float
@@ -28,12 +26,15 @@ class Backoff:
         """Return the seconds to wait after an attempt.
 
         Args:
-            attempt: Which attempt it was, counted from 1.
+            attempt: Its number, counted from 1.
         """
+        longest = float("inf") if self.maximum is None else self.maximum
+        if self.initial <= 0:
+            return 0.0
         try:
-            longest = self.initial * self.factor ** (min(attempt, _MOST_DOUBLINGS) - 1)
+            delay = min(self.initial * self.factor ** max(0, attempt - 1), longest)
         except OverflowError:
-            longest = float("inf")
-        if self.maximum is not None:
-            longest = min(longest, self.maximum)
-        return longest * (1.0 - self.jitter * random.random())  # noqa: S311 - spreads load, keeps no secret
+            delay = longest
+        if self.jitter and delay < float("inf"):
+            delay = random.uniform(delay * (1 - self.jitter), delay)  # noqa: S311
+        return delay
