@@ -78,6 +78,7 @@ class API:
         connection_id: The id of the Airflow connection, for errors.
         transport: An httpx transport for synchronous requests, in place of the network.
         async_transport: The same for asynchronous requests.
+        rate_limit_sharing: How processes share the token's budget; see ``rate_limiter_for``.
 
     Raises:
         ConfigurationError: The base URL or the token cannot be used, or the token would be sent unencrypted to another
@@ -102,6 +103,7 @@ class API:
         allow_plain_http: bool = False,
         observe: Callable[[str, int], None] = lambda method, status: None,
         connection_id: str = "",
+        rate_limit_sharing: str | None = None,
         transport: httpx.BaseTransport | None = None,
         async_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -114,7 +116,7 @@ class API:
         self._config = ClientConfig(
             base_url=self.base_url,
             token=self._token,
-            rate_limiter=rate_limiter_for(self.base_url, self._token),
+            rate_limiter=rate_limiter_for(self.base_url, self._token, rate_limit_sharing),
             headers={
                 "user-agent": f"airflow-provider-wriftai/{__version__}",
                 "accept": "application/json",

@@ -35,6 +35,4 @@ class Backoff:
             delay = min(self.initial * self.factor ** max(0, attempt - 1), longest)
         except OverflowError:
             delay = longest
-        if self.jitter and delay < float("inf"):
-            delay = random.uniform(delay * (1 - self.jitter), delay)  # noqa: S311
-        return delay
+        return delay * (1 - self.jitter * random.random())  # noqa: S311

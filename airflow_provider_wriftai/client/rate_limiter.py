@@ -1,52 +1,86 @@
-"""The budget of requests that a token has, as far as the service's responses tell it."""
+"""Share one token's request budget between the threads, event loops and processes of a machine.
+
+The service allows a number of requests per second and token, and reports what remains in response headers. A request
+first reserves a slot: what the slots are is estimated by ``BucketEstimate``, which is kept in a small locked file that
+all processes with this token share (``ReservationClock``), or in this process where there is no such file. The lock is
+held only while the estimate is read and written, so a process that dies never blocks another.
+
+The requests of one process queue here, and only the first in the queue reserves. So a process has at most one slot in
+the future, processes take turns however many requests each has waiting, and a request that is given up leaves its slot
+to the next in the queue.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
-from datetime import datetime
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from airflow_provider_wriftai.client.access_token import AccessToken
-from airflow_provider_wriftai.client.response import Response, parse_http_date
+from airflow_provider_wriftai.client.backoff import Backoff
+from airflow_provider_wriftai.client.bucket_estimate import BucketEstimate, Limited, Observation
+from airflow_provider_wriftai.client.private_folder import private_folder
+from airflow_provider_wriftai.client.rate_limit_headers import LONGEST_WAIT, RateLimitHeaders, seconds_until_retry
+from airflow_provider_wriftai.client.reservation_clock import (
+    ClockBusyError,
+    ClockUnavailableError,
+    ReservationClock,
+    clock_name,
+)
+from airflow_provider_wriftai.client.response import Response
+from airflow_provider_wriftai.client.service_clock import ServiceClock
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 60.0
-"""Seconds after which a request is tried whatever the headers said."""
-
-_FIRST_UNIX_TIME = 1_000_000_000
 _PROBE_PATIENCE = 1.0
 _SHORTEST_WAIT_AFTER_429 = 0.1
-_SPREAD_PER_WAITER = 0.003
-_WIDEST_SPREAD = 1.0
+_LONGEST_PAUSE = 1.0
 _WAIT_WORTH_TELLING = 2.0
+_PAUSE = 0.001
+_BUSY_ATTEMPTS = 200
+_ATTEMPTS_TO_LEARN = 10
+_PAUSE_TO_LEARN = 0.0003
+_UNSHARED_FOR = 60.0
+
+SHARING_OFF = "off"
+"""Says that a process does not share its budget with others."""
+
+T = TypeVar("T")
 
 
 class RateLimiter:
-    """What one token may still send from this process.
+    """What one token may still send.
 
-    Nothing is sent that the service has said it will refuse: while nothing remains, requests wait for the
-    reset instead of earning a 429. Where it is not known what remains (at first, and after each reset), one
-    request goes ahead alone, and its response tells for the others.
+    Nothing is sent that the service has said it will refuse: while nothing remains, requests wait for their slot
+    instead of earning a 429. Where it is not known what remains, one request goes ahead alone, and its response tells
+    for the others.
 
     Safe to share between threads and event loops: it never sleeps itself.
+
+    Args:
+        clock: What it shares with other processes; None for a budget of this process alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ReservationClock | None = None) -> None:
         # Reentrant: a turn that is given up may be collected while this thread holds it.
         self._lock = threading.RLock()
-        self._clock = ServiceClock()
-        self._limited: bool | None = None
-        self._available = 0
+        self._service = ServiceClock()
+        self._clock = clock
+        self._unshared_until = 0.0
+        self._bucket = BucketEstimate()
+        self._queue: OrderedDict[int, None] = OrderedDict()
+        self._tickets = itertools.count()
+        self._slot: float | None = None
         self._in_flight = 0
-        self._waiting = 0
-        self._opens_at = 0.0
-        self._probed_until = 0.0
-        self._exhausted_at = 0.0
+        self._busy = 0
 
     def acquire(self, at_most: float = float("inf")) -> Iterator[float]:
         """Wait for one's turn to send a request, and take it.
@@ -56,51 +90,80 @@ class RateLimiter:
 
         Yields:
             Seconds to sleep before going on; after the last of them the request may be sent, and must be
-            followed by :meth:`learn` or :meth:`release`.
+            followed by :meth:`update` or :meth:`release`.
         """
-        wait = self._take()
-        if wait <= 0:
-            return
-        with self._lock:
-            self._waiting += 1
         gives_up_at = time.monotonic() + at_most
+        ticket = next(self._tickets)
         try:
-            while wait > 0:
-                yield min(wait, max(0.0, gives_up_at - time.monotonic()))
-                wait = self._take(in_any_case=time.monotonic() >= gives_up_at)
-        finally:
             with self._lock:
-                self._waiting -= 1
+                self._queue[ticket] = None
+            while (wait := self._wait(ticket)) > 0:
+                yield min(wait, max(0.0, gives_up_at - time.monotonic()))
+                if time.monotonic() >= gives_up_at:
+                    break
+            with self._lock:
+                self._in_flight += 1
+        finally:
+            self._leave(ticket)
 
-    def _take(self, *, in_any_case: bool = False) -> float:
+    def _wait(self, ticket: int) -> float:
+        """Return the seconds until it makes sense to ask again; 0 once the ticket's turn has come."""
         with self._lock:
             now = time.monotonic()
-            if in_any_case:
-                self._in_flight += 1
-                return 0.0
-            if now < self._opens_at:
-                return self._opens_at - now + self._spread()
-            if self._limited is not False:
-                if self._available <= 0 and now < self._probed_until:
-                    return self._spread()
-                self._available = max(0, self._available - 1)
-                # Once nothing is left, the responses of those on their way tell for the others.
-                self._probed_until = now + _PROBE_PATIENCE
-            self._in_flight += 1
+            first = next(iter(self._queue))
+            if ticket != first:
+                ahead = (ticket - first - 1) * max(self._bucket.interval, _PAUSE)
+                return max(0.0, (self._slot or now) - now) + min(ahead, _LONGEST_PAUSE) + self._pause()
+            if self._slot is None:
+                reserved, at = self._reserve(now)
+                if not reserved:
+                    return max(0.0, at - now) + self._pause()
+                self._slot = at
+            if self._slot > now:
+                return self._slot - now
+            self._slot = None
+            del self._queue[ticket]
             return 0.0
 
-    def _spread(self) -> float:
-        # The more there are who wait, the wider: together they come back some 300 times a second.
-        widest = min(_SPREAD_PER_WAITER * (self._waiting + 1), _WIDEST_SPREAD)
-        return random.uniform(widest / 10, widest)  # noqa: S311
+    def _leave(self, ticket: int) -> None:
+        with self._lock:
+            self._queue.pop(ticket, None)
+            if not self._queue:
+                self._slot = None
+
+    def _pause(self) -> float:
+        """Return how long to wait for what comes at no known time, such as the response of a request that went ahead.
+
+        It is random and longer than what a response takes to be read, so that a process with many requests does not
+        take all that remains before another one looks.
+        """
+        return _PAUSE if self._bucket.interval else random.uniform(2, 10) * _PAUSE  # noqa: S311
+
+    def _reserve(self, now: float) -> tuple[bool, float]:
+        if self._bucket.limited == Limited.NO:
+            return True, now
+        try:
+            reserved = self._change(now, lambda bucket: bucket.reserve(now))
+        except ClockBusyError:
+            self._busy += 1
+            if self._busy < _BUSY_ATTEMPTS:
+                return False, now + _PAUSE
+            self._stop_sharing(now, "Another process does not release its lock.")
+            reserved = self._bucket.reserve(now)
+        self._busy = 0
+        return reserved
 
     def release(self) -> None:
         """Note that a request ended without a response."""
         with self._lock:
             self._in_flight -= 1
+            if not self._bucket.interval and self._bucket.limited != Limited.NO:
+                self._learn(time.monotonic(), BucketEstimate.stop_waiting_for_probe)
+
+    lost = release
 
     def update(self, response: Response, sent_at: float) -> float | None:
-        """Take over what a response says about the rate_limiter.
+        """Learn from a response.
 
         Args:
             response: The response.
@@ -110,118 +173,122 @@ class RateLimiter:
             Seconds after which the service wants to be asked again, where it said so.
         """
         with self._lock:
-            now = time.monotonic()
             self._in_flight -= 1
+            now = time.monotonic()
+            headers = RateLimitHeaders.of(response)
             refused = response.status == 429
-            remaining = _read_number(response.headers.get("x-ratelimit-remaining"))
-            if remaining is None and not refused:
-                if self._limited is None or (response.is_success and sent_at >= self._exhausted_at):
-                    self._limited = False
-                return None if response.is_success else seconds_until_retry(response, self._clock.time())
-            exhausted = refused or (remaining is not None and remaining < 1)
-            self._clock.update(response.date, _reset_time(response) if exhausted else None, waited=now - sent_at)
-            wait = seconds_until_retry(response, self._clock.time())
-            self._limited = True
-            if exhausted:
-                self._available = 0
-                self._exhausted_at = now
-                if refused:
-                    wait = max(wait, _SHORTEST_WAIT_AFTER_429) if wait is not None else None
-                self._close(now, wait)
-            elif remaining is not None and sent_at >= self._exhausted_at:
-                # What is in flight may be in the service's count already or not: as if not.
-                self._available = max(0, int(remaining) - self._in_flight)
-            return wait
+            if headers.remaining is None and not refused:
+                if self._bucket.limited == Limited.UNKNOWN or (
+                    self._bucket.limited == Limited.YES and response.is_success
+                ):
+                    self._learn(now, lambda bucket: bucket.observe(Observation(sent_at, now)))
+                return None if response.is_success else seconds_until_retry(response, self._service.time())
+            exhausted = refused or (headers.remaining is not None and headers.remaining < 1)
+            self._service.update(response.date, headers.resets_at if exhausted else None, waited=now - sent_at)
+            wait = seconds_until_retry(response, self._service.time())
+            resets_at = self._resets_at(headers, now)
+            seen = Observation(
+                sent_at=sent_at,
+                received_at=now,
+                refused=refused,
+                remaining=headers.remaining,
+                resets_at=resets_at,
+                reset=None if resets_at is None else headers.resets_at or resets_at,
+                limit=headers.limit,
+                interval=headers.interval,
+                in_flight=self._in_flight,
+            )
 
-    def _close(self, now: float, wait: float | None) -> None:
-        opens_at = now + (_PROBE_PATIENCE if wait is None else wait)
-        if opens_at - max(now, self._opens_at) > _WAIT_WORTH_TELLING:
-            log.info("The token's budget of requests is used up; waiting %.1f s for its reset.", opens_at - now)
-        self._opens_at = opens_at
-        self._probed_until = 0.0
+            def learn(bucket: BucketEstimate) -> float | None:
+                bucket.observe(seen)
+                if not exhausted:
+                    return wait
+                closed_for = _closed_for(wait, int(bucket.refusals) if refused else 0)
+                if now + closed_for - max(now, bucket.closed_until) > _WAIT_WORTH_TELLING:
+                    log.info("The token's request budget is used up. Waiting %.1f s for its reset.", closed_for)
+                bucket.close(now + closed_for)
+                return None if wait is None else closed_for
 
+            return self._learn(now, learn)
 
-class ServiceClock:
-    """The service's clock, as far as its responses bound how far it is ahead of ours.
-
-    Where no difference at all is possible, there is taken to be none.
-    """
-
-    def __init__(self) -> None:
-        self._least = float("-inf")
-        self._most = float("inf")
-
-    def update(self, date: datetime | None, resets_at: float | None, *, waited: float) -> None:
-        """Take over what a response tells of the time.
-
-        Args:
-            date: Its ``Date``: in whole seconds, and made by some servers only once a second.
-            resets_at: A Unix time that had not come yet when the response was made.
-            waited: Seconds between sending the request and receiving the response.
-        """
-        received = time.time()
-        sent = received - waited
-        if date is not None:
-            self._bound(date.timestamp() - received, date.timestamp() + 2 - sent)
-        if resets_at is not None:
-            self._bound(float("-inf"), resets_at - sent)
-
-    def _bound(self, least: float, most: float) -> None:
-        if least > self._most or most < self._least:
-            # One of the clocks was set: what was known before is void. A reset, which bounds the time from above only,
-            # may also lie a few seconds in the past, and then it tells the time as well as that.
-            self._least, self._most = (least if least > float("-inf") else most), most
+    def _resets_at(self, headers: RateLimitHeaders, now: float) -> float | None:
+        if headers.resets_at is not None:
+            resets_at = headers.resets_at - self._service.ahead()
+        elif headers.resets_in is not None:
+            resets_at = now + headers.resets_in
         else:
-            self._least, self._most = max(self._least, least), min(self._most, most)
+            return None
+        return resets_at if resets_at <= now + LONGEST_WAIT else None
 
-    def time(self) -> float:
-        """The Unix time there now."""
-        return time.time() + min(max(0.0, self._least), self._most)
+    def _learn(self, now: float, change: Callable[[BucketEstimate], T]) -> T:
+        for _ in range(_ATTEMPTS_TO_LEARN):
+            try:
+                return self._change(now, change)
+            except ClockBusyError:
+                time.sleep(_PAUSE_TO_LEARN)
+        # It is an estimate, which the next response corrects as well.
+        return change(self._bucket)
+
+    def _change(self, now: float, change: Callable[[BucketEstimate], T]) -> T:
+        if self._clock is not None and now >= self._unshared_until:
+            try:
+                with self._clock.locked() as bucket:
+                    result = change(bucket)
+            except ClockUnavailableError as error:
+                self._stop_sharing(now, str(error))
+            else:
+                self._bucket = bucket
+                return result
+        return change(self._bucket)
+
+    def _stop_sharing(self, now: float, why: str) -> None:
+        if not self._unshared_until:
+            log.debug("This process keeps to the rate limit by itself, unaware of others. %s", why)
+        self._unshared_until = now + _UNSHARED_FOR
 
 
-_budgets: dict[tuple[str, str], RateLimiter] = {}
-_budgets_lock = threading.Lock()
-
-
-def rate_limiter_for(base_url: str, token: AccessToken) -> RateLimiter:
-    """Find the budget that everything with this token shares in this process."""
-    key = (base_url, hashlib.sha256(token.reveal().encode()).hexdigest())
-    with _budgets_lock:
-        return _budgets.setdefault(key, RateLimiter())
-
-
-def seconds_until_retry(response: Response, now: float) -> float | None:
-    """Read when the service wants to be asked again.
-
-    ``Retry-After`` counts seconds or is a date (RFC 9110, section 10.2.3). ``x-ratelimit-reset`` is a
-    Unix time on the API and a number of seconds on the service's registry.
+def _closed_for(wait: float | None, refusals: int) -> float:
+    """Return the seconds for which nothing is sent.
 
     Args:
-        response: The response.
-        now: The Unix time by the service's clock.
-
-    Returns:
-        Seconds from now, between 0 and ``LONGEST_WAIT``; None where nothing readable was said.
+        wait: The seconds that the service named; None where it named none that can be used.
+        refusals: How many requests were refused in a row, the last response included.
     """
-    retry_after = response.headers.get("retry-after")
-    seconds = _read_number(retry_after)
-    if seconds is None and retry_after:
-        date = parse_http_date(retry_after)
-        seconds = date.timestamp() - now if date else None
-    if seconds is None:
-        resets_at = _reset_time(response)
-        seconds = _read_number(response.headers.get("x-ratelimit-reset")) if resets_at is None else resets_at - now
-    return None if seconds is None else min(max(seconds, 0.0), LONGEST_WAIT)
+    closed_for = _PROBE_PATIENCE if wait is None else wait
+    if refusals > 1 or (refusals and not wait):
+        closed_for = max(closed_for, Backoff(_SHORTEST_WAIT_AFTER_429, 2, LONGEST_WAIT).delay(refusals))
+    return min(closed_for, LONGEST_WAIT)
 
 
-def _reset_time(response: Response) -> float | None:
-    reset = _read_number(response.headers.get("x-ratelimit-reset"))
-    return reset if reset is not None and reset >= _FIRST_UNIX_TIME else None
+_MOST_KEPT = 32
+_limiters: WeakValueDictionary[tuple[str, str, str], RateLimiter] = WeakValueDictionary()
+_kept: OrderedDict[tuple[str, str, str], RateLimiter] = OrderedDict()
+_limiters_lock = threading.Lock()
 
 
-def _read_number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text else None
-    except ValueError:
-        return None
-    return number if number is not None and abs(number) < float("inf") else None
+def rate_limiter_for(base_url: str, token: AccessToken, sharing: str | None = None) -> RateLimiter:
+    """Return the rate limiter that everything with this token shares in this process.
+
+    Limiters in use are the same for all; of the others, the last few are kept.
+
+    Args:
+        base_url: The API's base URL. All paths of a host share a budget.
+        token: The access token.
+        sharing: ``"off"`` for a budget of this process alone; the folder through which the processes of a machine share
+            the budget, in a folder of its own for each user; None or empty for the user's runtime or temporary folder.
+    """
+    parts = urlsplit(base_url)
+    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    name = clock_name(origin, token)
+    key = (origin, name, sharing or "")
+    with _limiters_lock:
+        limiter = _limiters.get(key)
+        if limiter is None:
+            folder = private_folder(Path(sharing) if sharing else None)
+            limiter = RateLimiter(None if sharing == SHARING_OFF else ReservationClock(folder, name))
+            _limiters[key] = limiter
+        _kept[key] = limiter
+        _kept.move_to_end(key)
+        while len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+        return limiter

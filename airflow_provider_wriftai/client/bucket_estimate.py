@@ -1,0 +1,304 @@
+"""An estimate of the service's token bucket, and the reservations made against it.
+
+The service does not state how fast its bucket refills, and the time until a reset depends on latency and on two clocks.
+So the refill interval is learned from the *difference* between the resets of two responses, divided by the requests
+that were accepted in between. From then on each request reserves the next free slot, one interval after the last one;
+unused slots accumulate up to the burst. Each response corrects the estimate: where its remaining count or reset differ
+from what the reservations predict, the next slot moves part of the way there.
+
+Before the interval is known, one request goes ahead alone and its response tells how many may follow.
+
+All times are of ``time.monotonic``, which the processes of one machine share. Nothing is held by a process: a request
+that is never sent costs its slot and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Self
+
+PROBE_PATIENCE = 1.0
+"""Seconds that others wait for the response of the one request that goes ahead."""
+
+FURTHEST_SLOT = 60.0
+"""Seconds ahead that a slot can be reserved."""
+
+_RECENT = 64
+_CORRECTION = 0.15
+_REBASE_AFTER = 512
+_RESOLUTIONS = 10
+_FLOW_TO_LEARN = 16
+_FLOW_TO_CHECK = 48
+_FLOW_TOLERANCE = 1.15
+_TOO_SLOW = 0.97
+_FADING = 0.99
+_FORGOTTEN_AFTER = 600.0
+_ENOUGH_FOR_ANOTHER = 2
+
+
+class Limited(IntEnum):
+    """Whether the service limits requests."""
+
+    UNKNOWN = 0
+    YES = 1
+    NO = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one response says about the bucket.
+
+    Attributes:
+        sent_at: When its request was sent.
+        received_at: When it was received.
+        refused: Whether it was a 429.
+        remaining: How many more requests it allows; None where it does not say.
+        resets_at: When one more request is allowed; None where it does not say.
+        reset: The same as the service states it, for differences; None where it states no time.
+        limit: The size of the bucket; None where it does not say.
+        interval: The seconds per request that it states; None where it does not.
+        in_flight: How many other requests of this process are under way.
+    """
+
+    sent_at: float
+    received_at: float
+    refused: bool = False
+    remaining: float | None = None
+    resets_at: float | None = None
+    reset: float | None = None
+    limit: float | None = None
+    interval: float | None = None
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class BucketEstimate:
+    """What is known of the bucket. All fields are numbers, so that it can be kept in a file."""
+
+    limited: float = Limited.UNKNOWN
+    reserved: float = 0.0
+    accepted: float = 0.0
+    interval: float = 0.0
+    burst: float = 1.0
+    next_slot: float = 0.0
+    available: float = 0.0
+    closed_until: float = 0.0
+    probed_until: float = 0.0
+    exhausted_at: float = 0.0
+    refused_at: float = 0.0
+    refusals: float = 0.0
+    cushion: float = 0.0
+    base_reset: float = 0.0
+    base_accepted: float = 0.0
+    base_steps: float = 0.0
+    base_at: float = 0.0
+    flow_since: float = 0.0
+    flow_total: float = 0.0
+    slowest: float = 0.0
+    observed_at: float = 0.0
+    slots: list[float] = field(default_factory=lambda: [0.0] * _RECENT)
+
+    def reserve(self, now: float) -> tuple[bool, float]:
+        """Reserve the next free slot.
+
+        Returns:
+            Whether one was reserved, and when it is; otherwise, when to try again.
+        """
+        if now - self.observed_at > _FORGOTTEN_AFTER and now >= self.probed_until:
+            # The limit may have changed, and another service may have taken the address.
+            self.forget()
+        if self.limited == Limited.NO and now >= self.closed_until:
+            return True, now
+        if self.interval:
+            full_at = now - (self.burst - 1) * self.interval
+            if self.next_slot < full_at:
+                # The bucket was full for a while, in which the resets stood still.
+                self.next_slot = full_at
+                self.base_reset = self.flow_since = 0.0
+            slot = max(now, self.next_slot)
+            if slot > now + FURTHEST_SLOT:
+                return False, now + FURTHEST_SLOT / 2
+            self.next_slot += self.interval
+            return True, self._note(slot)
+        if now < self.closed_until:
+            return False, self.closed_until
+        if self.available < 1 and now < self.probed_until:
+            return False, now
+        self.available = max(0.0, self.available - 1)
+        self.probed_until = now + PROBE_PATIENCE
+        return True, self._note(now)
+
+    def forget(self) -> None:
+        """Start afresh, except with what was reserved."""
+        fresh = BucketEstimate(reserved=self.reserved, slots=self.slots)
+        for name in _NUMBERS:
+            setattr(self, name, getattr(fresh, name))
+
+    def stop_waiting_for_probe(self) -> None:
+        """Let another request go ahead, because one ended without a response."""
+        self.probed_until = 0.0
+
+    def _note(self, slot: float) -> float:
+        self.slots[int(self.reserved) % _RECENT] = slot
+        self.reserved += 1
+        return slot
+
+    def observe(self, seen: Observation) -> None:
+        """Learn from a response."""
+        self.observed_at = seen.received_at
+        if seen.remaining is None and not seen.refused:
+            if self.limited == Limited.UNKNOWN or seen.sent_at >= self.exhausted_at:
+                self.limited = Limited.NO
+            return
+        self.limited = Limited.YES
+        if seen.interval and not self.interval:
+            self.interval = seen.interval
+            self.next_slot = seen.received_at
+        if seen.refused:
+            self._count_refusal(seen)
+        else:
+            self.accepted += 1
+            self.refusals = 0.0 if seen.sent_at >= self.refused_at else self.refusals
+            self.cushion *= _FADING
+            if seen.sent_at < self.base_at and (seen.reset or 0.0) <= self.base_reset:
+                # The service had counted it before the response that differences are measured from.
+                self.base_accepted += 1
+        if seen.remaining is not None:
+            self.burst = max(seen.limit or self.burst, seen.remaining + 1, 1.0)
+        uncounted = sum(slot > seen.sent_at for slot in self.slots)
+        # A request that is alone cannot be overtaken; of several, one can arrive half a round trip sooner than another.
+        trip = min(seen.received_at - seen.sent_at, 1.0) if uncounted or seen.in_flight else 0.0
+        self.slowest = max(self.slowest * _FADING, trip)
+        if seen.refused or (seen.remaining is not None and seen.remaining < 1):
+            self._exhausted(seen, uncounted)
+        elif seen.remaining is not None:
+            self._remaining(seen, seen.remaining, uncounted)
+            self._measure_flow(seen, seen.remaining, uncounted)
+
+    def close(self, until: float) -> None:
+        """Let no request be sent before a time."""
+        self.closed_until = max(self.closed_until, until)
+        if self.interval:
+            self.next_slot = max(self.next_slot, until)
+
+    def _count_refusal(self, seen: Observation) -> None:
+        if seen.sent_at >= self.refused_at:
+            self.refusals += 1
+            self.refused_at = seen.received_at
+        if self.interval:
+            self.cushion = self._reserve_time() + self.interval / 2
+
+    def _exhausted(self, seen: Observation, uncounted: int) -> None:
+        self.available = 0.0
+        self.exhausted_at = seen.received_at
+        if seen.reset is not None and not seen.refused:
+            self._learn_interval(seen.reset, seen)
+        if self.interval and seen.resets_at is not None:
+            self._correct(seen.resets_at + self.interval * uncounted)
+        self.probed_until = 0.0
+
+    def _remaining(self, seen: Observation, remaining: float, uncounted: int) -> None:
+        if self.interval:
+            self._correct(self._next_slot_after(seen, remaining, uncounted))
+        elif seen.sent_at >= self.exhausted_at:
+            # What is in flight may be in the service's count already or not: as if not.
+            self.available = max(0.0, remaining - max(seen.in_flight, uncounted))
+            if not seen.in_flight and remaining >= _ENOUGH_FOR_ANOTHER:
+                # The responses came in another order than the requests, and no other is going to tell.
+                self.probed_until = 0.0
+
+    def _next_slot_after(self, seen: Observation, remaining: float, uncounted: int) -> float:
+        counted_at = (seen.sent_at + seen.received_at) / 2
+        return counted_at - (remaining - 0.5 - uncounted) * self.interval
+
+    def _correct(self, estimate: float) -> None:
+        self.next_slot += _CORRECTION * (estimate + self._reserve_time() - self.next_slot)
+
+    def _reserve_time(self) -> float:
+        """Return the seconds' worth of requests that are left in the bucket, because requests overtake each other."""
+        return min(max(self.cushion, self.slowest / 2), (self.burst - 1) / 2 * self.interval)
+
+    def _measure_flow(self, seen: Observation, remaining: float, uncounted: int) -> None:
+        """Learn the interval from what was accepted over time, where the bucket is never empty and no reset is told."""
+        total = self.accepted + remaining
+        if remaining >= self.burst - 1:
+            # A full bucket does not refill, so neither its resets nor its flow tell the interval.
+            self.base_reset = self.flow_since = 0.0
+            if self.interval and self.next_slot > seen.received_at:
+                self.interval *= _TOO_SLOW
+                self.next_slot = seen.received_at
+            return
+        if not self.flow_since:
+            self.flow_since, self.flow_total = seen.received_at, total
+            return
+        refilled = total - self.flow_total
+        if refilled < (_FLOW_TO_CHECK if self.interval else _FLOW_TO_LEARN):
+            return
+        interval = (seen.received_at - self.flow_since) / refilled
+        if not self.interval:
+            self.interval = interval
+            self.next_slot = self._next_slot_after(seen, remaining, uncounted) + self._reserve_time()
+        elif not 1 / _FLOW_TOLERANCE < interval / self.interval < _FLOW_TOLERANCE:
+            self.interval, self.base_steps, self.base_reset = interval, 0.0, 0.0
+        self.flow_since, self.flow_total = seen.received_at, total
+
+    def _learn_interval(self, reset: float, seen: Observation) -> None:
+        if not self.base_reset:
+            self._measure_from(reset, seen)
+            return
+        passed, accepted = reset - self.base_reset, self.accepted - self.base_accepted
+        resolution = 1.0 if reset == math.floor(reset) else 0.001
+        if passed < _RESOLUTIONS * resolution or accepted < 1:
+            return
+        if not self.interval:
+            self.interval, self.base_steps = passed / accepted, accepted
+            self.next_slot = (seen.resets_at or seen.received_at) + self._reserve_time()
+            return
+        steps = round(passed / self.interval)
+        if abs(steps - accepted) <= max(3, 0.2 * steps):
+            if steps >= min(self.base_steps, 32):
+                self.interval, self.base_steps = passed / steps, steps
+        elif steps >= 12:
+            self.interval, self.base_steps = passed / accepted, 0.0
+            self._measure_from(reset, seen)
+        if accepted > _REBASE_AFTER:
+            self._measure_from(reset, seen)
+
+    def _measure_from(self, reset: float, seen: Observation) -> None:
+        self.base_reset, self.base_accepted, self.base_at = reset, self.accepted, seen.received_at
+
+    def is_plausible(self, now: float) -> bool:
+        """Return whether the clock that its times are of can be ours."""
+        latest = max(
+            self.observed_at, self.next_slot, self.closed_until, self.probed_until, self.exhausted_at, self.refused_at
+        )
+        positive = min(self.interval, self.available, self.cushion, self.refusals, self.reserved) >= 0
+        return positive and latest <= now + 2 * FURTHEST_SLOT
+
+    def pack(self) -> bytes:
+        """Write it as bytes of a fixed length."""
+        return _LAYOUT.pack(*(getattr(self, name) for name in _NUMBERS), *self.slots)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read what :meth:`pack` wrote.
+
+        Raises:
+            ValueError: It is not that.
+        """
+        if len(data) != _LAYOUT.size:
+            raise ValueError(f"{len(data)} bytes")
+        numbers = _LAYOUT.unpack(data)
+        if not math.isfinite(math.fsum(numbers)):
+            raise ValueError("not finite")
+        count = len(_NUMBERS)
+        return cls(**dict(zip(_NUMBERS, numbers[:count], strict=True)), slots=list(numbers[count:]))
+
+
+_NUMBERS = [each.name for each in fields(BucketEstimate) if each.name != "slots"]
+_LAYOUT = struct.Struct(f"<{len(_NUMBERS) + _RECENT}d")
+SIZE = _LAYOUT.size
+"""Bytes that it takes."""
