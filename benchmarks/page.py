@@ -25,6 +25,7 @@ OURS, PEERS = "#1f77b4", "#999999"
 TITLES = {
     "imports": "What a DAG file pays",
     "client": "The client",
+    "rate_limit": "One token, many processes",
     "publishing": "Publishing",
     "prune": "Pruning",
     "wait": "Waiting",

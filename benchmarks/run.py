@@ -20,12 +20,13 @@ import client
 import imports
 import prune
 import publishing
+import rate_limit
 import wait
 from figures import Figure, table
 
 LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
 BENCHMARKS: Mapping[str, Callable[..., list[Figure]]] = {
-    module.__name__: module.measured for module in (imports, client, publishing, prune, wait)
+    module.__name__: module.measured for module in (imports, client, rate_limit, publishing, prune, wait)
 }
 
 

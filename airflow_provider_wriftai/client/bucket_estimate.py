@@ -27,6 +27,7 @@ FURTHEST_SLOT = 60.0
 """Seconds ahead that a slot can be reserved."""
 
 _RECENT = 64
+# How much of the difference between the estimate and a response is made up for at once.
 _CORRECTION = 0.15
 _REBASE_AFTER = 512
 _RESOLUTIONS = 10
@@ -34,6 +35,7 @@ _FLOW_TO_LEARN = 16
 _FLOW_TO_CHECK = 48
 _FLOW_TOLERANCE = 1.15
 _TOO_SLOW = 0.97
+_SHORTEST_INTERVAL = 0.0001
 _FADING = 0.99
 _FORGOTTEN_AFTER = 600.0
 _ENOUGH_FOR_ANOTHER = 2
@@ -118,6 +120,7 @@ class BucketEstimate:
                 # The bucket was full for a while, in which the resets stood still.
                 self.next_slot = full_at
                 self.base_reset = self.flow_since = 0.0
+            self.next_slot = max(self.next_slot, self.closed_until)
             slot = max(now, self.next_slot)
             if slot > now + FURTHEST_SLOT:
                 return False, now + FURTHEST_SLOT / 2
@@ -155,7 +158,7 @@ class BucketEstimate:
             return
         self.limited = Limited.YES
         if seen.interval and not self.interval:
-            self.interval = seen.interval
+            self._set_interval(seen.interval)
             self.next_slot = seen.received_at
         if seen.refused:
             self._count_refusal(seen)
@@ -181,8 +184,6 @@ class BucketEstimate:
     def close(self, until: float) -> None:
         """Let no request be sent before a time."""
         self.closed_until = max(self.closed_until, until)
-        if self.interval:
-            self.next_slot = max(self.next_slot, until)
 
     def _count_refusal(self, seen: Observation) -> None:
         if seen.sent_at >= self.refused_at:
@@ -197,12 +198,12 @@ class BucketEstimate:
         if seen.reset is not None and not seen.refused:
             self._learn_interval(seen.reset, seen)
         if self.interval and seen.resets_at is not None:
-            self._correct(seen.resets_at + self.interval * uncounted)
+            self._correct(seen.resets_at + self.interval * uncounted, seen.received_at)
         self.probed_until = 0.0
 
     def _remaining(self, seen: Observation, remaining: float, uncounted: int) -> None:
         if self.interval:
-            self._correct(self._next_slot_after(seen, remaining, uncounted))
+            self._correct(self._next_slot_after(seen, remaining, uncounted), seen.received_at)
         elif seen.sent_at >= self.exhausted_at:
             # What is in flight may be in the service's count already or not: as if not.
             self.available = max(0.0, remaining - max(seen.in_flight, uncounted))
@@ -214,8 +215,9 @@ class BucketEstimate:
         counted_at = (seen.sent_at + seen.received_at) / 2
         return counted_at - (remaining - 0.5 - uncounted) * self.interval
 
-    def _correct(self, estimate: float) -> None:
-        self.next_slot += _CORRECTION * (estimate + self._reserve_time() - self.next_slot)
+    def _correct(self, estimate: float, now: float) -> None:
+        corrected = self.next_slot + _CORRECTION * (estimate + self._reserve_time() - self.next_slot)
+        self.next_slot = min(corrected, now + FURTHEST_SLOT)
 
     def _reserve_time(self) -> float:
         """Return the seconds' worth of requests that are left in the bucket, because requests overtake each other."""
@@ -228,7 +230,7 @@ class BucketEstimate:
             # A full bucket does not refill, so neither its resets nor its flow tell the interval.
             self.base_reset = self.flow_since = 0.0
             if self.interval and self.next_slot > seen.received_at:
-                self.interval *= _TOO_SLOW
+                self._set_interval(self.interval * _TOO_SLOW)
                 self.next_slot = seen.received_at
             return
         if not self.flow_since:
@@ -239,10 +241,11 @@ class BucketEstimate:
             return
         interval = (seen.received_at - self.flow_since) / refilled
         if not self.interval:
-            self.interval = interval
+            self._set_interval(interval)
             self.next_slot = self._next_slot_after(seen, remaining, uncounted) + self._reserve_time()
         elif not 1 / _FLOW_TOLERANCE < interval / self.interval < _FLOW_TOLERANCE:
-            self.interval, self.base_steps, self.base_reset = interval, 0.0, 0.0
+            self._set_interval(interval)
+            self.base_reset = 0.0
         self.flow_since, self.flow_total = seen.received_at, total
 
     def _learn_interval(self, reset: float, seen: Observation) -> None:
@@ -254,18 +257,22 @@ class BucketEstimate:
         if passed < _RESOLUTIONS * resolution or accepted < 1:
             return
         if not self.interval:
-            self.interval, self.base_steps = passed / accepted, accepted
+            self._set_interval(passed / accepted, accepted)
             self.next_slot = (seen.resets_at or seen.received_at) + self._reserve_time()
             return
         steps = round(passed / self.interval)
         if abs(steps - accepted) <= max(3, 0.2 * steps):
             if steps >= min(self.base_steps, 32):
-                self.interval, self.base_steps = passed / steps, steps
+                self._set_interval(passed / steps, steps)
         elif steps >= 12:
-            self.interval, self.base_steps = passed / accepted, 0.0
+            self._set_interval(passed / accepted)
             self._measure_from(reset, seen)
         if accepted > _REBASE_AFTER:
             self._measure_from(reset, seen)
+
+    def _set_interval(self, interval: float, steps: float = 0.0) -> None:
+        self.interval = min(max(interval, _SHORTEST_INTERVAL), FURTHEST_SLOT)
+        self.base_steps = steps
 
     def _measure_from(self, reset: float, seen: Observation) -> None:
         self.base_reset, self.base_accepted, self.base_at = reset, self.accepted, seen.received_at
@@ -292,7 +299,7 @@ class BucketEstimate:
         if len(data) != _LAYOUT.size:
             raise ValueError(f"{len(data)} bytes")
         numbers = _LAYOUT.unpack(data)
-        if not math.isfinite(math.fsum(numbers)):
+        if not all(map(math.isfinite, numbers)):
             raise ValueError("not finite")
         count = len(_NUMBERS)
         return cls(**dict(zip(_NUMBERS, numbers[:count], strict=True)), slots=list(numbers[count:]))

@@ -3,7 +3,7 @@
 The service sends ``x-ratelimit-limit``, ``-remaining`` and ``-reset``; the reset is a Unix time on its API and a number
 of seconds on its registry. A proxy may send ``Retry-After`` (RFC 9110, section 10.2.3) or the IETF's fields:
 ``RateLimit`` and ``RateLimit-Policy`` as structured fields (``"default";r=3;t=7``), or as older drafts have them
-(``limit=5, remaining=3, reset=7``, and one field for each of the three).
+(``limit=5, remaining=3, reset=7``, or one field for each of the three).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ LONGEST_WAIT = 60.0
 
 _FIRST_UNIX_TIME = 1_000_000_000
 _FURTHEST_RESET = 86_400.0
+_MOST_REQUESTS = 1_000_000.0
 _PARAMETER = re.compile(r"\b(limit|remaining|reset|r|t|q|w)\s*=\s*(\d{1,15})\b", re.IGNORECASE)
 
 
@@ -63,8 +64,8 @@ class RateLimitHeaders:
         )
         is_time = reset is not None and reset >= _FIRST_UNIX_TIME
         return cls(
-            remaining=remaining,
-            limit=limit,
+            remaining=_within_reason(remaining),
+            limit=_within_reason(limit),
             resets_at=reset if is_time else None,
             resets_in=None if is_time else reset,
             interval=_interval(policy),
@@ -105,6 +106,10 @@ def read_number(text: str | None, *, highest: bool = False) -> float | None:
             return None
         numbers.append(number)
     return max(numbers) if highest else min(numbers)
+
+
+def _within_reason(count: float | None) -> float | None:
+    return None if count is None else min(max(count, 0.0), _MOST_REQUESTS)
 
 
 def _interval(policy: list[tuple[str, float]]) -> float | None:

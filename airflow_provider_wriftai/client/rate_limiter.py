@@ -1,7 +1,7 @@
 """Share one token's request budget between the threads, event loops and processes of a machine.
 
 The service allows a number of requests per second and token, and reports what remains in response headers. A request
-first reserves a slot: what the slots are is estimated by ``BucketEstimate``, which is kept in a small locked file that
+first reserves a slot. What the slots are is estimated by ``BucketEstimate``, which is kept in a small locked file that
 all processes with this token share (``ReservationClock``), or in this process where there is no such file. The lock is
 held only while the estimate is read and written, so a process that dies never blocks another.
 
@@ -114,6 +114,9 @@ class RateLimiter:
             if ticket != first:
                 ahead = (ticket - first - 1) * max(self._bucket.interval, _PAUSE)
                 return max(0.0, (self._slot or now) - now) + min(ahead, _LONGEST_PAUSE) + self._pause()
+            if self._slot is not None and self._bucket.closed_until > max(self._slot, now) + _PROBE_PATIENCE:
+                # A refusal came after it was reserved.
+                self._slot = None
             if self._slot is None:
                 reserved, at = self._reserve(now)
                 if not reserved:
@@ -134,8 +137,7 @@ class RateLimiter:
     def _pause(self) -> float:
         """Return how long to wait for what comes at no known time, such as the response of a request that went ahead.
 
-        It is random and longer than what a response takes to be read, so that a process with many requests does not
-        take all that remains before another one looks.
+        It is random, so that a process with many requests does not take all that remains before another one looks.
         """
         return _PAUSE if self._bucket.interval else random.uniform(2, 10) * _PAUSE  # noqa: S311
 
@@ -274,8 +276,9 @@ def rate_limiter_for(base_url: str, token: AccessToken, sharing: str | None = No
     Args:
         base_url: The API's base URL. All paths of a host share a budget.
         token: The access token.
-        sharing: ``"off"`` for a budget of this process alone; the folder through which the processes of a machine share
-            the budget, in a folder of its own for each user; None or empty for the user's runtime or temporary folder.
+        sharing: ``"off"`` for a budget of this process alone; or the folder through which the processes of a machine
+            share the budget, in a folder of its own for each user; None or empty for the user's runtime or temporary
+            folder.
     """
     parts = urlsplit(base_url)
     origin = f"{parts.scheme}://{parts.netloc}".lower()

@@ -24,6 +24,7 @@ from airflow_provider_wriftai.client.bucket_estimate import SIZE, BucketEstimate
 from airflow_provider_wriftai.client.private_folder import open_private_file
 
 _MAGIC = b"WriftRL1"
+_UNUSED_AFTER = 7 * 86_400.0
 _HEAD = len(_MAGIC) + 4
 
 
@@ -78,6 +79,7 @@ class ReservationClock:
         if file is None or file.pid != os.getpid() or os.fstat(file.descriptor).st_nlink == 0:
             self.close()
             file = self._file = _OpenFile(open_private_file(self._folder, self._name))
+            _remove_unused(self._folder)
         return file
 
     def close(self) -> None:
@@ -112,6 +114,14 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the files of tokens and machines that were not seen for a long time."""
+    for entry in os.scandir(folder):
+        with contextlib.suppress(OSError):
+            if entry.stat(follow_symlinks=False).st_mtime < time.time() - _UNUSED_AFTER:
+                os.unlink(entry.path)  # noqa: PTH108 - one entry of a scan
 
 
 def _read(descriptor: int) -> BucketEstimate:

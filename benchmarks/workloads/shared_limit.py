@@ -1,7 +1,8 @@
 """One of several processes that share a token: ``shared_limit.py WAY URL TOKEN REFERENCE COUNT WORKERS [FOLDER|off]``.
 
-It says when it is ready, begins when it is told to, and prints what came of it as JSON. Each round trip takes 20 to 200
-ms. ``poll`` gets the version once a second until its input ends.
+It says when it is ready, begins when it is told to, and prints what came of it as JSON. Each round trip takes 20 to
+200 ms.
+``poll`` gets the version once a second until its input ends.
 """
 
 from __future__ import annotations
@@ -71,7 +72,12 @@ def sync_gets() -> None:
 
 def polls() -> None:
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), ended.set()), daemon=True).start()
+
+    def end() -> None:
+        sys.stdin.readline()
+        ended.set()
+
+    threading.Thread(target=end, daemon=True).start()
     with api:
         while not ended.wait(1.0):
             get(Versions(api))

@@ -111,7 +111,7 @@ class Simulation:
     ) -> None:
         self.limit = limit
         self.now = 1000.0
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311
         self._latency = latency
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()

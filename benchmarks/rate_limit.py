@@ -1,0 +1,182 @@
+"""One token, many processes: how well they keep to a limit, and use it up, with and without a shared budget.
+
+With ``WRIFTAI_BASELINE``, the folder of another version's source, that version is the peer; otherwise it is this one
+without sharing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from figures import Figure
+from measure import NAME, OWNER, ROOT, TOKEN, Run, run_script, sandbox
+
+AT_ONCE = 16
+SLOWEST_TRIP = 0.2
+DELETES = 2000
+BASELINE = os.environ.get("WRIFTAI_BASELINE", "")
+PEER = "before" if BASELINE else "not shared"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Requests a second, how many at once, and how many requests each of several processes makes."""
+
+    rate: float
+    burst: int
+    each: int
+
+
+LIMITS = (Limit(3.0, 5, 20), Limit(30.0, 10, 100))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run of several processes."""
+
+    seconds: float
+    fastest: float
+    refused: float
+    longest_turn: float
+
+    def told(self) -> str:
+        """Say it in words, but for the seconds."""
+        return (
+            f"{self.refused:.0%} refused, slowest/fastest {self.seconds / self.fastest:.2f}, "
+            f"longest wait {self.longest_turn:.2f} fair turns"
+        )
+
+
+def measured(*, quick: bool) -> list[Figure]:
+    """Measure everything."""
+    if quick:
+        return [together(Limit(30.0, 10, 20), 2)]
+    return [*(together(limit, count) for limit in LIMITS for count in (1, 2, 4, 8, 16)), *prune_and_poller()]
+
+
+def together(limit: Limit, count: int) -> Figure:
+    """Processes that share a token, every other one sync, the others async with 16 gets at once."""
+    limit = limit if count > 1 else Limit(limit.rate, limit.burst, limit.each * 3)
+    ours, theirs = run(limit, count), run(limit, count, baseline=True)
+    floor = (limit.each * count - limit.burst) / limit.rate
+    most = 1.03 if count == 1 else 1.10
+    return Figure(
+        f"{count} × {limit.each} gets at {limit.rate:g} a second",
+        "s",
+        [ours.seconds],
+        PEER,
+        [theirs.seconds],
+        "what the limit allows",
+        [floor],
+        goal=f"at most {most:.2f} of the limit, 5 % refused, slowest/fastest 1.25, 2 fair turns",
+        met=(
+            ours.seconds / floor <= most
+            and ours.refused <= 0.05
+            and ours.seconds / ours.fastest <= 1.25
+            and ours.longest_turn <= 2
+        ),
+        note=f"{ours.told()}; {PEER}: {theirs.told()}",
+    )
+
+
+def run(limit: Limit, count: int, *, baseline: bool = False) -> Outcome:
+    """Let processes get a version at once."""
+    ways = ["sync" if number % 2 == 0 else "async" for number in range(count)]
+    with contextlib.ExitStack() as stack:
+        url, _ = stack.enter_context(sandbox("--rate-limit", str(limit.rate), "--burst", str(limit.burst)))
+        processes = [stack.enter_context(process(way, url, limit.each, baseline=baseline)) for way in ways]
+        runs = results(processes)
+    requests = sum(each["requests"] for each in runs)
+    turns = [
+        max(each["waits"]) / (workers_of(way) * count / limit.rate + SLOWEST_TRIP)
+        for way, each in zip(ways, runs, strict=True)
+    ]
+    return Outcome(
+        seconds=max(each["seconds"] for each in runs),
+        fastest=min(each["seconds"] for each in runs),
+        refused=sum(each["refused"] for each in runs) / requests,
+        longest_turn=max(turns),
+    )
+
+
+def workers_of(way: str) -> int:
+    """How many requests a process has under way."""
+    return AT_ONCE if way == "async" else 1
+
+
+@contextlib.contextmanager
+def process(
+    way: str, url: str, count: int, *, baseline: bool = False, number: int = 1
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that gets a version, once it is told to."""
+    script = Path(__file__).parent / "workloads" / "shared_limit.py"
+    command = [sys.executable, str(script), way, f"{url}/v1", TOKEN, f"{OWNER}/{NAME}:{number}", str(count)]
+    command += [str(workers_of(way)), *(["off"] if baseline else [])]
+    environment = {**os.environ, "PYTHONPATH": BASELINE if baseline and BASELINE else str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        try:
+            assert started.stdout is not None
+            assert started.stdout.readline() == "ready\n"
+            yield started
+        finally:
+            started.kill()
+
+
+def begin(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Let processes begin."""
+    for each in processes:
+        assert each.stdin is not None
+        each.stdin.write("\n")
+        each.stdin.flush()
+
+
+def results(processes: Sequence[subprocess.Popen[str]]) -> list[Run]:
+    """Let processes begin, and wait for what came of them."""
+    begin(processes)
+    return [json.loads(each.communicate()[0].splitlines()[-1]) for each in processes]
+
+
+def prune_and_poller() -> list[Figure]:
+    """A prune of many versions, beside a process that asks once a second."""
+    rate, burst = 30.0, 10
+    with (
+        sandbox("--rate-limit", str(rate), "--burst", str(burst), versions=DELETES + 1) as (url, _),
+        process("poll", url, 0, number=DELETES + 1) as poller,
+    ):
+        begin([poller])
+        pruned = run_script("ours_prune.py", f"{url}/v1", TOKEN, OWNER, NAME, "do")
+        polled: Run = json.loads(poller.communicate("\n")[0].splitlines()[-1])
+    assert pruned["deleted"] == DELETES
+    floor = (DELETES + DELETES / 50 + polled["requests"] - burst) / rate
+    waits = [1000 * wait for wait in polled["waits"]]
+    return [
+        Figure(
+            f"a prune of {DELETES:,} at {rate:g} a second, beside a poller",
+            "s",
+            [pruned["seconds"]],
+            limit="what the limit allows",
+            limits=[floor],
+            goal="at most 1.10 of the limit",
+            met=pruned["seconds"] / floor <= 1.10,
+            note=f"the poller asked {polled['requests']} times, of which {polled['refused']} were refused",
+        ),
+        Figure(
+            "a poll beside that prune: the longest",
+            "ms",
+            [max(waits)],
+            limit="two fair turns and the longest trip",
+            limits=[1000 * (2 * 2 / rate + SLOWEST_TRIP)],
+            goal="at most that",
+            note=f"median {statistics.median(waits):.0f} ms",
+        ).judged(1.0, by_limit=True),
+    ]
