@@ -1,33 +1,69 @@
-"""The digests of images in what a build wrote, and choosing one where it tells of several."""
+"""An image that a build made, and its names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airflow_provider_wriftai.client.references import is_digest
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
+from airflow_provider_wriftai.client.text import truncated_repr
 
-_MOST_TOLD = 10
-_LONGEST_NAME = 200
+_MOST_NAMES = 10
 _TRANSPORT = "docker://"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that a build tells of.
+    """An image that a build made.
 
     Attributes:
-        digest: The digest of its manifest.
-        names: What it can be selected by.
+        digest: The digest of its manifest or index.
+        names: What ``image_selector`` can call it.
+        warnings: Why the registry may have another digest for it, each a sentence.
     """
 
     digest: str
     names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
-        names = ", ".join(name[:_LONGEST_NAME] for name in self.names[:_MOST_TOLD])
-        return f"{self.digest} ({names})" if names else self.digest
+        return label(self.digest, self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An image inside an index, such as that of one platform. It counts only when a selector names it."""
+
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An entry of a build's output that cannot be published.
+
+    Attributes:
+        reason: Why, as a sentence.
+        names: What ``image_selector`` can call it.
+        is_image: Whether it is an image all the same, so that it could be the one that is meant.
+    """
+
+    reason: str
+    names: tuple[str, ...] = ()
+    is_image: bool = True
+
+
+Entry = Image | Part | Unusable
+"""What a reader finds in a build's output."""
+
+
+def label(digest: str, names: tuple[str, ...]) -> str:
+    """Write an image for a message."""
+    shown = ", ".join(map(truncated_repr, names[:_MOST_NAMES])) + (", …" if len(names) > _MOST_NAMES else "")
+    return " ".join(filter(None, (digest, f"({shown})" if names and digest else shown)))
+
+
+def within(what: str) -> str:
+    """Return what begins a sentence as it is written inside one."""
+    return what[:1].lower() + what[1:]
 
 
 def parse_image(reference: str) -> Image | None:
@@ -42,38 +78,32 @@ def parse_image(reference: str) -> Image | None:
     return Image(digest, names_of(name))
 
 
-def names_of(name: str) -> tuple[str, ...]:
-    """List what an image can be called: its name as it is, and without its tag; a registry needs no transport."""
-    name = name.removeprefix(_TRANSPORT)
+def names_of(*names: object) -> tuple[str, ...]:
+    """List what an image can be called: each name as it is, and without its tag; a registry needs no transport."""
+    found: list[str] = []
+    for each in names:
+        if not isinstance(each, str):
+            continue
+        name = without_transport(each)
+        found += [text for text in (name, without_tag(name)) if text]
+    return tuple(dict.fromkeys(found))
+
+
+def without_transport(name: str) -> str:
+    """Return a name as a registry knows it."""
+    return name.removeprefix(_TRANSPORT)
+
+
+def without_tag(name: str) -> str:
+    """Return a name without its tag. A colon before a slash is that of a port."""
     repository, colon, tag = name.rpartition(":")
-    # A colon before a slash is that of a port.
-    untagged = repository if colon and "/" not in tag else name
-    return tuple(dict.fromkeys(text for text in (name, untagged) if text))
+    return repository if colon and "/" not in tag else name
 
 
-def select_image(candidates: Sequence[Image], selector: str | None, what: str) -> Image:
-    """Choose the one image that is meant.
-
-    Args:
-        candidates: The images that a build tells of; the same digest may come more than once.
-        selector: A name of the image; None where there is only one.
-        what: What tells of them, to begin a sentence with.
-
-    Returns:
-        The image, with all the names that it is told of with.
-
-    Raises:
-        InvalidImageError: There is none, or more than one, or none of that name.
-    """
-    if not candidates:
-        raise InvalidImageError(f"{what} tells of no image.")
-    meant = candidates if selector is None else [each for each in candidates if selector in each.names]
-    digests = {each.digest for each in meant}
-    if len(digests) == 1:
-        return Image(digests.pop(), tuple(dict.fromkeys(name for each in meant for name in each.names)))
-    told = "; ".join(map(str, candidates[:_MOST_TOLD])) + ("; …" if len(candidates) > _MOST_TOLD else "")
-    called = "" if selector is None else f" that is called {selector[:_LONGEST_NAME]!r}"
-    if not digests:
-        raise InvalidImageError(f"{what} tells of no image{called}. It has: {told}.")
-    advice = "; say which with image_selector" if selector is None else ""
-    raise InvalidImageError(f"{what} tells of more than one image{called}{advice}. It has: {told}.")
+def tagged_names(repository: object, tags: object) -> tuple[str, ...]:
+    """List what an image can be called that has tags in a repository: the repository, with each tag, each tag."""
+    listed = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list | tuple) else []
+    if not isinstance(repository, str) or not repository:
+        return tuple(dict.fromkeys(listed))
+    untagged = without_tag(repository)
+    return tuple(dict.fromkeys((*names_of(repository), *(f"{untagged}:{tag}" for tag in listed), *listed)))

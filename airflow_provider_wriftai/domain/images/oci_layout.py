@@ -1,52 +1,173 @@
-"""The image in an OCI image layout: a folder with ``index.json`` and ``blobs`` (OCI image-spec, image-layout.md)."""
+"""The image in an OCI image layout: ``index.json`` and ``blobs`` (OCI image-spec, image-layout.md).
+
+The digest of ``index.json`` itself is not the image's. The image's manifest is in the layout; its bytes must have the
+digest that the index states.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol
 
-from airflow_provider_wriftai.domain.images.build_metadata import images_in_index
-from airflow_provider_wriftai.domain.images.image import Image, select_image
-from airflow_provider_wriftai.domain.images.json_text import parse_object
+from airflow_provider_wriftai.client.references import is_digest
+from airflow_provider_wriftai.domain.images.descriptor import INDEX_TYPES
+from airflow_provider_wriftai.domain.images.image import Entry, Image, Part
+from airflow_provider_wriftai.domain.images.oci_index import read_manifests
+from airflow_provider_wriftai.domain.images.select import select_image
 from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
+from airflow_provider_wriftai.domain.shown import path_repr
 
 INDEX = "index.json"
 
-_LARGEST_INDEX = 8 * 1024 * 1024
-_LARGEST_MANIFEST = 4 * 1024 * 1024
+_MEBIBYTE = 1024 * 1024
+_LARGEST_INDEX = 8 * _MEBIBYTE
+_LARGEST_MANIFEST = 4 * _MEBIBYTE
+_MOST_INDEXES = 32
+_UNCOMPRESSED = ".tar"
 
 
-def read_layout(folder: Path, selector: str | None) -> Image:
+class Blobs(Protocol):
+    """The files of a layout."""
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Read a file; None if there is none.
+
+        Raises:
+            InvalidImageError: It is larger than the limit.
+        """
+
+
+class Folder:
+    """The files of a layout in a folder."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._path = path
+        self._what = what
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Read a file; None if there is none."""
+        path = self._path / name
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise too_large(self._what, name, limit)
+        return content
+
+
+def too_large(what: str, name: str, limit: int) -> InvalidImageError:
+    """Return the error for a file that is larger than such a file can be."""
+    return InvalidImageError(f"{what} has a file {path_repr(name)} of more than {limit // _MEBIBYTE} MiB.")
+
+
+def read_folder(path: Path, selector: str | None) -> Image:
+    """Find the image in a layout that is a folder: see :func:`read_layout`."""
+    what = f"The OCI layout {path_repr(path)}"
+    if not (path / INDEX).is_file():
+        raise InvalidImageError(f"The folder {path_repr(path)} is not an OCI image layout: it has no {INDEX}.")
+    return read_layout(Folder(path, what), selector, what)
+
+
+def read_layout(blobs: Blobs, selector: str | None, what: str) -> Image:
     """Find the image in a layout, and check that its manifest is there and whole.
 
     Args:
-        folder: The layout.
-        selector: The image's name in it (an annotation) or its platform; None where there is only one.
+        blobs: The layout's files.
+        selector: The image's name (an annotation), platform or digest; None where there is only one.
+        what: What the layout is, to begin a sentence with.
 
     Returns:
-        The image. The digest of ``index.json`` itself is not the image's.
+        The image, with a warning where a push will change its digest.
 
     Raises:
-        InvalidImageError: It is no layout, holds none or several, or is damaged.
+        InvalidImageError: It is no layout, holds no image or several, or is damaged.
         OSError: It cannot be read.
     """
-    what = f"The OCI layout {str(folder)!r}"
-    index = folder / INDEX
-    if not index.is_file():
-        raise InvalidImageError(f"The folder {str(folder)!r} is not an OCI image layout: it has no {INDEX}.")
-    if index.stat().st_size > _LARGEST_INDEX:
-        raise InvalidImageError(f"{str(index)!r} is larger than 8 MiB, which no index is.")
-    image = select_image(images_in_index(parse_object(index.read_bytes(), repr(str(index))), what), selector, what)
-    _check_manifest(folder, image.digest, what)
-    return image
+    content = blobs.read(INDEX, _LARGEST_INDEX)
+    index = _parse(content)
+    if index is None:
+        raise InvalidImageError(f"{what} is damaged: its {INDEX} is not a JSON object.")
+    entries = read_manifests(index, what)
+    if selector is not None:
+        entries += _parts(blobs, index, what)
+    image = select_image(entries, selector, what)
+    manifest = _manifest(blobs, image.digest, what)
+    if not _has_uncompressed_layers(blobs, manifest):
+        return image
+    warning = (
+        f"{what} has uncompressed layers. Most tools compress them when they push, which changes the digest. Pass the "
+        "digest that the push reports (--digestfile) if the registry does not have this one."
+    )
+    return replace(image, warnings=(*image.warnings, warning))
 
 
-def _check_manifest(folder: Path, digest: str, what: str) -> None:
-    blob = folder / "blobs" / digest.replace(":", "/")
-    if not blob.is_file():
+def _parse(content: bytes | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _parts(blobs: Blobs, index: Mapping[str, Any], what: str) -> list[Entry]:
+    """List the images inside the indexes of an index."""
+    found: list[Entry] = []
+    pending = list(_indexes_in(index))
+    for _ in range(_MOST_INDEXES):
+        if not pending:
+            break
+        try:
+            child = _parse(blobs.read(_blob(pending.pop(0)), _LARGEST_MANIFEST)) or {}
+            found += [Part(each) if isinstance(each, Image) else each for each in read_manifests(child, what)]
+        except InvalidImageError:
+            continue  # It matters only if the image that is meant is in it, which then is not found.
+        pending += _indexes_in(child)
+    return found
+
+
+def _indexes_in(index: Mapping[str, Any]) -> Iterator[str]:
+    manifests = index.get("manifests")
+    for entry in manifests if isinstance(manifests, list) else ():
+        if isinstance(entry, Mapping) and entry.get("mediaType") in INDEX_TYPES and is_digest(entry.get("digest")):
+            yield str(entry["digest"])
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _manifest(blobs: Blobs, digest: str, what: str) -> dict[str, Any]:
+    content = blobs.read(_blob(digest), _LARGEST_MANIFEST)
+    if content is None:
         raise InvalidImageError(f"{what} lacks the manifest {digest} that its index names.")
-    if blob.stat().st_size > _LARGEST_MANIFEST:
-        raise InvalidImageError(f"{what} has a manifest {digest} of more than 4 MiB, which no manifest is.")
-    found = "sha256:" + hashlib.sha256(blob.read_bytes()).hexdigest()
+    found = "sha256:" + hashlib.sha256(content).hexdigest()
     if found != digest:
         raise InvalidImageError(f"{what} is damaged: its manifest {digest} has the digest {found}.")
+    return _parse(content) or {}
+
+
+def _has_uncompressed_layers(blobs: Blobs, manifest: Mapping[str, Any]) -> bool:
+    children = manifest.get("manifests")
+    manifests = [manifest]
+    for child in children[:_MOST_INDEXES] if isinstance(children, list) else ():
+        if isinstance(child, Mapping) and is_digest(child.get("digest")):
+            try:
+                manifests.append(_parse(blobs.read(_blob(str(child["digest"])), _LARGEST_MANIFEST)) or {})
+            except InvalidImageError:
+                continue
+    return any(_layer_type(layer).endswith(_UNCOMPRESSED) for each in manifests for layer in _layers(each))
+
+
+def _layers(manifest: Mapping[str, Any]) -> list[Any]:
+    layers = manifest.get("layers")
+    return layers if isinstance(layers, list) else []
+
+
+def _layer_type(layer: object) -> str:
+    media_type = layer.get("mediaType") if isinstance(layer, Mapping) else None
+    return media_type if isinstance(media_type, str) else ""

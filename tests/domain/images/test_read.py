@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_wriftai.client.references import is_digest
 from airflow_provider_wriftai.domain.images.image import names_of, parse_image
-from airflow_provider_wriftai.domain.images.read import read_image_digest
+from airflow_provider_wriftai.domain.images.read import read_image, read_image_digest
 from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 BUILDS = Path(__file__).parent / "builds"
@@ -49,7 +49,19 @@ PUSHED = {
     "skopeo.layout": "1.2",
     "skopeo.layout/index.json": "1.2",
     "podman.layout": "1.2",
+    "skopeo.oci.tar": "1.2",
+    "skopeo.oci.tar.gz": "1.2",
+    "podman.oci.tar": "1.2",
+    "skopeo-inspect.json": "1.2",
 }
+DOCKER_TOOLS = ("dockerd", "docker", "docker-registry", "curl")
+DOCKER_PUSHED = (
+    "docker-push.txt",
+    "docker-push.jsonl",
+    "docker-inspect.json",
+    "docker-repodigests.json",
+    "docker-repodigests.txt",
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +72,27 @@ def made_now(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("builds")
     done = subprocess.run([BUILDS / "record.sh", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made_by_docker_now(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Docker Engine on this machine leaves behind."""
+    if missing := [tool for tool in DOCKER_TOOLS if shutil.which(tool) is None]:
+        pytest.skip(f"not on this machine: {', '.join(missing)}; what they wrote elsewhere is tested all the same")
+    if os.geteuid() != 0:
+        pytest.skip("only root can start Docker Engine")
+    folder = tmp_path_factory.mktemp("docker")
+    done = subprocess.run([BUILDS / "record_docker.sh", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(params=["recorded", "made now"])
+def docker(request: pytest.FixtureRequest) -> Path:
+    """A folder with what Docker Engine left behind."""
+    is_recorded = request.param == "recorded"
+    folder: Path = BUILDS / "recorded" if is_recorded else request.getfixturevalue("made_by_docker_now")
     return folder
 
 
@@ -77,6 +110,113 @@ def test_the_digest_is_what_the_registry_says(builds: Path, name: str) -> None:
     assert read_image_digest(str(builds / name)) == expected
 
 
+@pytest.mark.parametrize("name", DOCKER_PUSHED)
+def test_the_digest_of_a_docker_push_is_what_the_registry_says(docker: Path, name: str) -> None:
+    expected = json.loads((docker / "docker-registry.json").read_text())["1.2"]
+    assert read_image_digest(docker / name) == expected
+    assert read_image_digest((docker / name).read_text()) == expected
+
+
+def test_the_last_line_of_a_docker_push_is_enough(docker: Path) -> None:
+    expected = json.loads((docker / "docker-registry.json").read_text())["1.2"]
+    last_line, last_message = (
+        (docker / name).read_text().splitlines()[-1] for name in ("docker-push.txt", "docker-push.jsonl")
+    )
+    for output in (last_line, last_message, json.loads(last_message), json.loads(last_message)["aux"]):
+        assert read_image_digest(output, "1.2") == expected
+    messages = [json.loads(line) for line in (docker / "docker-push.jsonl").read_text().splitlines()]
+    image = read_image(messages)
+    assert image.digest == expected
+    assert any(name.endswith("/acme/detector:1.2") for name in image.names)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("docker-push-failed.jsonl", "says that the push failed: 'tag does not exist"),
+        ("docker-inspect-not-pushed.json", "no digest in 'RepoDigests'"),
+        ("docker-save.tar", "is from docker save"),
+        ("docker.iidfile", "image id file"),
+    ],
+)
+def test_what_docker_says_of_an_image_that_is_not_in_a_registry(docker: Path, name: str, said: str) -> None:
+    with pytest.raises(InvalidImageError, match=said):
+        read_image_digest(docker / name)
+
+
+def test_the_image_id_that_a_quiet_build_prints_cannot_be_told_from_a_digest(docker: Path) -> None:
+    # The guide says so.
+    registry = json.loads((docker / "docker-registry.json").read_text())["1.2"]
+    assert read_image_digest(docker / "docker-build-q.txt") != registry
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("podman-inspect.json", "from podman image inspect"),
+        ("podman.docker.tar", "is from docker save"),
+        ("skopeo-raw-index.json", "more than one image"),
+    ],
+)
+def test_what_podman_and_skopeo_say_of_something_else(builds: Path, name: str, said: str) -> None:
+    with pytest.raises(InvalidImageError, match=said):
+        read_image_digest(builds / name)
+
+
+def test_podmans_digest_of_the_local_copy_is_not_the_registrys(builds: Path) -> None:
+    # Why podman image inspect is refused; its bare RepoDigests cannot be told from docker's, and the guide says so.
+    registry = json.loads((builds / "registry.json").read_text())["1.2"]
+    assert json.loads((builds / "podman-inspect.json").read_text())[0]["Digest"] != registry
+    assert read_image_digest(builds / "podman-repodigests.json") != registry
+
+
+def test_a_layout_with_uncompressed_layers_has_a_warning(builds: Path) -> None:
+    registry = json.loads((builds / "registry.json").read_text())["1.2"]
+    image = read_image(builds / "podman-uncompressed.layout")
+    assert image.digest != registry
+    (warning,) = image.warnings
+    assert "has uncompressed layers" in warning
+    for name in ("podman.layout", "skopeo.layout", "umoci.layout", "skopeo.oci.tar"):
+        assert read_image(builds / name).warnings == ()
+
+
+@pytest.mark.parametrize("layout", ["skopeo-two.layout"])
+def test_a_platform_inside_a_nested_index_can_be_chosen(builds: Path, layout: str) -> None:
+    index = json.loads((builds / "skopeo-raw-index.json").read_text())
+    expected = {entry["platform"]["architecture"]: entry["digest"] for entry in index["manifests"]}
+    assert read_image_digest(builds / layout, "linux/arm64") == expected["arm64"]
+    assert read_image_digest(builds / layout, expected["amd64"]) == expected["amd64"]
+    assert read_image_digest(builds / "skopeo-raw-index.json", "linux/arm64/v8") == expected["arm64"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cloud-build-success.json", "cloud-build-rest.json", "azure-run-succeeded.json", "azure-run-succeeded-rest.json"],
+)
+def test_what_sdks_make_of_a_build(name: str) -> None:
+    text = (BUILDS / "recorded" / name).read_text()
+    assert read_image_digest(BUILDS / "recorded" / name) == DIGEST
+    # As a plain template writes the mapping out, too.
+    for build in (json.loads(text), text, repr(json.loads(text))):
+        assert read_image_digest(build) == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cloud-build-failure.json", "did not succeed .status 'FAILURE'"),
+        ("cloud-build-working.json", "not finished .status WORKING.*wait=True"),
+        ("azure-run-failed.json", "did not succeed .status 'Failed'"),
+        ("azure-run-failed-rest.json", "did not succeed"),
+        ("azure-run-running.json", "not finished .status Running"),
+        ("azure-run-running-rest.json", "not finished"),
+    ],
+)
+def test_builds_that_failed_or_are_not_finished(name: str, said: str) -> None:
+    with pytest.raises(InvalidImageError, match=said):
+        read_image_digest(json.loads((BUILDS / "recorded" / name).read_text()))
+
+
 def test_a_layout_of_an_image_that_never_saw_a_registry(builds: Path) -> None:
     (entry,) = json.loads((builds / "umoci.layout" / "index.json").read_text())["manifests"]
     assert read_image_digest(builds / "umoci.layout") == entry["digest"]
@@ -85,11 +225,11 @@ def test_a_layout_of_an_image_that_never_saw_a_registry(builds: Path) -> None:
 def test_a_layout_of_two_images_needs_a_selector(builds: Path) -> None:
     layout = builds / "skopeo-two.layout"
     pushed = json.loads((builds / "registry.json").read_text())
-    with pytest.raises(InvalidImageError, match=r"more than one image; say which with image_selector.*platforms"):
+    with pytest.raises(InvalidImageError, match=r"more than one image; choose one with image_selector.*platforms"):
         read_image_digest(layout)
     assert read_image_digest(layout, "1.2") == pushed["1.2"]
     assert read_image_digest(layout, "platforms") == pushed["platforms"]
-    with pytest.raises(InvalidImageError, match=r"no image that is called '1\.3'"):
+    with pytest.raises(InvalidImageError, match=r"no image named '1\.3'"):
         read_image_digest(layout, "1.3")
 
 
@@ -158,28 +298,28 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
         (f"x@{OTHER}\ny@{DIGEST}", "more than one image"),
         (f"{DIGEST} and more", "neither a digest"),
         (f"x@{DIGEST} y", "neither a digest"),
-        ("{}", "nothing that names an image"),
-        ("{", "looks like JSON but is not"),
-        ("{" * 100_000, "looks like JSON but is not"),
-        ('{"a":' * 100_000, "looks like JSON but is not"),
-        ({"containerimage.config.digest": CONFIG}, "nothing that names an image"),
-        ({"imageId": CONFIG}, "nothing that names an image"),
-        ({"containerimage.digest": None}, "a NoneType as 'containerimage.digest', which is no digest"),
-        ({"imageDigest": DIGEST + "\n"}, "which is no digest"),
+        ("{}", "names no image"),
+        ("{", "looks like JSON, but"),
+        ("{" * 100_000, "looks like JSON, but"),
+        ('{"a":' * 100_000, "looks like JSON, but"),
+        ({"containerimage.config.digest": CONFIG}, "names no image"),
+        ({"imageId": CONFIG}, "names no image"),
+        ({"containerimage.digest": None}, "has None as 'containerimage.digest'"),
+        ({"imageDigest": DIGEST + "\n"}, "expected sha256: and 64"),
         ({"containerimage.digest": DIGEST, "containerimage.descriptor": {"digest": OTHER}}, "more than one image"),
-        ({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG}, "no image's manifest or index"),
-        ({"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}, "image's id and not its digest"),
-        ({"app": {"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}}, "image's id and not"),
-        ({"imageDigest": CONFIG, "imageId": CONFIG}, "image's id and not its digest"),
-        ({"digest": functools.reduce(lambda inner, _: [inner], range(5000), [])}, "a list as 'digest'"),
-        ({"manifests": []}, "tells of no image"),
+        ({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG}, "which is not an image"),
+        ({"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}, "image id and not the digest"),
+        ({"app": {"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}}, "image id and not"),
+        ({"digest": functools.reduce(lambda inner, _: [inner], range(5000), [])}, "a long list as 'digest'; expected"),
+        ({"manifests": []}, "names no image"),
         ({"manifests": {}}, "no list of 'manifests'"),
         ({"manifests": [7]}, "no list of 'manifests'"),
-        ({"results": {"images": []}}, "tells of no image"),
-        ({"results": {"images": ["x"]}}, "something else than an image"),
-        (_documented("buildx-bake-two.json"), "say which with image_selector"),
-        (_documented("skopeo-sync.digestfile"), "say which with image_selector"),
-        ({"x" * 100_000: {"containerimage.digest": "no"}}, "which is no digest"),
+        ({"results": {"images": []}}, "names no image"),
+        ({"results": {"images": ["x"]}}, "'x' without a digest"),
+        ({"results": {"images": [7]}}, "something else than an image"),
+        (_documented("buildx-bake-two.json"), "choose one with image_selector"),
+        (_documented("skopeo-sync.digestfile"), "choose one with image_selector"),
+        ({"x" * 100_000: {"containerimage.digest": "no"}}, "expected sha256: and 64"),
         (
             {
                 "results": {
@@ -191,7 +331,11 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
         (None, "NoneType"),
         (7, "int"),
         (Bytes(), "Bytes"),
-        ([DIGEST], "list"),
+        ([], "an empty list"),
+        ([7], "a list with a int"),
+        ([DIGEST, OTHER], "more than one image"),
+        ("[]", "RepoDigests"),
+        (b"x", "bytes"),
     ],
 )
 def test_what_tells_no_digest(build: Any, said: str) -> None:
@@ -207,10 +351,13 @@ def test_what_tells_no_digest(build: Any, said: str) -> None:
         (b"", "is empty"),
         (b"\n", "is empty"),
         (f"{DIGEST}\n{CONFIG}\n".encode(), "more than one image"),
-        (f"{DIGEST}\nhello\n".encode(), "neither digests, one a line"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (f"{DIGEST}\nhello\n".encode(), "neither digests, one on each line"),
+        (b"\xff\xfe\x00", "UTF-16.*PowerShell"),
+        (b"\xff\xff", "not in UTF-8"),
         (b"{broken", "looks like JSON"),
-        (b"[]", "neither digests, one a line"),
+        (b"[]", "an empty list"),
+        (b'["x"]', "a list with a str in it"),
+        (b'"x"', "a JSON string and not a digest"),
         (b"x" * (8 * 1024 * 1024 + 1), "larger than 8 MiB"),
     ],
 )
@@ -274,15 +421,15 @@ def test_the_same_image_under_two_names_is_one(tmp_path: Path) -> None:
 def test_layouts_that_tell_no_digest(tmp_path: Path) -> None:
     with pytest.raises(InvalidImageError, match=r"no index\.json"):
         read_image_digest(tmp_path)
-    with pytest.raises(InvalidImageError, match="tells of no image"):
+    with pytest.raises(InvalidImageError, match="names no image"):
         read_image_digest(_layout(tmp_path / "none"))
-    with pytest.raises(InvalidImageError, match="which is no digest"):
+    with pytest.raises(InvalidImageError, match="expected sha256: and 64"):
         read_image_digest(_layout(tmp_path / "odd", {"digest": "../../etc/passwd"}))
     with pytest.raises(InvalidImageError, match="lacks the manifest"):
         read_image_digest(_layout(tmp_path / "lost", {"digest": DIGEST}))
     (tmp_path / "large").mkdir()
     (tmp_path / "large" / "index.json").write_bytes(b" " * (8 * 1024 * 1024 + 1))
-    with pytest.raises(InvalidImageError, match="which no index is"):
+    with pytest.raises(InvalidImageError, match="more than 8 MiB"):
         read_image_digest(tmp_path / "large")
 
 
@@ -293,7 +440,7 @@ def test_a_damaged_layout(tmp_path: Path) -> None:
     with pytest.raises(InvalidImageError, match="damaged"):
         read_image_digest(tmp_path)
     blob.write_bytes(b" " * (4 * 1024 * 1024 + 1))
-    with pytest.raises(InvalidImageError, match="which no manifest is"):
+    with pytest.raises(InvalidImageError, match="more than 4 MiB"):
         read_image_digest(tmp_path)
 
 

@@ -50,6 +50,22 @@ quietly skopeo --policy "$work/policy.json" copy --src-tls-verify=false "docker:
     "oci:$folder/skopeo.layout:1.2"
 quietly podman "${storage[@]}" save "${policy[@]}" --format oci-dir --output "$folder/podman.layout" "$repository:1.2"
 
+
+# What the tools tell of it, and archives of it.
+skopeo inspect --tls-verify=false "docker://$repository:1.2" > "$folder/skopeo-inspect.json"
+podman "${storage[@]}" image inspect "$repository:1.2" \
+    | python3 -c 'import json, sys; said = json.load(sys.stdin); del said[0]["GraphDriver"]; json.dump(said, sys.stdout, indent=1)' \
+    > "$folder/podman-inspect.json"
+podman "${storage[@]}" image inspect --format '{{json .RepoDigests}}' "$repository:1.2" > "$folder/podman-repodigests.json"
+quietly skopeo --policy "$work/policy.json" copy --src-tls-verify=false "docker://$repository:1.2" \
+    "oci-archive:$folder/skopeo.oci.tar:1.2"
+gzip --no-name < "$folder/skopeo.oci.tar" > "$folder/skopeo.oci.tar.gz"
+quietly podman "${storage[@]}" save "${policy[@]}" --format oci-archive --output "$folder/podman.oci.tar" "$repository:1.2"
+quietly podman "${storage[@]}" save "${policy[@]}" --format docker-archive --output "$folder/podman.docker.tar" \
+    "$repository:1.2"
+quietly podman "${storage[@]}" save "${policy[@]}" --format oci-dir --uncompressed \
+    --output "$folder/podman-uncompressed.layout" "$repository:1.2"
+
 # One image for two platforms.
 quietly buildah "${storage[@]}" manifest create platforms
 for architecture in amd64 arm64; do
@@ -57,6 +73,7 @@ for architecture in amd64 arm64; do
 done
 quietly buildah "${storage[@]}" "${policy[@]}" manifest push --all --tls-verify=false \
     --digestfile "$folder/buildah-platforms.digestfile" platforms "docker://$repository:platforms"
+skopeo inspect --raw --tls-verify=false "docker://$repository:platforms" > "$folder/skopeo-raw-index.json"
 
 # Both in one layout; and one with an image that never saw a registry.
 quietly skopeo --policy "$work/policy.json" copy --src-tls-verify=false "docker://$repository:1.2" \
