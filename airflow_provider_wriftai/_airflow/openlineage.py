@@ -14,11 +14,9 @@ from openlineage.client.facet_v2 import (
 )
 
 from airflow_provider_wriftai.assets.models import SCHEME
-from airflow_provider_wriftai.domain.images.image import Image
-from airflow_provider_wriftai.domain.images.read import BuildResult, read_image
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 if TYPE_CHECKING:
+    from airflow_provider_wriftai.domain.images.image import Image
     from airflow_provider_wriftai.domain.publishing.publish import PublishResult
     from airflow_provider_wriftai.domain.retention.report import PruneReport
 
@@ -26,17 +24,13 @@ _IMAGES = "oci"
 _Change = lifecycle_state_change_dataset.LifecycleStateChange
 
 
-def lineage_of_publish(
-    published: PublishResult, digest: str, model: str, build: BuildResult, selector: str | None
-) -> OperatorLineage[Any, Any]:
+def lineage_of_publish(published: PublishResult, image: Image, model: str) -> OperatorLineage[Any, Any]:
     """Tell which image became which version.
 
     Args:
         published: The version, and how it came about.
-        digest: The image's.
+        image: The image.
         model: ``owner/name``.
-        build: What the image was read from.
-        selector: Which image was meant there.
 
     Returns:
         The image as the input: ``oci://registry`` / repository where the build tells them, else ``oci`` / digest; its
@@ -51,7 +45,7 @@ def lineage_of_publish(
     if published.outcome in ("created", "adopted"):
         facets["lifecycleStateChange"] = _change(_Change.CREATE)
     return OperatorLineage(
-        inputs=[_dataset_of_image(digest, build, selector)],
+        inputs=[_dataset_of_image(image)],
         outputs=[OutputDataset(namespace=SCHEME, name=model, facets=facets)],
     )
 
@@ -76,15 +70,11 @@ def no_lineage() -> OperatorLineage[Any, Any]:
     return OperatorLineage()
 
 
-def _dataset_of_image(digest: str, build: BuildResult, selector: str | None) -> InputDataset:
-    try:
-        image = read_image(build, selector)
-    except InvalidImageError:
-        # The build's file is gone, or is another build's by now.
-        image = Image(digest)
-    names = image.names if image.digest == digest else ()
-    namespace, name = next((place for each in reversed(names) if (place := _place(each))), (_IMAGES, digest))
-    return InputDataset(namespace=namespace, name=name, facets={"version": _version(digest)})
+def _dataset_of_image(image: Image) -> InputDataset:
+    namespace, name = next(
+        (place for each in reversed(image.names) if (place := _place(each))), (_IMAGES, image.digest)
+    )
+    return InputDataset(namespace=namespace, name=name, facets={"version": _version(image.digest)})
 
 
 def _place(name: str) -> tuple[str, str] | None:

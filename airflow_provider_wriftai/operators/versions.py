@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai.client.common_types import Version
+    from airflow_provider_wriftai.domain.images.image import Image
     from airflow_provider_wriftai.domain.images.read import BuildResult
     from airflow_provider_wriftai.domain.publishing.publish import IfExists, PublishResult
 
@@ -95,8 +96,8 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
         release_notes: str,
         schemas: Mapping[str, Any] | str,
         image_selector: str | None = None,
-        compatibilities: Mapping[str, bool] | None = None,
-        configuration: Mapping[str, Any] | None = None,
+        compatibilities: Mapping[str, bool] | str | None = None,
+        configuration: Mapping[str, Any] | str | None = None,
         if_exists: IfExists = "reuse",
         lookback: int | str = 10,
         settle_seconds: float | str = 120,
@@ -117,7 +118,7 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
         self.settle_seconds = settle_seconds
         self.remember = remember
         self.wriftai_conn_id = wriftai_conn_id
-        self._published: tuple[PublishResult, str] | None = None
+        self._published: tuple[PublishResult, Image] | None = None
         self._add_outlet()
 
     def _add_outlet(self) -> None:
@@ -150,7 +151,7 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
             lookback = errors.collect(parse_int, "lookback", self.lookback, least=1, most=50)
             settle_seconds = errors.collect(parse_seconds, "settle_seconds", self.settle_seconds, most=3600)
             remember = errors.collect(parse_bool, "remember", self.remember)
-            model, params = check_new_version(
+            new = check_new_version(
                 self.model,
                 cast("BuildResult", self.image),
                 self.release_notes,
@@ -160,21 +161,23 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
                 configuration=self.configuration,
                 problems=errors.problems,
             )
+            for warning in new.image.warnings:
+                self.log.warning("%s", warning)
             with WriftAIHook(self.wriftai_conn_id).get_conn() as api, timed("publish"):
                 published = publish(
                     Versions(api),
-                    model,
-                    params,
+                    new.model,
+                    new.params,
                     if_exists=cast("IfExists", if_exists),
                     lookback=lookback,
                     settle_seconds=settle_seconds,
                     memory=find_task_state(context, MEMORY_KEY) if remember else None,
                     is_retry=is_retry(context),
                 )
-        self._published = published, params["container_image_digest"]
+        self._published = published, new.image
         count(f"publish.{published.outcome}")
         store_link(self, context, api.base_url, published.version["reference"], self.model)
-        self._tell_of(published.version, params["container_image_digest"], context)
+        self._tell_of(published.version, new.image.digest, context)
         return dict(published.version)
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
@@ -183,7 +186,7 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
 
         if self._published is None:
             return no_lineage()
-        return lineage_of_publish(*self._published, self.model, cast("BuildResult", self.image), self.image_selector)
+        return lineage_of_publish(*self._published, self.model)
 
     def _tell_of(self, version: Version, digest: str, context: Context) -> None:
         """Say in the asset's event which version it is about."""

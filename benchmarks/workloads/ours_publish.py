@@ -24,6 +24,7 @@ with API(url, token) as api:
     for number in range(int(count)):
         image = f"sha256:{secrets.token_hex(32)}"
         schemas = {"prediction": {"input": schema, "output": schema}}
-        made = publish(versions, *check_new_version(f"{owner}/{name}", image, f"number {number}", schemas))
+        new = check_new_version(f"{owner}/{name}", image, f"number {number}", schemas)
+        made = publish(versions, new.model, new.params)
         assert made.outcome == "created"
     print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}))

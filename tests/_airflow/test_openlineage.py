@@ -95,7 +95,7 @@ def test_the_image_is_named_by_its_registry_where_the_build_tells_it(
     assert _image(image, publish, sandbox.new_model()) == dataset
 
 
-def test_a_file_that_is_gone_by_then(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
+def test_the_file_of_the_build_is_not_read_again(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     file = tmp_path / "digest"
     file.write_text(f"registry.example/detector@{DIGEST}")
@@ -106,7 +106,7 @@ def test_a_file_that_is_gone_by_then(sandbox: Sandbox, schemas: Any, tmp_path: P
     for change in (lambda: file.write_text("registry.example/detector@sha256:" + "00" * 32), file.unlink):
         change()
         (read,) = task.get_openlineage_facets_on_complete(None).inputs
-        assert (read.namespace, read.name) == ("oci", DIGEST)
+        assert (read.namespace, read.name) == ("oci://registry.example", "detector")
 
 
 def test_a_publish_that_failed_tells_of_nothing(sandbox: Sandbox, schemas: Any) -> None:

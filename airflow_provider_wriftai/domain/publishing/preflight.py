@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -11,16 +11,35 @@ from jsonschema.exceptions import SchemaError
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.client.versions import CreateVersionParams
+from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.images.read import BuildResult, read_image
+from airflow_provider_wriftai.domain.json_problems import find_json_problems, find_text_problem
+from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
 from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError, PreflightError
+from airflow_provider_wriftai.domain.shown import path_repr
 
 LONGEST_RELEASE_NOTES = 255
 """Characters that the service takes as release notes."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_DEEPEST_SCHEMA = 64
-_LARGEST_SCHEMAS = 1024 * 1024
+_LONGEST_REASON = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version that can be created.
+
+    Attributes:
+        model: The model.
+        params: What to create the version with.
+        image: The image, with its names and with warnings to log.
+    """
+
+    model: ModelReference
+    params: CreateVersionParams
+    image: Image
 
 
 def check_new_version(
@@ -30,79 +49,106 @@ def check_new_version(
     schemas: Mapping[str, Any] | str,
     *,
     image_selector: str | None = None,
-    compatibilities: Mapping[str, bool] | None = None,
-    configuration: Mapping[str, Any] | None = None,
+    compatibilities: Mapping[str, bool] | str | None = None,
+    configuration: Mapping[str, Any] | str | None = None,
     problems: Sequence[str] = (),
-) -> tuple[ModelReference, CreateVersionParams]:
+) -> NewVersion:
     """Check everything that a new version is made of.
+
+    Each object may be text: JSON, or what a plain template makes of a dict.
 
     Args:
         model: ``owner/name``.
-        image: A digest, or what a build left behind: see ``image_digest``.
+        image: A digest, or the output of a build tool: see ``read_image``.
         release_notes: What changed, at most 255 characters.
-        schemas: The version's JSON Schemas, as a mapping or as JSON text.
-        image_selector: Which image, where the build made several: see ``image_digest``.
+        schemas: The version's JSON Schemas.
+        image_selector: Which image, where the build made several: see ``read_image``.
         compatibilities: Which foreign endpoints the version can stand in for (generation 2); None to leave it out.
         configuration: ``hardware_identifier`` and ``variable_names`` (generation 2); None to leave it out, which
-            takes over that of the previous version.
-        problems: What the caller found wrong already, to be told together.
+            keeps that of the previous version.
+        problems: What the caller found wrong already, to be reported together.
 
     Returns:
-        The model, and what to create a version with.
+        What to create.
 
     Raises:
-        PreflightError: The service would refuse it. Every problem is named.
+        PreflightError: The service would refuse it, or Airflow could not pass it on. Every problem is named.
     """
     problems = list(problems)
     reference: ModelReference | None = None
-    digest = ""
+    found: Image | None = None
     try:
         reference = ModelReference.parse(model)
     except InvalidReferenceError as error:
         problems.append(f"model: {error}")
     try:
-        digest = read_image(image, image_selector).digest
+        found = read_image(image, image_selector)
     except InvalidImageError as error:
         problems.append(f"image: {error}")
     problems.extend(f"release_notes: {problem}" for problem in _problems_of_notes(release_notes))
-    parsed = _parsed(schemas)
-    problems.extend(f"schemas: {problem}" for problem in _problems_of_schemas(parsed))
-    problems.extend(f"compatibilities: {problem}" for problem in _problems_of_compatibilities(compatibilities))
-    problems.extend(f"configuration: {problem}" for problem in _problems_of_configuration(configuration))
-    if problems or reference is None:
+    objects: dict[str, Any] = {}
+    for name, value, check in (
+        ("schemas", schemas, _problems_of_schemas),
+        ("compatibilities", compatibilities, _problems_of_compatibilities),
+        ("configuration", configuration, _problems_of_configuration),
+    ):
+        if value is None and name != "schemas":
+            continue
+        try:
+            objects[name] = _read_object(value)
+        except UnreadableObjectError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        unfit = list(find_json_problems(objects[name]))
+        problems.extend(f"{name}: {problem}" for problem in unfit or check(objects[name]))
+    if problems or reference is None or found is None:
         raise PreflightError(model, problems)
     params = CreateVersionParams(
-        release_notes=release_notes, schemas=cast("Any", parsed), container_image_digest=digest
+        release_notes=release_notes, schemas=objects["schemas"], container_image_digest=found.digest
     )
-    if compatibilities is not None:
-        params["compatibilities"] = compatibilities
-    if configuration is not None:
-        params["configuration"] = configuration
-    return reference, params
+    if "compatibilities" in objects:
+        params["compatibilities"] = objects["compatibilities"]
+    if "configuration" in objects:
+        params["configuration"] = objects["configuration"]
+    return NewVersion(reference, params, found)
+
+
+def _read_object(value: object) -> Mapping[str, Any]:
+    """Read a parameter that must be an object.
+
+    Raises:
+        UnreadableObjectError: It is none.
+    """
+    given = value
+    if isinstance(value, str):
+        try:
+            value = parse_value(value)
+        except UnreadableObjectError as error:
+            raise UnreadableObjectError(
+                f"expected an object or JSON of one; got the text {truncated_repr(given)}, but {error}."
+            ) from error
+    if not isinstance(value, Mapping):
+        got = f"the text {truncated_repr(given)}" if isinstance(given, str) else f"a {type(given).__name__}"
+        raise UnreadableObjectError(f"expected an object; got {got}.")
+    return value
 
 
 def _problems_of_notes(notes: object) -> Iterator[str]:
     if not isinstance(notes, str):
-        yield f"expected a text, got a {type(notes).__name__}."
-    elif _is_broken(notes):
-        yield "has half of a surrogate pair in it, which is no character."
+        yield f"expected a string; got a {type(notes).__name__}."
+    elif (problem := find_text_problem(notes)) is not None:
+        yield f"has {problem}."
     elif len(notes) > LONGEST_RELEASE_NOTES:
         yield f"{len(notes)} characters long; the service takes at most {LONGEST_RELEASE_NOTES}."
 
 
-def _problems_of_compatibilities(compatibilities: object) -> Iterator[str]:
-    yield from _problems_of_object(compatibilities)
-    if not isinstance(compatibilities, Mapping):
-        return
+def _problems_of_compatibilities(compatibilities: Mapping[str, Any]) -> Iterator[str]:
     for name, value in compatibilities.items():
-        if not isinstance(name, str) or not isinstance(value, bool):
-            yield f"{str(name)[:60]!r} must be true or false, not {str(value)[:60]!r}."
+        if not isinstance(value, bool):
+            yield f"{truncated_repr(name)} must be true or false; got {truncated_repr(value)}."
 
 
-def _problems_of_configuration(configuration: object) -> Iterator[str]:
-    yield from _problems_of_object(configuration)
-    if not isinstance(configuration, Mapping):
-        return
+def _problems_of_configuration(configuration: Mapping[str, Any]) -> Iterator[str]:
     for name, value in configuration.items():
         match name, value:
             case ("hardware_identifier", str()):
@@ -110,64 +156,18 @@ def _problems_of_configuration(configuration: object) -> Iterator[str]:
             case ("variable_names", [*names]) if all(isinstance(each, str) for each in names):
                 continue
             case ("hardware_identifier", _):
-                yield f"'hardware_identifier' must be a text, not a {type(value).__name__}."
+                yield f"'hardware_identifier' must be a string; got a {type(value).__name__}."
             case ("variable_names", _):
-                yield "'variable_names' must be a list of texts."
+                yield "'variable_names' must be a list of strings."
             case _:
-                yield f"there is no {str(name)[:60]!r}, only 'hardware_identifier' and 'variable_names'."
+                yield f"unknown key {truncated_repr(name)}; expected 'hardware_identifier' and 'variable_names'."
 
 
-def _problems_of_object(value: object) -> Iterator[str]:
-    if value is None:
-        return
-    if not isinstance(value, Mapping):
-        yield f"expected an object, got a {type(value).__name__}."
-        return
-    try:
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        yield f"cannot be written as JSON: {error}."
-
-
-def _parsed(schemas: object) -> object:
-    if isinstance(schemas, str):
-        try:
-            return json.loads(schemas.removeprefix("\ufeff"))
-        except (ValueError, RecursionError):
-            return schemas
-    return schemas
-
-
-def _why_no_json(text: str) -> str:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return f"got the text {text[:60]!r}, in which line {error.lineno}, column {error.colno} is none: {error.msg}"
-    except (ValueError, RecursionError) as error:
-        return f"got the text {text[:60]!r}, which cannot be read: {str(error)[:100]}"
-    return f"got the text {text[:60]!r}"
-
-
-def _problems_of_schemas(schemas: object) -> Iterator[str]:
-    if isinstance(schemas, str):
-        yield f"expected an object, or one as JSON; {_why_no_json(schemas)}."
-        return
-    if not isinstance(schemas, Mapping) or not isinstance(schemas.get("prediction"), Mapping):
+def _problems_of_schemas(schemas: Mapping[str, Any]) -> Iterator[str]:
+    prediction = schemas.get("prediction")
+    if not isinstance(prediction, Mapping):
         yield 'expected {"prediction": {"input": {…}, "output": {…}}}.'
         return
-    if _is_deeper_than(schemas, _DEEPEST_SCHEMA):
-        yield f"nested deeper than {_DEEPEST_SCHEMA} levels."
-        return
-    try:
-        written = json.dumps(schemas, allow_nan=False, ensure_ascii=False)
-        size = len(written.encode())
-    except (TypeError, ValueError) as error:
-        yield f"cannot be written as JSON: {error}."
-        return
-    if size > _LARGEST_SCHEMAS:
-        yield f"{size} bytes of JSON; at most {_LARGEST_SCHEMAS} are sent."
-        return
-    prediction = schemas["prediction"]
     for part in ("input", "output"):
         if part not in prediction:
             yield f"prediction.{part} is missing."
@@ -178,11 +178,11 @@ def _problems_of_schemas(schemas: object) -> Iterator[str]:
 
 def _problems_of_schema(schema: object) -> Iterator[str]:
     if not isinstance(schema, Mapping):
-        yield f"must be a JSON Schema object, not a {type(schema).__name__}."
+        yield f"must be a JSON Schema object; got a {type(schema).__name__}."
         return
     draft = schema.get("$schema", _DRAFT)
     if not isinstance(draft, str) or draft.rstrip("#") != _DRAFT:
-        yield f"declares $schema {str(draft)[:100]!r}; the service takes Draft 2020-12 ({_DRAFT})."
+        yield f"declares $schema {truncated_repr(draft)}; the service takes Draft 2020-12 ({_DRAFT})."
         return
     try:
         # Without a check of formats: that of patterns is Python's, and schemas write them as ECMA-262 has them.
@@ -190,22 +190,12 @@ def _problems_of_schema(schema: object) -> Iterator[str]:
     except RecursionError:
         yield "is nested too deeply."
     except SchemaError as error:
-        where = "/".join(map(str, error.absolute_path)) or "the top"
-        yield f"is not a JSON Schema of Draft 2020-12: at {where}: {error.message[:300]}"
+        where = path_repr("/".join(map(str, error.absolute_path))) if error.absolute_path else "the top"
+        yield f"is not a JSON Schema of Draft 2020-12: at {where}: {_explain(error)}."
 
 
-def _is_broken(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _is_deeper_than(value: object, levels: int) -> bool:
-    pending: list[tuple[object, int]] = [(value, 0)]
-    while pending:
-        current, depth = pending.pop()
-        if depth > levels:
-            return True
-        children = (
-            current.values() if isinstance(current, Mapping) else current if isinstance(current, list | tuple) else ()
-        )
-        pending.extend((child, depth + 1) for child in children)
-    return False
+def _explain(error: SchemaError) -> str:
+    instance = repr(error.instance)
+    if not error.message.startswith(instance):
+        return truncated_repr(error.message)
+    return truncated_repr(error.instance) + error.message.removeprefix(instance)[:_LONGEST_REASON]

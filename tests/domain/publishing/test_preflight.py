@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.publishing.errors import PreflightError
 from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
+from airflow_provider_wriftai.domain.reserved_keys import RESERVED_KEYS
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,9 +21,10 @@ def _schemas(schema: Any) -> dict[str, Any]:
 
 
 def test_good_parameters_come_back_ready_to_send(digest: str, schemas: Any) -> None:
-    model, params = check_new_version("acme/det", f"registry/det@{digest}", "x" * 255, json.dumps(schemas))
-    assert str(model) == "acme/det"
-    assert params == {"release_notes": "x" * 255, "schemas": schemas, "container_image_digest": digest}
+    new = check_new_version("acme/det", f"registry/det@{digest}", "x" * 255, json.dumps(schemas))
+    assert str(new.model) == "acme/det"
+    assert new.image == Image(digest, ("registry/det",))
+    assert new.params == {"release_notes": "x" * 255, "schemas": schemas, "container_image_digest": digest}
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -35,20 +41,20 @@ def test_every_problem_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("schemas", "said"),
     [
-        (None, "expected {"),
-        ([], "expected {"),
+        (None, "expected an object; got a NoneType"),
+        ([], "expected an object; got a list"),
         ({}, "expected {"),
         ({"prediction": []}, "expected {"),
-        ("not json", "expected an object, or one as JSON"),
-        ("[]", "expected {"),
-        (_schemas(True), "must be a JSON Schema object, not a bool"),
-        (_schemas({"type": 7}), "is not a JSON Schema of Draft 2020-12: at type"),
-        (_schemas({"properties": {"a": {"minimum": "x"}}}), "at properties/a/minimum"),
+        ("not json", "expected an object or JSON of one; got the text 'not json', but line 1, column 1"),
+        ("[]", "expected an object; got the text '[]'"),
+        (_schemas(True), "must be a JSON Schema object; got a bool"),
+        (_schemas({"type": 7}), "is not a JSON Schema of Draft 2020-12: at 'type': 7 is not valid"),
+        (_schemas({"properties": {"a": {"minimum": "x"}}}), "at 'properties/a/minimum': 'x' is not of type 'number'"),
         (_schemas({"$schema": "http://json-schema.org/draft-07/schema#"}), "declares $schema"),
         (_schemas({"$schema": 7}), "declares $schema"),
-        (_schemas({"default": float("nan")}), "cannot be written as JSON"),
+        (_schemas({"default": float("nan")}), "the number at 'prediction/input/default' is nan"),
         (_schemas({"default": {1, 2}}), "cannot be written as JSON"),
-        (_schemas({"default": "\ud800"}), "cannot be written as JSON"),
+        (_schemas({"default": "\ud800"}), "at 'prediction/input/default' has half of a surrogate pair"),
         (_schemas({"description": "x" * 1024 * 1024}), "bytes of JSON"),
     ],
 )
@@ -71,7 +77,7 @@ def test_schemas_that_the_service_would_refuse(digest: str, schemas: Any, said: 
     ],
 )
 def test_schemas_that_the_service_takes(digest: str, schema: Any) -> None:
-    _, params = check_new_version("acme/det", digest, "", _schemas(schema))
+    params = check_new_version("acme/det", digest, "", _schemas(schema)).params
     assert params["schemas"] == _schemas(schema)
 
 
@@ -85,7 +91,7 @@ def test_deep_nesting_is_told_and_not_followed(digest: str) -> None:
 
 @pytest.mark.parametrize("notes", [None, 7, ["x"]])
 def test_release_notes_are_a_text(digest: str, schemas: Any, notes: Any) -> None:
-    with pytest.raises(PreflightError, match="expected a text"):
+    with pytest.raises(PreflightError, match="expected a string"):
         check_new_version("acme/det", digest, notes, schemas)
 
 
@@ -104,16 +110,16 @@ def test_a_bad_image_bad_notes_and_a_bad_schema_are_told_together_with_limit_and
 
 
 def test_json_that_is_none_is_told_with_its_place(digest: str) -> None:
-    with pytest.raises(PreflightError, match=r"line 2, column 1 is none: Expecting"):
+    with pytest.raises(PreflightError, match=r"line 2, column 1 is not valid JSON: Expecting"):
         check_new_version("acme/det", digest, "", '{"prediction":\n}')
 
 
 def test_what_generation_2_takes_besides(digest: str, schemas: Any) -> None:
-    _, params = check_new_version(
+    params = check_new_version(
         "acme/det", digest, "", schemas,
         compatibilities={"openai_embeddings": True},
         configuration={"hardware_identifier": "gpu-1", "variable_names": ["TOKEN"]},
-    )  # fmt: skip
+    ).params  # fmt: skip
     assert params["compatibilities"] == {"openai_embeddings": True}
     assert params["configuration"] == {"hardware_identifier": "gpu-1", "variable_names": ["TOKEN"]}
 
@@ -121,20 +127,23 @@ def test_what_generation_2_takes_besides(digest: str, schemas: Any) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"compatibilities": ["openai_embeddings"]}, "compatibilities: expected an object, got a list"),
-        ({"compatibilities": {"openai_embeddings": "yes"}}, "'openai_embeddings' must be true or false, not 'yes'"),
-        ({"compatibilities": "{}"}, "got a str"),
-        ({"configuration": []}, "configuration: expected an object, got a list"),
-        ({"configuration": {"hardware": "gpu"}}, "there is no 'hardware'"),
-        ({"configuration": {"hardware_identifier": 7}}, "'hardware_identifier' must be a text, not a int"),
-        ({"configuration": {"variable_names": "TOKEN"}}, "'variable_names' must be a list of texts"),
-        ({"configuration": {"variable_names": [7]}}, "'variable_names' must be a list of texts"),
-        ({"configuration": {"hardware_identifier": "\ud800"}}, "configuration: cannot be written as JSON"),
-        ({"configuration": {"variable_names": range(2)}}, "'variable_names' must be a list of texts"),
-        ({"compatibilities": {"\ud800": True}}, "compatibilities: cannot be written as JSON"),
+        ({"compatibilities": ["openai_embeddings"]}, "compatibilities: expected an object; got a list"),
+        ({"compatibilities": {"openai_embeddings": "yes"}}, "'openai_embeddings' must be true or false; got 'yes'"),
+        ({"compatibilities": "[]"}, "compatibilities: expected an object; got the text '[]'"),
+        ({"configuration": []}, "configuration: expected an object; got a list"),
+        ({"configuration": {"hardware": "gpu"}}, "unknown key 'hardware'"),
+        ({"configuration": {"hardware_identifier": 7}}, "'hardware_identifier' must be a string; got a int"),
+        ({"configuration": {"variable_names": "TOKEN"}}, "'variable_names' must be a list of strings"),
+        ({"configuration": {"variable_names": [7]}}, "'variable_names' must be a list of strings"),
+        ({"configuration": {"hardware_identifier": "\ud800"}}, "at 'hardware_identifier' has half"),
+        (
+            {"configuration": {"variable_names": range(2)}},
+            "at 'variable_names' is a range, which cannot be written as JSON",
+        ),
+        ({"compatibilities": {"\ud800": True}}, "compatibilities: the key '\\ud800' at the top has half"),
         ({"compatibilities": {"x" * 100_000: 1}}, "must be true or false"),
         ({"problems": ["lookback must be from 1 to 50; got 0."]}, "lookback must be from 1 to 50"),
-        ({"image_selector": "other"}, "no image that is called 'other'"),
+        ({"image_selector": "other"}, "no image named 'other'"),
     ],
 )
 def test_what_generation_2_would_refuse(digest: str, schemas: Any, more: dict[str, Any], said: str) -> None:
@@ -146,5 +155,100 @@ def test_what_generation_2_would_refuse(digest: str, schemas: Any, more: dict[st
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_byte_order_mark_is_no_mistake(digest: str, schemas: Any, mark: str) -> None:
-    _, params = check_new_version("acme/det", mark + digest, "", mark + json.dumps(schemas))
+    params = check_new_version("acme/det", mark + digest, "", mark + json.dumps(schemas)).params
     assert (params["container_image_digest"], params["schemas"]) == (digest, schemas)
+
+
+DEEP = functools.reduce(lambda inner, _: {"not": inner}, range(63), {})
+OWN: dict[str, Any] = {}
+OWN["self"] = OWN
+ALIASES: Any = functools.reduce(lambda inner, _: [inner, inner], range(60), "x")
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        # As yaml.safe_load reads on:, no: and 1: without quotes.
+        ({"properties": {True: {}}}, "the key True at 'prediction/input/properties' is a bool and not a string"),
+        ({"properties": {1: {}, "1": {}}}, "the key 1 at 'prediction/input/properties' is a int and not a string"),
+        ({"properties": {None: {}}}, "the key None at"),
+        ({"default": "a\x00b"}, "the string at 'prediction/input/default' has a NUL character"),
+        ({"properties": {"a\x00b": {}}}, r"the key 'a\x00b' at 'prediction/input/properties' has a NUL character"),
+        ({"enum": [1, float("inf")]}, "the number at 'prediction/input/enum/1' is inf"),
+        ({"default": 10**400}, "the integer at 'prediction/input/default' is too large"),
+        ({"default": {1, 2}}, "the value at 'prediction/input/default' is a set"),
+        ({"default": MappingProxyType({})}, "is a mappingproxy, which cannot be written"),
+        *(
+            ({"properties": {"a": {"properties": {key: {}}}}},
+             f"the key '{key}' at 'prediction/input/properties/a/properties' is reserved by Airflow")
+            for key in sorted(RESERVED_KEYS)
+        ),
+        ({"x" * 100: {"__id__": 1}}, f"at '…{'x' * 59}' is reserved"),
+        (DEEP, "nested deeper than 64 levels at '…"),
+        (OWN, "nested deeper than 64 levels"),
+        ({"enum": ALIASES}, "more than 524288 values"),
+        ({"enum": [float("nan")] * 100}, "There may be more"),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_sent_stored_or_passed_on_is_named_with_its_place(
+    digest: str, schema: Any, said: str
+) -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_new_version("acme/det", digest, "", _schemas(schema))
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 1500
+
+
+def test_what_looks_like_it_but_can_be_sent(digest: str) -> None:
+    schema = {"enum": ["__id__", 2**64, 1.5, None, True, "on"], "properties": {"__ids__": {}, "1": {}}}
+    assert check_new_version("acme/det", digest, "", _schemas(schema)).params["schemas"] == _schemas(schema)
+
+
+def test_compatibilities_and_configuration_are_checked_the_same_way(digest: str, schemas: Any) -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_new_version(
+            "acme/det",
+            digest,
+            "a\x00b",
+            schemas,
+            compatibilities={True: True},  # type: ignore[dict-item]
+            configuration={"variable_names": ["a\x00b"], "__type": "x"},
+        )
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "release_notes", "compatibilities", "configuration", "configuration",
+    ]  # fmt: skip
+    assert "release_notes: has a NUL character" in str(caught.value)
+    assert "the string at 'variable_names/0' has a NUL" in str(caught.value)
+
+
+@pytest.mark.parametrize("write", [json.dumps, lambda value: json.dumps(json.dumps(value)), repr, str], ids=range(4))
+def test_objects_may_be_text(digest: str, schemas: Any, write: Callable[[Any], str]) -> None:
+    compatibilities, configuration = {"openai_embeddings": True}, {"variable_names": ["TOKEN"]}
+    params = check_new_version(
+        "acme/det",
+        write({"imageDigest": digest, "imagePushed": True}),
+        "",
+        write(schemas),
+        compatibilities=write(compatibilities),
+        configuration=write(configuration),
+    ).params
+    assert params == {
+        "release_notes": "",
+        "schemas": schemas,
+        "container_image_digest": digest,
+        "compatibilities": compatibilities,
+        "configuration": configuration,
+    }
+
+
+@pytest.mark.parametrize("name", ["schemas", "compatibilities", "configuration"])
+@pytest.mark.parametrize("text", ["{'at': datetime.datetime(2026, 1, 1)}", "{'a': {1}}", "{'a': b'x'}", "{'a': (1,)}"])
+def test_a_python_object_as_text_is_refused_with_what_to_do(digest: str, schemas: Any, name: str, text: str) -> None:
+    given = {"schemas": schemas, name: text}
+    with pytest.raises(PreflightError, match=rf"{name}: expected an object .*`\.output`.*`\| tojson`"):
+        check_new_version("acme/det", digest, "", **given)
+
+
+def test_warnings_about_the_image_come_along(digest: str, schemas: Any) -> None:
+    new = check_new_version("acme/det", {"imageDigest": digest, "imagePushed": False}, "", schemas)
+    assert len(new.image.warnings) == 1
