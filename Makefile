@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 PACKAGE := pyproject.toml setup.cfg airflow_provider_wriftai/__init__.py
 
 # The official clients, as independent peers of the sandbox: each in an environment of its own.
-PEERS := .venv-wriftai-0.13.0 .venv-wriftai-0.34.0
+PEERS := $(addprefix .venv-wriftai-,0.7.0 0.13.0 0.14.0 0.20.0 0.26.0 0.30.0 0.32.0 0.34.0)
 # What the providers of others cost a DAG file, beside ours.
 PROVIDERS := .venv-providers
 # The Airflows between the oldest and the newest, and what of today's registry an old one cannot bear.

@@ -40,7 +40,7 @@ def sandbox(*options: str, versions: int = 1) -> Iterator[tuple[str, Path]]:
             *(sys.executable, "-u", "-m", "airflow_provider_wriftai.sandbox", "--port", "0", *options),
             *("--database", str(database), "--model", f"{OWNER}/{NAME}={versions}"),
         ]
-        environment = {**os.environ, "WRIFTAI_ACCESS_TOKEN": TOKEN}
+        environment = {**os.environ, "WRIFTAI_SANDBOX_TOKEN": TOKEN}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

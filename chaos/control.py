@@ -31,7 +31,8 @@ class Control:
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         with closing(http.client.HTTPConnection(self._host, timeout=60)) as connection:
-            connection.request(method, path, json.dumps(body) if body is not None else None)
+            headers = {"content-type": "application/json"} if body is not None else {}
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             answer = connection.getresponse()
             text = answer.read()
             if answer.status >= 300:

@@ -37,7 +37,7 @@ class Death:
         if self.after is None:
             is_late = self.work == "last"
             delay = self.late if is_late else 60
-            lane.hold(method=self.method, path=self.path, work=self.work, delay=delay, ends_at_hangup=not is_late)
+            lane.hold(method=self.method, path=self.path, execute=self.work, delay=delay, ends_at_hangup=not is_late)
 
     def is_due(self, lane: Lane, seconds: float) -> bool:
         """Tell whether it is time, for a process that was started so many seconds ago."""

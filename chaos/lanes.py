@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from control import OWNER, Control
 
 from airflow_provider_wriftai.sandbox.app import create_app
-from airflow_provider_wriftai.sandbox.faults import Fault, Faults, Reached
+from airflow_provider_wriftai.sandbox.faults import Fault, FaultEvent, Faults
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
 
@@ -39,7 +39,7 @@ class Lane:
         self.control = Control(url, str(database))
         self.folder = folder
         self._faults = faults
-        self._reached: list[Reached] = []
+        self._reached: list[FaultEvent] = []
         self._past: set[int] = set()
 
     def connection(self, token: str, generation: int, **extra: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Lane:
         """Tell whether a request that goes wrong, or so many, have come so far."""
         while True:
             try:
-                each = self._faults.reached.get_nowait()
+                each = self._faults.events.get_nowait()
             except queue.Empty:
                 break
             if each.port not in self._past:

@@ -77,25 +77,25 @@ def _create_fault(draw: random.Random) -> Fault:
     kind = draw.choice(("never", "done", "late", "refused"))
     if kind == "refused":
         headers = draw.choice(({}, {"retry-after": "60"}, {"retry-after": "1"}, {"retry-after": "0"}))
-        return {"method": "POST", "work": "never", "status": 429, "headers": headers}
+        return {"method": "POST", "execute": "never", "status": 429, "headers": headers}
     if kind == "late":
         # The answer, or the end of the connection, comes at once; the work is done later, whatever the caller does.
-        return {"method": "POST", "work": "last", "delay": 600, "answer": "drop"}
-    answers: list[Fault] = [{"answer": "drop"}, {"answer": "html"}, {"answer": "html", "status": 200}]
+        return {"method": "POST", "execute": "last", "delay": 600, "response": "drop"}
+    answers: list[Fault] = [{"response": "drop"}, {"response": "html"}, {"response": "html", "status": 200}]
     answers += [{"status": status} for status in STATUSES]
     if kind == "done":
-        answers += [{"answer": "cut"}, {"answer": "garbled"}]
-    return {"method": "POST", "work": "first" if kind == "done" else "never", **draw.choice(answers)}
+        answers += [{"response": "cut"}, {"response": "garbled"}]
+    return {"method": "POST", "execute": "first" if kind == "done" else "never", **draw.choice(answers)}
 
 
 def look_fault(draw: random.Random) -> Fault:
     """Draw what happens to a read."""
     answers: list[Fault] = [
-        {"answer": "drop"},
-        {"answer": "html"},
-        {"answer": "garbled"},
-        {"answer": "cut"},
-        *({"work": "never", "status": status} for status in (*STATUSES, 429)),
+        {"response": "drop"},
+        {"response": "html"},
+        {"response": "garbled"},
+        {"response": "cut"},
+        *({"execute": "never", "status": status} for status in (*STATUSES, 429)),
         {},
         {},
     ]

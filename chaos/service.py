@@ -50,7 +50,7 @@ class Service:
             *(sys.executable, "-u", "-m", "airflow_provider_wriftai.sandbox", "--rate-limit", "0", "--owner", OWNER),
             *("--port", str(self._port), "--database", str(self.database)),
         ]
-        environment = {**os.environ, "WRIFTAI_ACCESS_TOKEN": self._token}
+        environment = {**os.environ, "WRIFTAI_SANDBOX_TOKEN": self._token}
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True

@@ -92,7 +92,7 @@ class Playground:
             *(sys.executable, "-u", "-m", "airflow_provider_wriftai.sandbox", "--port", str(port)),
             *("--database", str(self.database), "--model", f"{MODEL}={OLD_VERSIONS}"),
         ]
-        environment = {**os.environ, "WRIFTAI_ACCESS_TOKEN": self.token}
+        environment = {**os.environ, "WRIFTAI_SANDBOX_TOKEN": self.token}
         with background(command, environment, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             line = process.stdout.readline().decode()

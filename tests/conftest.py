@@ -78,8 +78,8 @@ def faults(faulty: tuple[str, Faults]) -> Iterator[Faults]:
     _, faults = faulty
     yield faults
     faults.clear()
-    while not faults.reached.empty():
-        faults.reached.get()
+    while not faults.events.empty():
+        faults.events.get()
 
 
 @pytest.fixture(params=[1, 2], ids=["generation-1", "generation-2"])

@@ -13,9 +13,11 @@ from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import listen, serve
+from airflow_provider_wriftai.sandbox.shapes import GENERATION_2, SHAPES, Shape, shape_of
 from airflow_provider_wriftai.sandbox.store import Store
 
-TOKEN_VARIABLE = "WRIFTAI_ACCESS_TOKEN"  # noqa: S105 - the name of a variable, not a token
+# Not WRIFTAI_ACCESS_TOKEN, which may hold the token of a real account.
+TOKEN_VARIABLE = "WRIFTAI_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,9 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         app = create_app(
             store,
             limited if options.rate_limit > 0 else None,
-            generation=options.generation,
+            shape=options.client_version.name,
             digest_in_lists=options.digest_in_lists,
             delete_with_body=options.delete_with_body,
+            allowed_hosts=[options.host, *options.allow_host],
         )
         try:
             listener = listen(options.host, options.port)
@@ -51,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         shown = "taken from the environment" if os.environ.get(TOKEN_VARIABLE) else token
         print(f"WriftAI sandbox: {url}", flush=True)
-        print(f"  API:      {url}/v1 (generation {options.generation})", flush=True)
+        print(f"  API:      {url}/v1 (for official clients from {options.client_version.name} on)", flush=True)
         print(f"  token:    {shown} (acts for {options.owner})", flush=True)
         print(f"  database: {options.database}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -64,32 +67,49 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_wriftai.sandbox",
-        description="Serve WriftAI's versions API on localhost, to try DAGs without an account.",
-        epilog=f"The access token is read from {TOKEN_VARIABLE}; without it a new one is made and printed.",
+        description="Serve the WriftAI versions API on localhost, to try DAGs without an account.",
+        epilog=f"The access token is read from {TOKEN_VARIABLE}. Without it, a new one is generated and printed.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME",
+        help="a host name to serve besides localhost; can be repeated",
+    )  # fmt: skip
     parser.add_argument("--port", type=int, default=8787, help="port, 0 for any free one (default: %(default)s)")
     parser.add_argument(
         "--database", type=Path, default=Path("wriftai-sandbox.db"), help="SQLite file (default: %(default)s)"
     )
-    parser.add_argument("--owner", default="acme", help="for whom the token acts (default: %(default)s)")
+    parser.add_argument("--owner", default="acme", help="the owner that the token acts for (default: %(default)s)")
     parser.add_argument(
         "--model", type=_model, action="append", default=[], metavar="OWNER/NAME[=N]",
-        help="a model to begin with, and how many versions it has; may be given more than once",
+        help="create a model with N versions unless it exists; can be repeated",
     )  # fmt: skip
-    parser.add_argument("--generation", type=int, choices=(1, 2), default=2, help="what /v1 serves (default: 2)")
-    parser.add_argument("--digest-in-lists", action="store_true", help="lists of generation 2 carry the digest")
+    parser.add_argument(
+        "--client-version", type=_shape, default=GENERATION_2, metavar="RELEASE",
+        help=f"serve at /v1 what this release of the official client expects; the API changed with "
+        f"{', '.join(shape.name for shape in SHAPES)} (default: {GENERATION_2.name})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--digest-in-lists", action="store_true", help=f"include the image digest in lists from {GENERATION_2.name} on"
+    )
     parser.add_argument(
         "--delete-with-body",
         action="store_true",
-        help="answer a delete with 200 and JSON, which the official clients need, not with 204 and nothing",
+        help="respond to a delete with 200 and JSON, which the official clients need, instead of 204 and no body",
     )
     parser.add_argument(
         "--rate-limit", type=float, default=3.0,
-        help="requests a second with a token, a third of it without; 0 for no limit (default: %(default)s)",
+        help="requests per second with a token, a third of that without; 0 for no limit (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--burst", type=int, default=5, help="requests at once (default: %(default)s)")
+    parser.add_argument("--burst", type=int, default=5, help="requests allowed at once (default: %(default)s)")
     return parser
+
+
+def _shape(text: str) -> Shape:
+    try:
+        return shape_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _model(text: str) -> tuple[str, str, int]:

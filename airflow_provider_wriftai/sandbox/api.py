@@ -1,11 +1,10 @@
-"""The endpoints of the API, once for each generation."""
+"""The endpoints of the API, in any of its shapes."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,83 +13,73 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_wriftai.sandbox.generations import Generation, page_of
+from airflow_provider_wriftai.sandbox.bodies import read_json
 from airflow_provider_wriftai.sandbox.rate_limit import RateLimit
-from airflow_provider_wriftai.sandbox.store import Store, StoredVersion
+from airflow_provider_wriftai.sandbox.shapes import Shape
+from airflow_provider_wriftai.sandbox.store import COMPATIBILITIES, Store, StoredVersion, parse_number
 from airflow_provider_wriftai.sandbox.validation import (
     Configuration,
     ConfigurationChange,
+    CreateCompatibleVersion,
+    CreateConfiguredVersion,
+    CreateFlatVersion,
     CreateVersion,
     Page,
     RefusedError,
     validated,
 )
 
-_LARGEST_BODY = 4 * 1024 * 1024
-
 Endpoint = Callable[["AuthenticatedRequest"], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A request whose caller is known; ``owner`` is None for one without a token."""
+    """A request whose caller is known.
+
+    Attributes:
+        request: The request.
+        owner: The owner that the caller's token acts for; None without a token.
+    """
 
     request: Request
     owner: str | None
 
     def path(self, name: str) -> str:
+        """Return a parameter of the path."""
         return str(self.request.path_params[name])
-
-    async def json(self) -> Any:
-        body = await self.request.body()
-        if len(body) > _LARGEST_BODY:
-            raise HTTPException(413, "The body is larger than 4 MiB")
-        try:
-            parsed = json.loads(body, parse_constant=_no_number)
-            json.dumps(parsed, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
-            raise RefusedError(
-                [{"loc": ["body"], "msg": f"JSON decode error: {error}", "type": "json_invalid"}]
-            ) from error
-        return parsed
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
 
 
 class VersionsAPI:
     """The versions API over a store.
 
     Args:
-        store: Where everything is kept.
-        rate_limit: What a caller may ask, and how often.
-        generation: How versions and pages are shown, and how a version is named.
-        delete_with_body: Whether a delete is answered 200 and JSON instead of 204 and nothing.
+        store: The data.
+        rate_limit: The limit on requests.
+        shape: The shape in which versions and pages are shown.
+        delete_with_body: Whether to respond to a delete with 200 and JSON instead of 204 and no body.
     """
 
-    def __init__(
-        self, store: Store, rate_limit: RateLimit, generation: Generation, *, delete_with_body: bool = False
-    ) -> None:
+    def __init__(self, store: Store, rate_limit: RateLimit, shape: Shape, *, delete_with_body: bool = False) -> None:
         self._store = store
         self._rate_limit = rate_limit
-        self._generation = generation
+        self._shape = shape
         self._delete_with_body = delete_with_body
 
     def routes(self) -> list[Route]:
-        """The endpoints below the base URL."""
-        one = "/versions/{id}" if self._generation.number == 1 else "/models/{owner}/{name}/versions/{number:int}"
+        """Return the endpoints below the base URL."""
+        one = "/versions/{id}" if self._shape.version_key == "id" else "/models/{owner}/{name}/versions/{number}"
         endpoints: list[tuple[str, str, Endpoint]] = [
             ("GET", "/user", self._user),
+            ("GET", "/models/{owner}", self._list_models),
             ("GET", "/models/{owner}/{name}/versions", self._list),
             ("POST", "/models/{owner}/{name}/versions", self._create),
             ("GET", one, self._get),
             ("DELETE", one, self._delete),
         ]
-        if self._generation.number == 2:
+        if self._shape.configuration:
             endpoints += [
                 ("GET", one + "/configuration", self._get_configuration),
-                ("PATCH", one + "/configuration", self._change_configuration),
+                ("PATCH", one + "/configuration", self._update_configuration),
             ]
         return [Route(path, self._guard(endpoint), methods=[method]) for method, path, endpoint in endpoints]
 
@@ -120,62 +109,98 @@ class VersionsAPI:
 
         return guarded
 
-    async def _user(self, asked: AuthenticatedRequest) -> Response:
-        owner = _signed_in(asked)
+    async def _user(self, request: AuthenticatedRequest) -> Response:
+        owner = _require_owner(request)
         return JSONResponse({"id": owner, "account_id": owner, "username": owner, "name": owner})
 
-    async def _list(self, asked: AuthenticatedRequest) -> Response:
-        owner, name = self._model(asked)
-        page = validated(Page, dict(asked.request.query_params), "query")
-        url = str(asked.request.url.replace(query=""))
-        return JSONResponse(page_of(self._generation, self._store, owner, name, page=page, url=url))
+    async def _list_models(self, request: AuthenticatedRequest) -> Response:
+        owner = request.path("owner")
+        if not self._store.has_owner(owner):
+            raise HTTPException(404, "User not found")
+        models = self._store.models_of(owner)
+        page = models.page(
+            _page(request), lambda model: {"name": model.name, "owner": model.owner}, self._page_url(request)
+        )
+        return JSONResponse(page)
 
-    async def _create(self, asked: AuthenticatedRequest) -> Response:
-        _signed_in(asked)
-        owner, name = self._model(asked)
-        _check_owner(asked, owner)
-        body = validated(CreateVersion, await asked.json(), "body")
-        version = self._store.create_version(owner, name, **body.model_dump(exclude_none=True))
-        return JSONResponse(self._generation.created(version), 201)
+    async def _list(self, request: AuthenticatedRequest) -> Response:
+        versions = self._store.versions_of(*self._model(request))
+        return JSONResponse(versions.page(_page(request), self._shape.item, self._page_url(request)))
 
-    async def _get(self, asked: AuthenticatedRequest) -> Response:
-        return JSONResponse(self._generation.details(self._version(asked)))
+    async def _create(self, request: AuthenticatedRequest) -> Response:
+        _require_owner(request)
+        owner, name = self._model(request)
+        _check_owner(request, owner)
+        body = await read_json(request.request)
+        validated(_create_body(self._shape), body, "body")
+        version = self._store.create_version(
+            owner,
+            name,
+            release_notes=body["release_notes"],
+            schemas=body["schemas"],
+            container_image_digest=body["container_image_digest"],
+            compatibilities=_compatibilities(self._shape, body),
+            configuration=body.get("configuration"),
+        )
+        return JSONResponse(self._shape.created(version), 201)
 
-    async def _delete(self, asked: AuthenticatedRequest) -> Response:
-        _signed_in(asked)
-        version = self._version(asked)
-        _check_owner(asked, version.owner)
+    async def _get(self, request: AuthenticatedRequest) -> Response:
+        return JSONResponse(self._shape.details(self._version(request)))
+
+    async def _delete(self, request: AuthenticatedRequest) -> Response:
+        _require_owner(request)
+        version = self._version(request)
+        _check_owner(request, version.owner)
         self._store.delete_version(version)
         return JSONResponse({}) if self._delete_with_body else Response(status_code=204)
 
-    async def _get_configuration(self, asked: AuthenticatedRequest) -> Response:
-        return JSONResponse(self._version(asked).configuration)
+    async def _get_configuration(self, request: AuthenticatedRequest) -> Response:
+        return JSONResponse(self._version(request).configuration)
 
-    async def _change_configuration(self, asked: AuthenticatedRequest) -> Response:
-        _signed_in(asked)
-        version = self._version(asked)
-        _check_owner(asked, version.owner)
-        change = validated(ConfigurationChange, await asked.json(), "body")
-        configuration = version.configuration | change.model_dump(exclude_none=True)
+    async def _update_configuration(self, request: AuthenticatedRequest) -> Response:
+        _require_owner(request)
+        version = self._version(request)
+        _check_owner(request, version.owner)
+        change = validated(ConfigurationChange, await read_json(request.request), "body")
+        configuration = version.configuration | change.model_dump(exclude_unset=True)
         self._store.set_configuration(version, validated(Configuration, configuration, "body").model_dump())
         return JSONResponse(configuration)
 
-    def _model(self, asked: AuthenticatedRequest) -> tuple[str, str]:
-        owner, name = asked.path("owner"), asked.path("name")
+    def _model(self, request: AuthenticatedRequest) -> tuple[str, str]:
+        owner, name = request.path("owner"), request.path("name")
         if not self._store.has_model(owner, name):
             raise HTTPException(404, "Model not found")
         return owner, name
 
-    def _version(self, asked: AuthenticatedRequest) -> StoredVersion:
-        if self._generation.number == 1:
-            version = self._store.version_by_id(asked.path("id"))
+    def _version(self, request: AuthenticatedRequest) -> StoredVersion:
+        if self._shape.version_key == "id":
+            version = self._store.version_by_id(request.path("id"))
         else:
-            number = asked.request.path_params["number"]
-            owner, name = asked.path("owner"), asked.path("name")
-            version = self._store.version_by_number(owner, name, number) if number < 2**63 else None
+            number = parse_number(request.path("number"))
+            owner, name = request.path("owner"), request.path("name")
+            version = None if number is None else self._store.version_by_number(owner, name, number)
         if version is None:
             raise HTTPException(404, "Model version not found")
         return version
+
+    def _page_url(self, request: AuthenticatedRequest) -> str | None:
+        return str(request.request.url.replace(query="")) if self._shape.page_urls else None
+
+
+def _create_body(shape: Shape) -> type[CreateVersion]:
+    if shape.configuration:
+        return CreateConfiguredVersion
+    by_compatibilities = {None: CreateVersion, "flat": CreateFlatVersion, "nested": CreateCompatibleVersion}
+    return by_compatibilities[shape.compatibilities]
+
+
+def _compatibilities(shape: Shape, body: Mapping[str, Any]) -> dict[str, bool]:
+    given = body if shape.compatibilities == "flat" else body.get("compatibilities") or {}
+    return {key: bool(given[key]) for key in COMPATIBILITIES if key in given}
+
+
+def _page(request: AuthenticatedRequest) -> Page:
+    return validated(Page, dict(request.request.query_params), "query")
 
 
 def _bearer_token(request: Request) -> str | None:
@@ -183,14 +208,14 @@ def _bearer_token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _signed_in(asked: AuthenticatedRequest) -> str:
-    if asked.owner is None:
+def _require_owner(request: AuthenticatedRequest) -> str:
+    if request.owner is None:
         raise HTTPException(401, "Not authenticated")
-    return asked.owner
+    return request.owner
 
 
-def _check_owner(asked: AuthenticatedRequest, owner: str) -> None:
-    if asked.owner != owner:
+def _check_owner(request: AuthenticatedRequest, owner: str) -> None:
+    if request.owner != owner:
         raise HTTPException(403, f"Only {owner} may change this model")
 
 

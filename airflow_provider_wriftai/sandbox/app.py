@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, Router
@@ -11,9 +15,10 @@ from starlette.routing import Mount, Route, Router
 from airflow_provider_wriftai.sandbox.api import VersionsAPI
 from airflow_provider_wriftai.sandbox.fault_middleware import FaultMiddleware, FaultsEndpoint, release
 from airflow_provider_wriftai.sandbox.faults import Faults
-from airflow_provider_wriftai.sandbox.generations import generation_1, generation_2
+from airflow_provider_wriftai.sandbox.host_guard import HostGuard
 from airflow_provider_wriftai.sandbox.pages import Pages
 from airflow_provider_wriftai.sandbox.rate_limit import RateLimit
+from airflow_provider_wriftai.sandbox.shapes import GENERATION_1, GENERATION_2, SHAPES, Shape, shape_of
 from airflow_provider_wriftai.sandbox.store import Store
 
 
@@ -21,48 +26,60 @@ def create_app(
     store: Store,
     rate_limit: RateLimit | None = None,
     *,
-    generation: int = 2,
+    shape: str = GENERATION_2.name,
     digest_in_lists: bool = False,
     delete_with_body: bool = False,
+    allowed_hosts: Collection[str] = (),
     faults: Faults | None = None,
 ) -> Starlette:
     """Build the sandbox.
 
+    The API is served at ``/v1`` in the shape that was chosen, at ``/shapes/<name>/v1`` in each of ``SHAPES``, and at
+    ``/generation-1/v1`` and ``/generation-2/v1`` in the oldest and the newest of them, all over the same data.
+
     Args:
-        store: Where everything is kept.
-        rate_limit: What a caller may ask, and how often; None for no limit.
-        generation: Which generation of the API is served at ``/v1``. Both are always served at
-            ``/generation-1/v1`` and ``/generation-2/v1``, over the same data.
-        digest_in_lists: Whether lists of generation 2 carry the image digest.
-        delete_with_body: Whether a delete is answered 200 and JSON, as the official clients up to 0.34.0
-            need it, instead of 204 and nothing.
-        faults: What is to go wrong with requests to the API; more can be asked for at ``/faults``.
+        store: The data.
+        rate_limit: The limit on requests; None for no limit.
+        shape: The shape of the API at ``/v1``, named by a release of the official client that speaks it, for example
+            ``0.24`` or ``0.26.0``.
+        digest_in_lists: Whether lists in the newest shape have the image digest, as on some deployments.
+        delete_with_body: Whether to respond to a delete with 200 and JSON, which the official clients up to 0.34.0
+            need, instead of 204 and no body.
+        allowed_hosts: Host names or addresses to serve besides localhost.
+        faults: The faults to inject into requests to the API. More can be added at ``/faults``.
 
     Returns:
-        The application; its root is a page for people.
+        The application. Its root is a page for people.
+
+    Raises:
+        ValueError: The shape is unknown.
     """
     rate_limit = rate_limit or RateLimit(None, None)
     faults = faults or Faults()
-    by_number = {1: generation_1(), 2: generation_2(digest_in_lists=digest_in_lists)}
-    served = {
-        number: Router(VersionsAPI(store, rate_limit, shape, delete_with_body=delete_with_body).routes())
-        for number, shape in by_number.items()
-    }
+    newest = replace(GENERATION_2, digest_in_lists=digest_in_lists)
+
+    def mounted(path: str, served: Shape) -> Mount:
+        shown = newest if served is GENERATION_2 else served
+        api = VersionsAPI(store, rate_limit, shown, delete_with_body=delete_with_body)
+        return Mount(f"{path}/v1", FaultMiddleware(Router(api.routes()), faults, store))
+
     app = Starlette(
         routes=[
-            Mount("/generation-1/v1", FaultMiddleware(served[1], faults, store)),
-            Mount("/generation-2/v1", FaultMiddleware(served[2], faults, store)),
-            Mount("/v1", FaultMiddleware(served[generation], faults, store)),
+            mounted("/generation-1", GENERATION_1),
+            mounted("/generation-2", GENERATION_2),
+            *(mounted(f"/shapes/{each.name}", each) for each in SHAPES),
+            mounted("", shape_of(shape)),
             Route("/faults", FaultsEndpoint),
             Route("/faults/release", release, methods=["POST"]),
             *Pages(store).routes(),
         ],
-        exception_handlers={HTTPException: _not_served},
+        middleware=[Middleware(HostGuard, allowed_hosts=allowed_hosts)],
+        exception_handlers={HTTPException: _http_error},
     )
     app.state.faults = faults
     return app
 
 
-async def _not_served(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return JSONResponse({"detail": error.detail if isinstance(error, HTTPException) else "Internal error"}, status)

@@ -1,4 +1,4 @@
-"""What is to go wrong with the sandbox's next requests, and the telling of it."""
+"""The faults to inject into the sandbox's next requests, and the events that report their progress."""
 
 from __future__ import annotations
 
@@ -22,26 +22,37 @@ def _pattern(text: str) -> str:
     return text
 
 
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+def _no_cross_origin_permission(name: str) -> str:
+    # With one of these, a web page that the developer visits could read the answers.
+    if name.lower().startswith("access-control-"):
+        raise ValueError("a fault cannot set access-control-* headers")
+    return name
+
+
+HeaderName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+    AfterValidator(_no_cross_origin_permission),
+]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[ -~]*$")]
 
 
 class Fault(BaseModel):
-    """What goes wrong with a request.
+    """A fault to inject into requests.
 
     Attributes:
-        method: The HTTP method it is for; None for any.
-        path: A regular expression that is searched for in the path it is for.
-        times: With how many such requests it goes wrong.
-        work: Whether the request is carried out ``first`` (before the delay), ``last`` (after it) or ``never``.
-        delay: Seconds before the answer. It ends early when the faults are released.
-        ends_at_hangup: Whether the delay ends also when the caller is gone.
-        answer: What is sent: the answer ``as_usual``; an ``html`` page as a proxy sends it; the answer
-            ``garbled`` (half of it, as if it were all) or ``cut`` (half of it, then the connection breaks);
-            ``drop``: the connection breaks at once, before the delay.
-        status: The answer's status instead of its own. Other than with ``as_usual`` answers to requests that were
-            carried out, it comes with an error body.
-        headers: Headers to set, or with null to leave out.
+        method: The HTTP method of the requests; None for any.
+        path: A regular expression to search for in the path of the requests.
+        times: How many matching requests to inject the fault into.
+        execute: When to execute the request: ``first`` (before the delay), ``last`` (after it), or ``never``.
+        delay: Seconds to wait before the response. Releasing the faults ends the delay early.
+        ends_at_hangup: Whether the delay also ends when the caller hangs up.
+        response: What to send: the regular response (``as_usual``), an ``html`` page like that of a proxy, the first
+            half of the body as if it were complete (``garbled``), the first half followed by a connection reset
+            (``cut``), or a connection reset at once, before the delay (``drop``).
+        status: The status to send instead of the regular one. Unless the request was executed and its response is
+            sent ``as_usual``, the body describes an error.
+        headers: Headers to set, or to remove if the value is null.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,85 +60,88 @@ class Fault(BaseModel):
     method: Annotated[str, StringConstraints(pattern=r"^[A-Z]+$")] | None = None
     path: Annotated[str, AfterValidator(_pattern)] = ""
     times: Annotated[int, Field(ge=1)] = 1
-    work: Literal["first", "last", "never"] = "first"
+    execute: Literal["first", "last", "never"] = "first"
     delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
     ends_at_hangup: bool = True
-    answer: Literal["as_usual", "html", "garbled", "cut", "drop"] = "as_usual"
+    response: Literal["as_usual", "html", "garbled", "cut", "drop"] = "as_usual"
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     headers: dict[HeaderName, HeaderValue | None] = {}
 
     @model_validator(mode="after")
-    def _can_be_answered(self) -> Fault:
-        if self.work == "never" and self.answer in ("garbled", "cut"):
-            raise ValueError("a request that is never carried out has no answer to be garbled or cut")
-        if self.status in (204, 304) and (self.work == "never" or self.answer != "as_usual"):
-            raise ValueError(f"an answer with status {self.status} has no body")
+    def _has_possible_response(self) -> Fault:
+        if self.execute == "never" and self.response in ("garbled", "cut"):
+            raise ValueError("a request that is never executed has no response to garble or cut")
+        if self.status in (204, 304) and (self.execute == "never" or self.response != "as_usual"):
+            raise ValueError(f"a response with status {self.status} has no body")
         return self
 
-    def is_for(self, method: str, path: str) -> bool:
-        """Tell whether it is for such a request."""
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether the fault applies to such a request."""
         return self.method in (None, method) and re.search(self.path, path) is not None
 
 
+Stage = Literal["received", "executed", "responded"]
+
+
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """How far a request with a fault has come.
+class FaultEvent:
+    """A stage that a request with a fault has reached.
 
     Attributes:
-        stage: What was done last: the request was ``received``, carried out (``worked``), or ``answered``.
-        method: Its HTTP method.
-        path: Its path.
+        stage: The stage: the request was ``received``, ``executed``, or ``responded`` to.
+        method: The HTTP method of the request.
+        path: The path of the request.
         port: The caller's port.
     """
 
-    stage: Literal["received", "worked", "answered"]
+    stage: Stage
     method: str
     path: str
     port: int
 
 
 class Faults:
-    """The faults that are still to come, the first that fits a request first.
+    """The pending faults. A request takes the first one that matches it.
 
-    Safe to use from many threads.
+    Safe to use from several threads.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[Fault] = []
         self._release = _Release()
-        self.under_way: set[asyncio.Task[None]] = set()
-        """The requests with a fault that the server is at work on."""
-        self.reached: queue.Queue[Reached] = queue.Queue()
-        """Each stage that a request with a fault reaches, for whoever waits for one."""
+        self.in_progress: set[asyncio.Task[None]] = set()
+        """The requests with a fault that are in progress."""
+        self.events: queue.Queue[FaultEvent] = queue.Queue()
+        """The stages that requests with a fault have reached, in order."""
 
     def add(self, faults: Sequence[Fault]) -> None:
-        """Let these go wrong too, after the ones that are still to come."""
+        """Append faults to the pending ones."""
         with self._lock:
             self._pending.extend(faults)
 
     def pending(self) -> list[Fault]:
-        """The faults that are still to come."""
+        """Return the pending faults."""
         with self._lock:
             return list(self._pending)
 
     def clear(self) -> None:
-        """Let nothing more go wrong, and end every delay."""
+        """Remove all pending faults and end every delay."""
         with self._lock:
             self._pending.clear()
         self.release()
 
     def release(self) -> None:
-        """End every delay that is under way."""
+        """End every delay in progress."""
         with self._lock:
             ended, self._release = self._release, _Release()
         ended.now()
 
     def take(self, method: str, path: str) -> tuple[Fault, _Release] | None:
-        """Take the fault for a request, and what will release it; None where nothing is to go wrong."""
+        """Take the fault for a request and what releases it; None if no fault matches."""
         with self._lock:
             for position, fault in enumerate(self._pending):
-                if fault.is_for(method, path):
+                if fault.matches(method, path):
                     if fault.times > 1:
                         self._pending[position] = fault.model_copy(update={"times": fault.times - 1})
                     else:
@@ -137,7 +151,7 @@ class Faults:
 
 
 class _Release:
-    """Ends delays in the server's event loop, from any thread."""
+    """Ends delays in the server's event loop from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -148,7 +162,7 @@ class _Release:
         with self._lock:
             self._ended = True
             for loop, event in self._waiting:
-                # A server that has ended waits for nothing any more.
+                # The loop of a server that has stopped is closed; nothing waits in it.
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(event.set)
 

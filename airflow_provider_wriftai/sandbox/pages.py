@@ -1,8 +1,9 @@
-"""The pages for people: models, versions, and what was asked of the sandbox."""
+"""The pages for people: models, versions, and the latest requests."""
 
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from airflow_provider_wriftai.sandbox.store import Store
+from airflow_provider_wriftai.sandbox.store import Store, parse_number
 
 _templates = Environment(
     loader=PackageLoader("airflow_provider_wriftai.sandbox"), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -24,11 +25,11 @@ class Pages:
         self._store = store
 
     def routes(self) -> list[Route]:
-        """The pages, from the root on."""
+        """Return the pages, from the root on."""
         return [
             Route("/", self._models),
             Route("/models/{owner}/{name}", self._model),
-            Route("/models/{owner}/{name}/versions/{number:int}", self._version),
+            Route("/models/{owner}/{name}/versions/{number}", self._version),
             Route("/requests", self._requests),
         ]
 
@@ -42,10 +43,11 @@ class Pages:
         return _page("model.html", owner=owner, name=name, versions=self._store.versions(owner, name))
 
     async def _version(self, request: Request) -> HTMLResponse:
-        owner, name, number = (request.path_params[key] for key in ("owner", "name", "number"))
-        version = self._store.version_by_number(owner, name, number) if number < 2**63 else None
+        owner, name = request.path_params["owner"], request.path_params["name"]
+        number = parse_number(request.path_params["number"])
+        version = None if number is None else self._store.version_by_number(owner, name, number)
         if version is None:
-            return _page("missing.html", 404, what=f"version {owner}/{name}:{number}")
+            return _page("missing.html", 404, what=f"such version of {owner}/{name}")
         return _page("version.html", version=version, schemas=json.dumps(version.schemas, indent=2))
 
     async def _requests(self, request: Request) -> HTMLResponse:
@@ -53,4 +55,19 @@ class Pages:
 
 
 def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_templates.get_template(template).render(values), status)
+    nonce = secrets.token_urlsafe(16)
+    page = _templates.get_template(template).render(values, nonce=nonce)
+    return HTMLResponse(page, status, headers=_security_headers(nonce))
+
+
+def _security_headers(nonce: str) -> dict[str, str]:
+    return {
+        "content-security-policy": f"default-src 'none'; style-src 'nonce-{nonce}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+    }

@@ -1,10 +1,11 @@
-"""What the sandbox keeps: tokens, models, versions and a log of requests, in SQLite."""
+"""The sandbox's data in SQLite: tokens, models, versions, and a log of requests."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 import uuid
@@ -12,8 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from airflow_provider_wriftai.sandbox.pagination import PagedList
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tokens (sha256 TEXT PRIMARY KEY, owner TEXT NOT NULL);
@@ -33,6 +37,8 @@ CREATE TABLE IF NOT EXISTS requests (
 """
 
 _REQUESTS_KEPT = 10_000
+_NEWEST = 2**62
+_LONGEST_NUMBER = 18
 
 COMPATIBILITIES = (
     "openai_chat_completions",
@@ -47,7 +53,7 @@ DEFAULT_CONFIGURATION: Mapping[str, Any] = {"hardware_identifier": "cpu", "varia
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """A row of ``versions``: everything that either generation shows of it."""
+    """A row of ``versions``: everything that any shape of the API shows of a version."""
 
     id: str
     owner: str
@@ -69,15 +75,31 @@ class StoredVersion:
         return cls(**values)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A row of ``models``.
+
+    Attributes:
+        position: The place of the model in the order of creation.
+        owner: The owner of the model.
+        name: The name of the model.
+    """
+
+    position: int
+    owner: str
+    name: str
+
+
 class Store:
     """The sandbox's database.
 
     Args:
-        path: The SQLite file; made if it is not there.
+        path: The SQLite file. A missing file, and missing folders above it, are created for their owner only.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _make_private(path)
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
@@ -98,7 +120,7 @@ class Store:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                # On a full disk SQLite has rolled it back itself.
+                # On a full disk SQLite has already rolled back.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
@@ -108,20 +130,20 @@ class Store:
             return self._connection.execute(query, values).fetchall()
 
     def add_token(self, token: str, owner: str) -> None:
-        """Let a token act for an owner. Only its hash is kept."""
+        """Let a token act for an owner. Only its hash is stored."""
         self._rows("INSERT OR REPLACE INTO tokens VALUES (?, ?)", _hash(token), owner)
 
     def owner_of_token(self, token: str) -> str | None:
-        """Tell for whom a token acts; None for one that is not known."""
+        """Return the owner that a token acts for; None if the token is unknown."""
         rows = self._rows("SELECT owner FROM tokens WHERE sha256 = ?", _hash(token))
         return str(rows[0]["owner"]) if rows else None
 
     def add_model(self, owner: str, name: str) -> None:
-        """Make a model without versions, unless it is there."""
+        """Create a model without versions, unless it exists."""
         self._rows("INSERT OR IGNORE INTO models (owner, name) VALUES (?, ?)", owner, name)
 
     def has_model(self, owner: str, name: str) -> bool:
-        """Tell whether a model exists."""
+        """Return whether a model exists."""
         return bool(self._rows("SELECT 1 FROM models WHERE owner = ? AND name = ?", owner, name))
 
     def models(self) -> list[dict[str, Any]]:
@@ -135,6 +157,40 @@ class Store:
             )
         ]
 
+    def has_owner(self, owner: str) -> bool:
+        """Return whether an owner has a model or a token."""
+        query = "SELECT 1 FROM models WHERE owner = ? UNION SELECT 1 FROM tokens WHERE owner = ?"
+        return bool(self._rows(query, owner, owner))
+
+    def models_of(self, owner: str) -> PagedList[StoredModel]:
+        """Return the models of an owner, newest first."""
+
+        def below(position: int | None, limit: int) -> list[StoredModel]:
+            rows = self._rows(
+                "SELECT rowid AS position, owner, name FROM models WHERE owner = ? AND rowid < ? "
+                "ORDER BY rowid DESC LIMIT ?",
+                owner, _NEWEST if position is None else position, limit,
+            )  # fmt: skip
+            return [StoredModel(**dict(row)) for row in rows]
+
+        def above(position: int, limit: int) -> list[StoredModel]:
+            rows = self._rows(
+                "SELECT rowid AS position, owner, name FROM models WHERE owner = ? AND rowid > ? "
+                "ORDER BY rowid LIMIT ?",
+                owner, position, limit,
+            )  # fmt: skip
+            return [StoredModel(**dict(row)) for row in reversed(rows)]
+
+        return PagedList(below, above, position=lambda model: model.position)
+
+    def versions_of(self, owner: str, name: str) -> PagedList[StoredVersion]:
+        """Return the versions of a model, newest first."""
+        return PagedList(
+            partial(self.versions_below, owner, name),
+            partial(self.versions_above, owner, name),
+            position=lambda version: version.number,
+        )
+
     def create_version(
         self,
         owner: str,
@@ -147,9 +203,9 @@ class Store:
         configuration: Mapping[str, Any] | None = None,
         created_at: datetime | None = None,
     ) -> StoredVersion:
-        """Make the next version of a model; its number was never used before.
+        """Create the next version of a model. Its number was never used before.
 
-        Without a configuration the version inherits that of the previous one.
+        Without a configuration, the version inherits that of the previous one.
         """
         with self._transaction() as connection:
             (last_number,) = connection.execute(
@@ -202,7 +258,7 @@ class Store:
         """List up to ``limit`` versions older than a number (None: from the newest), newest first."""
         rows = self._rows(
             "SELECT * FROM versions WHERE owner = ? AND name = ? AND number < ? ORDER BY number DESC LIMIT ?",
-            owner, name, 2**62 if number is None else number, limit,
+            owner, name, _NEWEST if number is None else number, limit,
         )  # fmt: skip
         return [StoredVersion.of_row(row) for row in rows]
 
@@ -223,7 +279,7 @@ class Store:
         self._rows("UPDATE versions SET configuration = ? WHERE id = ?", json.dumps(dict(configuration)), version.id)
 
     def record_request(self, caller: str | None, method: str, path: str, status: int) -> None:
-        """Add a request to the log, which keeps the latest 10,000; where the disk is full, it goes without."""
+        """Add a request to the log, which keeps the latest 10,000. On a full disk the request is not logged."""
         with self._lock, contextlib.suppress(sqlite3.OperationalError):
             position = self._connection.execute(
                 "INSERT INTO requests (at, caller, method, path, status) VALUES (?, ?, ?, ?, ?)",
@@ -237,8 +293,21 @@ class Store:
         return [dict(row) for row in self._rows("SELECT * FROM requests ORDER BY position DESC LIMIT ?", limit)]
 
 
+def _make_private(path: Path) -> None:
+    """Create a file, and the folders above it, for their owner only. What exists is left alone."""
+    for folder in reversed(path.parents):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    # SQLite gives the files beside the database the permissions of the database.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def parse_number(text: str) -> int | None:
+    """Read the number of a version; None if the text cannot be one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
+
+
 def timestamp(moment: datetime | None) -> str:
-    """Write a time (None: now) as the service does: ISO 8601, UTC, microseconds, ``Z``."""
+    """Format a time (None for now) as the service does: ISO 8601, UTC, microseconds, ``Z``."""
     return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,4 +1,7 @@
-"""What the service accepts, and its 422 for everything else."""
+"""What the service accepts, and its 422 for everything else.
+
+Nothing that is sent is dropped silently. Unknown fields are refused, except in ``schemas``, which keeps them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 
 class RefusedError(Exception):
-    """A request that is answered 422; ``detail`` lists what is wrong with it."""
+    """The request is invalid (422); ``detail`` lists the problems."""
 
     def __init__(self, detail: list[dict[str, Any]]) -> None:
         super().__init__(detail)
@@ -29,11 +32,15 @@ def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
 JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True)
+class _Closed(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class SchemaIO(_Strict):
+class _Open(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class SchemaIO(_Open):
     """The schemas of a prediction."""
 
     input: JsonSchema
@@ -41,38 +48,64 @@ class SchemaIO(_Strict):
     stream_output: JsonSchema | None = None
 
 
-class Schemas(_Strict):
+class Schemas(_Open):
     """The schemas of a version."""
 
     prediction: SchemaIO
 
 
-class Configuration(_Strict):
+class Compatibilities(_Closed):
+    """The endpoints of other services that a version is compatible with."""
+
+    openai_chat_completions: bool = False
+    openai_embeddings: bool = False
+    openai_images_generations: bool = False
+    openai_responses: bool = False
+    anthropic_messages: bool = False
+
+
+class Configuration(_Closed):
     """How a version runs."""
 
     hardware_identifier: str
     variable_names: list[str]
 
 
-class ConfigurationChange(_Strict):
-    """A change of a configuration: what is left out stays."""
+class ConfigurationChange(_Closed):
+    """A change of a configuration. Fields that are not set keep their values."""
 
-    hardware_identifier: str | None = None
-    variable_names: list[str] | None = None
+    hardware_identifier: str = ""
+    variable_names: list[str] = []
 
 
-class CreateVersion(_Strict):
-    """The body of a create."""
+class CreateVersion(_Closed):
+    """The body of a create, up to 0.23."""
 
     release_notes: Annotated[str, StringConstraints(max_length=255)]
     schemas: Schemas
     container_image_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[a-f0-9]{64}$")]
-    compatibilities: dict[str, bool] | None = None
+
+
+class CreateFlatVersion(CreateVersion, Compatibilities):
+    """The body of a create in 0.24 to 0.26."""
+
+
+class CreateCompatibleVersion(CreateVersion):
+    """The body of a create in 0.27 to 0.30."""
+
+    compatibilities: Compatibilities | None = None
+
+
+class CreateConfiguredVersion(CreateCompatibleVersion):
+    """The body of a create from 0.31 on."""
+
     configuration: Configuration | None = None
 
 
 class Page(BaseModel):
     """The query of a list."""
+
+    model_config = ConfigDict(extra="forbid")
 
     page_size: Annotated[int, Field(ge=5, le=50)] = 25
     cursor: str | None = None
@@ -82,15 +115,15 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def validated(model: type[ModelT], value: object, where: str) -> ModelT:
-    """Check a value.
+    """Validate a value.
 
     Args:
-        model: What it must be.
+        model: The model to validate it against.
         value: The parsed body, or the query.
-        where: ``body`` or ``query``: how the ``loc`` of each problem begins.
+        where: ``body`` or ``query``: the start of the ``loc`` of each problem.
 
     Raises:
-        RefusedError: It is not that.
+        RefusedError: The value is invalid.
     """
     try:
         return model.model_validate(value)

@@ -147,11 +147,11 @@ def _faults(draw: random.Random, job: Job, name: str) -> Iterator[dict[str, Any]
         # By the service's clock; a worker with another one must not wait for days.
         resets_at = f"{time.time() + 2:.0f}"
         headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": resets_at}
-        yield {"method": "GET", "path": listing, "work": "never", "status": 429, "headers": headers}
+        yield {"method": "GET", "path": listing, "execute": "never", "status": 429, "headers": headers}
     yield {"method": "GET", "path": listing, "times": 2, "delay": _HELD}
     if isinstance(job, Publication):
         work = draw.choice(("first", "never"))
-        yield {"method": "POST", "path": listing, "work": work, "status": 502, "delay": _HELD}
+        yield {"method": "POST", "path": listing, "execute": work, "status": 502, "delay": _HELD}
     if isinstance(job, Pruning) and job.due:
         for each in draw.sample(job.due, min(2, len(job.due))):
             yield {"method": "DELETE", "path": f"/versions/{each}$", "delay": _HELD}

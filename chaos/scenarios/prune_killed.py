@@ -40,8 +40,8 @@ def _death(draw: random.Random, name: str, due: Sequence[str]) -> Death:
     if draw.random() < 0.3:
         return Death(after=draw.uniform(0, 0.5))
     if draw.random() < 0.2 or not due:
-        return Death(None, "GET", f"/{name}/versions$", draw.choice(("received", "worked")))
-    stage, work = draw.choice((("received", "never"), ("received", "last"), ("worked", "first")))
+        return Death(None, "GET", f"/{name}/versions$", draw.choice(("received", "executed")))
+    stage, work = draw.choice((("received", "never"), ("received", "last"), ("executed", "first")))
     return Death(None, "DELETE", f"/versions/{draw.choice(due)}$", stage, work, draw.uniform(0, _LATEST))
 
 

@@ -47,8 +47,10 @@ def _death(draw: random.Random, path: str) -> Death:
     if draw.random() < 0.3:
         return Death(after=draw.uniform(0, 0.4))
     if draw.random() < 0.2:
-        return Death(None, "GET", path, draw.choice(("received", "worked")))
-    stage, work = draw.choice((("received", "never"), ("received", "last"), ("received", "last"), ("worked", "first")))
+        return Death(None, "GET", path, draw.choice(("received", "executed")))
+    stage, work = draw.choice(
+        (("received", "never"), ("received", "last"), ("received", "last"), ("executed", "first"))
+    )
     return Death(None, "POST", path, stage, work, draw.uniform(0, _LATEST))
 
 

@@ -65,7 +65,7 @@ def _held(draw: random.Random) -> Iterator[dict[str, Any]]:
     # Whether the work was done cannot be seen by the caller, whose connection breaks either way.
     for method, times in (("POST", 2), ("DELETE", 4)):
         if draw.random() < 0.7:
-            yield {"method": method, "times": times, "work": draw.choice(("first", "never")), "delay": 60}
+            yield {"method": method, "times": times, "execute": draw.choice(("first", "never")), "delay": 60}
 
 
 @dataclass(frozen=True, slots=True)

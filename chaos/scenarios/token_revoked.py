@@ -43,7 +43,7 @@ def _run(seed: int, lane: Lane) -> Outcome:
 
     def revoke_when_due(seconds: float) -> bool:
         nonlocal revoked_at
-        stage = "received" if moment is not None and moment["work"] == "last" else "worked"
+        stage = "received" if moment is not None and moment["execute"] == "last" else "executed"
         due = seconds >= after if moment is None else lane.has_reached(stage, moment["method"])
         if due and revoked_at is None:
             lane.control.revoke_token(token)
@@ -91,16 +91,16 @@ def _moment(draw: random.Random, job: Job, name: str) -> dict[str, Any] | None:
         return {
             "method": "DELETE",
             "path": f"/versions/{draw.choice(job.due)}$",
-            "work": draw.choice(("first", "last")),
+            "execute": draw.choice(("first", "last")),
         }
     if isinstance(job, Publication) and draw.random() < 0.8:
         return {
             "method": "POST",
             "path": listing,
-            "work": draw.choice(("first", "last")),
+            "execute": draw.choice(("first", "last")),
             "status": draw.choice((None, None, 502)),
         }
-    return {"method": "GET", "path": listing, "work": draw.choice(("first", "last"))}
+    return {"method": "GET", "path": listing, "execute": draw.choice(("first", "last"))}
 
 
 SCENARIO = Scenario("token-revoked", (_ROW,), runs=120, quick_runs=16, carry_out=_carry_out)

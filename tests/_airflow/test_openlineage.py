@@ -138,7 +138,7 @@ def test_a_prune_that_failed_half_way_tells_of_what_it_did(
     model = sandbox.new_model(versions=3)
     connection = sandbox.connection(host=f"{faulty[0]}/v1", extra={"retry_attempts": 1})
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(connection))
-    faults.add([Fault(method="DELETE", status=500, work="never")])
+    faults.add([Fault(method="DELETE", status=500, execute="never")])
     task = WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=1)
     context: Any = {"ti": type("TaskInstance", (), {"xcom_push": lambda *_, **__: None})()}
     with pytest.raises(PruneIncompleteError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_wriftai.sandbox.app import create_app
-from airflow_provider_wriftai.sandbox.faults import Fault, Faults, Reached
+from airflow_provider_wriftai.sandbox.faults import Fault, FaultEvent, Faults
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
@@ -95,9 +95,9 @@ def test_a_worker_that_is_killed_amid_it_all(sandbox: Sandbox, store: Store, tmp
     assert sandbox.token not in "".join(file.read_text(errors="replace") for file in tmp_path.rglob("*.log"))
 
 
-def _until_it_is_made(faults: Faults) -> Reached:
+def _until_it_is_made(faults: Faults) -> FaultEvent:
     """Wait until the service has made the version whose answer it holds up."""
-    while (reached := faults.reached.get(timeout=PATIENCE)).stage != "worked":
+    while (reached := faults.events.get(timeout=PATIENCE)).stage != "executed":
         pass
     return reached
 

@@ -156,7 +156,7 @@ def test_every_way_in_which_a_wait_ends_is_the_same_in_every_mode(
     sandbox: Sandbox, run_dag: RunDag, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = sandbox.new_model(versions=3)
-    sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
+    sandbox.delete(model, 2)
     monkeypatch.setenv("MODEL", model)
     folder = Path(__file__).parent / "dags"
     run_dag(

@@ -37,10 +37,10 @@ KILL = "kill with worker" if airflow_itself.__version__.startswith("3.0.") else 
 # What is held up, at which stage of it something is done to the process, and what.
 MOMENTS: Mapping[str, tuple[Fault, str, str]] = {
     "looking": (Fault(method="GET", delay=60), "received", KILL),
-    "never-done": (Fault(method="POST", work="never", delay=60), "received", KILL),
-    "done-later": (Fault(method="POST", work="last", delay=60), "received", KILL),
-    "done": (Fault(method="POST", delay=60), "worked", KILL),
-    "with-its-worker": (Fault(method="POST", delay=60), "worked", "kill with worker"),
+    "never-done": (Fault(method="POST", execute="never", delay=60), "received", KILL),
+    "done-later": (Fault(method="POST", execute="last", delay=60), "received", KILL),
+    "done": (Fault(method="POST", delay=60), "executed", KILL),
+    "with-its-worker": (Fault(method="POST", delay=60), "executed", "kill with worker"),
     # Stopped, declared dead by Airflow, replaced by another try; and then it goes on.
     "stopped": (Fault(method="GET", delay=60), "received", "stop with worker"),
 }
@@ -82,7 +82,7 @@ def test_one_version_whatever_happens_to_the_task(
             stopped: list[psutil.Process] = []
             tasks: set[int] = set()
             while awaited:
-                reached = faults.reached.get(timeout=240)
+                reached = faults.events.get(timeout=240)
                 dag = reached.path.split("/")[-2]
                 _, stage, what = MOMENTS[dag.rpartition("-")[0]]
                 if dag in awaited and reached.stage == stage:
@@ -123,7 +123,7 @@ def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
     faults = Faults()
     # From the 30th on, every delete is held up: half of them are done when their caller is gone, half never are.
     held = {"method": "DELETE", "path": f"/models/{model}/versions/(3[0-9]|4[0-9]|5[0-9])$", "delay": 60, "times": 8}
-    faults.add([Fault(work="last", **held), Fault(work="never", **held)])
+    faults.add([Fault(execute="last", **held), Fault(execute="never", **held)])
     with running(create_app(sandbox.store, faults=faults)) as url:
         environment = {
             "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection(host=f"{url}/v1")),
@@ -133,7 +133,7 @@ def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
         with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "pruning_dags", environment) as airflow:
             received = 0
             while received < 16:
-                reached = faults.reached.get(timeout=240)
+                reached = faults.events.get(timeout=240)
                 received += reached.stage == "received"
             half_way = sandbox.numbers(model)
             _signal(process_at(reached.port), KILL)

@@ -150,7 +150,7 @@ def test_a_token_that_is_told_back(press: Any) -> None:
     assert "401 Unauthorized: Bearer *** is unknown." in sentence
 
 
-@pytest.mark.parametrize("path", ["/generation-2", "/v2", "/v1/models"])
+@pytest.mark.parametrize("path", ["/generation-2", "/v2", "/v1/versions"])
 def test_a_wrong_path(sandbox: Sandbox, press: Any, path: str) -> None:
     worked, sentence = press(host=f"{sandbox.url}{path}", password=sandbox.token)
     assert not worked
@@ -281,7 +281,7 @@ def test_a_used_up_budget_is_waited_for_only_shortly(press: Any, monkeypatch: py
 
 def test_a_budget_that_is_there_again_soon(press: Any, sandbox: Sandbox, faulty: Any, faults: Faults) -> None:
     url, _ = faulty
-    faults.add([Fault(status=429, work="never", headers={"retry-after": "0"})])
+    faults.add([Fault(status=429, execute="never", headers={"retry-after": "0"})])
     assert press(host=f"{url}/v1", password=sandbox.token) == (True, f"Signed in to {url}/v1 as acme.")
     assert faults.pending() == []
 

@@ -155,13 +155,13 @@ def prune_under_way(
     connection = {**sandbox.connection(), "host": f"{faulty[0]}/generation-2/v1"}
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(connection))
     model = sandbox.new_model(versions=400)
-    faults.add([Fault(method="DELETE", work="last", delay=3600, times=400)])
+    faults.add([Fault(method="DELETE", execute="last", delay=3600, times=400)])
     return WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1), faults, model
 
 
 def _when_a_delete_waits(faults: Faults, model: str, act: Callable[[], object]) -> threading.Thread:
     def wait() -> None:
-        while f"/{model}/" not in faults.reached.get(timeout=60).path:
+        while f"/{model}/" not in faults.events.get(timeout=60).path:
             pass
         act()
 

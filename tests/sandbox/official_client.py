@@ -1,65 +1,69 @@
-"""Drives an official client through all it can do with versions, and prints what came back as JSON.
+"""Drives an official client through all that it can do with versions, and prints what came back as JSON.
 
-Run by the Python of an environment that has the client: ``official_client.py BASE_URL TOKEN OWNER NAME DIGEST``.
+Run by the Python of an environment that has the client:
+``official_client.py BASE_URL TOKEN OWNER NAME DIGEST [configuration]``. The last argument asks for the calls about
+configurations too, where the client has them.
 """
 
 import asyncio
+import inspect
 import json
 import sys
-from importlib.metadata import version
+from typing import Any
 
 from wriftai import Client
 
-base_url, token, owner, name, digest = sys.argv[1:]
+base_url, token, owner, name, digest, *more = sys.argv[1:]
 client = Client(api_base_url=base_url, access_token=token)
-params = {
+params: dict[str, Any] = {
     "release_notes": "by the official client",
     "schemas": {"prediction": {"input": {"type": "object"}, "output": {"type": "string"}}},
     "container_image_digest": digest,
 }
 
-if version("wriftai") == "0.13.0":
-    resource, model = client.versions, (owner, name)
-    named = lambda made: made["id"]  # noqa: E731
-else:
-    resource, model = client.model_versions, (f"{owner}/{name}",)
-    named = lambda made: f"{owner}/{name}:{made['number']}"  # noqa: E731
+resource: Any = getattr(client, "versions", None) or client.model_versions
+takes_one_identifier = "identifier" in inspect.signature(resource.list).parameters
+model: tuple[Any, ...] = (f"{owner}/{name}",) if takes_one_identifier else (owner, name)
+has_configuration = "configuration" in more and hasattr(resource, "get_configuration")
 
 
-def deleted(delete, *arguments):
-    """Tell how a delete ended for its caller: up to 0.34.0, one without a body is an error of the client's."""
-    try:
-        delete(*arguments)
-    except json.JSONDecodeError:
-        return "JSONDecodeError"
-    return "done"
+def named(made: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments that name a version."""
+    if "id" in made:
+        return (made["id"],)
+    return (f"{owner}/{name}:{made['number']}",) if takes_one_identifier else (owner, name, made["number"])
 
 
-def by_sync():
-    made = resource.create(*model, params)
-    page = resource.list(*model, {"page_size": 5})
-    following = resource.list(*model, {"page_size": 5, "cursor": page.next_cursor})
-    return {
+async def drive(prefix: str) -> dict[str, Any]:
+    """Make every call once, by the methods whose names begin with a prefix."""
+    called = []
+
+    async def call(method: str, *arguments: Any) -> Any:
+        called.append(prefix + method)
+        given = getattr(resource, prefix + method)(*arguments)
+        return await given if inspect.isawaitable(given) else given
+
+    made = await call("create", *model, params)
+    page = await call("list", *model, {"page_size": 5})
+    following = await call("list", *model, {"page_size": 5, "cursor": page.next_cursor})
+    results = {
         "created": made,
-        "got": resource.get(named(made)),
+        "got": await call("get", *named(made)),
         "items": page.items + following.items,
         "end": following.next_cursor,
-        "deleted": deleted(resource.delete, named(made)),
     }
-
-
-async def by_async():
-    made = await resource.async_create(*model, params)
-    page = await resource.async_list(*model, {"page_size": 5})
-    following = await resource.async_list(*model, {"page_size": 5, "cursor": page.next_cursor})
-    got = await resource.async_get(named(made))
+    if has_configuration:
+        change = {"hardware_identifier": "gpu", "variable_names": ["KEY"]}
+        results["updated"] = await call("update_configuration", *named(made), change)
+        results["configuration"] = await call("get_configuration", *named(made))
     try:
-        await resource.async_delete(named(made))
-        ended = "done"
+        await call("delete", *named(made))
+        results["deleted"] = "done"
     except json.JSONDecodeError:
-        ended = "JSONDecodeError"
-    return {"created": made, "got": got, "items": page.items + following.items, "end": following.next_cursor,
-            "deleted": ended}  # fmt: skip
+        # Up to 0.34.0, these clients cannot read a response without a body.
+        results["deleted"] = "JSONDecodeError"
+    return results | {"called": called}
 
 
-print(json.dumps({"sync": by_sync(), "async": asyncio.run(by_async())}))
+offered = [method for method in dir(resource) if not method.startswith("_")]
+print(json.dumps({"sync": asyncio.run(drive("")), "async": asyncio.run(drive("async_")), "offered": offered}))

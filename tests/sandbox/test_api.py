@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.bodies import LARGEST_BODY
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
+from airflow_provider_wriftai.sandbox.shapes import SHAPES
 from airflow_provider_wriftai.sandbox.store import Store
 from tests.support.sandbox import Sandbox
 
@@ -77,6 +84,98 @@ def test_a_configuration_is_inherited_and_can_be_changed(
     assert http.get(f"{path}/2/configuration").json() == changed.json()
 
 
+@pytest.mark.parametrize(
+    "change", [{"hardware_identifier": None}, {"variable_names": None}, {"variable_names": [1]}, {"gpus": 2}, [], "gpu"]
+)
+def test_a_change_that_cannot_be_kept_is_refused(
+    sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any, change: Any
+) -> None:
+    path = f"/v1/models/{sandbox.new_model(versions=1)}/versions/1/configuration"
+    before = http.get(path).json()
+    assert http.patch(path, json=change).status_code == 422
+    assert http.get(path).json() == before
+    assert http.patch(path, json={}).json() == before
+
+
+def test_what_schemas_hold_beside_the_prediction_is_kept(sandbox: Sandbox, http: httpx.Client, digest: str) -> None:
+    prediction = {"input": {"default": None}, "output": {}, "stream_output": None, "notes": {"a": None}}
+    schemas = {"prediction": prediction, "training": {"input": {}, "output": None}, "x-kept": None}
+    for shape in SHAPES:
+        path = f"/shapes/{shape.name}/v1/models/{sandbox.new_model()}/versions"
+        assert http.post(path, json=_body(digest, schemas)).json()["schemas"] == schemas
+
+
+@pytest.mark.parametrize("query", [{"page_size": "4"}, {"page_size": "9" * 5000}, {"cursor": "x"}, {"page-size": "5"}])
+def test_a_query_that_cannot_be_answered_is_refused(sandbox: Sandbox, http: httpx.Client, query: Any) -> None:
+    model = sandbox.new_model(versions=1)
+    for path in (f"/v1/models/{model}/versions", "/v1/models/acme"):
+        assert http.get(path, params=query).status_code == 422
+
+
+def test_the_models_of_an_owner_come_in_pages(tmp_path: Path) -> None:
+    store = Store(tmp_path / "sandbox.db")
+    store.add_token("t", "idle")
+    for number in range(12):
+        store.add_model("acme", f"model-{number}")
+        store.add_model("other", f"model-{number}")
+    with running(create_app(store)) as url, httpx.Client(base_url=f"{url}/v1") as http:
+        pages = [http.get("/models/acme", params={"page_size": 5}).json()]
+        while cursor := pages[-1]["next_cursor"]:
+            pages.append(http.get("/models/acme", params={"page_size": 5, "cursor": cursor}).json())
+        back = http.get("/models/acme", params={"page_size": 5, "cursor": pages[1]["previous_cursor"]}).json()
+        assert http.get("/models/idle").json()["items"] == []
+        older = http.get(f"{url}/shapes/0.27/v1/models/acme", params={"page_size": 5}).json()
+        assert http.get(older["next_url"]).json()["items"] == pages[1]["items"]
+    store.close()
+    assert [len(page["items"]) for page in pages] == [5, 5, 2]
+    items = [item for page in pages for item in page["items"]]
+    assert items == [{"name": f"model-{number}", "owner": "acme"} for number in range(11, -1, -1)]
+    assert back == pages[0]
+    assert set(pages[0]) == {"items", "next_cursor", "previous_cursor"}
+
+
+@pytest.mark.parametrize("path", ["/v1/models/acme/{name}/versions", "/faults"])
+def test_a_body_is_refused_as_soon_as_it_is_too_large(sandbox: Sandbox, path: str) -> None:
+    """The rest of it is never sent: the test has no more than the limit and one piece."""
+    url = urlsplit(sandbox.url)
+    path = path.format(name=sandbox.new_model().partition("/")[2])
+    head = f"POST {path} HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {sandbox.token}\r\n"
+    head += "content-type: application/json\r\n"
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+        connection.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+        piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        for _ in range(LARGEST_BODY // 65536 + 1):
+            connection.sendall(piece)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+        connection.sendall(f"{head}content-length: {'9' * 30}\r\n\r\n".encode())
+        assert connection.recv(65536).split()[1] in (b"400", b"413")
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+        connection.sendall(f"{head}content-length: {LARGEST_BODY + 1}\r\n\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_for_a_fault_is_bounded_too(sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults) -> None:
+    faults.add([Fault(method="POST", execute="never", status=503)])
+    url = f"{faulty[0]}/v1/models/{sandbox.new_model()}/versions"
+    assert httpx.post(url, content=b" " * (LARGEST_BODY + 1)).status_code == 413
+
+
+def test_only_the_owner_of_the_files_can_read_them(tmp_path: Path, schemas: Any, digest: str) -> None:
+    folder = tmp_path / "data" / "of-mine"
+    before = os.umask(0o022)
+    try:
+        store = Store(folder / "sandbox.db")
+        store.add_model("acme", "det")
+        store.create_version("acme", "det", release_notes="x", schemas=schemas, container_image_digest=digest)
+    finally:
+        os.umask(before)
+    files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+    store.close()
+    assert files == {"sandbox.db": 0o600, "sandbox.db-wal": 0o600, "sandbox.db-shm": 0o600}
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (folder, folder.parent)} == {0o700}
+
+
 def test_a_number_is_never_used_again(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any) -> None:
     path = f"/v1/models/{sandbox.new_model(versions=2)}/versions"
     assert http.delete(f"{path}/2").status_code == 204
@@ -93,6 +192,11 @@ def test_a_number_is_never_used_again(sandbox: Sandbox, http: httpx.Client, dige
         ({"schemas": {"prediction": {"input": [], "output": {}}}}, "schemas.prediction.input"),
         ({"schemas": {"prediction": {"input": {"type": "x"}, "output": {}}}}, "schemas.prediction.input"),
         ({"configuration": {"hardware_identifier": "gpu"}}, "configuration.variable_names"),
+        ({"configuration": {"hardware_identifier": "gpu", "variable_names": [], "gpus": 2}}, "configuration.gpus"),
+        ({"compatibilities": {"openai_embeddings": 1}}, "compatibilities.openai_embeddings"),
+        ({"compatibilities": {"openai_embedings": True}}, "compatibilities.openai_embedings"),
+        ({"openai_embeddings": True}, "openai_embeddings"),
+        ({"notes": "x"}, "notes"),
     ],
 )
 def test_422_names_the_field(
@@ -119,6 +223,12 @@ def test_422_for_what_is_no_object(sandbox: Sandbox, http: httpx.Client, content
         ("GET", "/v1/models/acme/none/versions", 404),
         ("GET", "/v1/models/acme/none/versions/1", 404),
         ("GET", f"/v1/models/acme/none/versions/{10**30}", 404),
+        ("GET", "/v1/models/acme/none/versions/" + "9" * 5000, 404),
+        ("DELETE", "/v1/models/acme/none/versions/" + "9" * 5000, 404),
+        ("GET", "/v1/models/acme/none/versions/" + "9" * 5000 + "/configuration", 404),
+        ("GET", "/generation-1/v1/versions/" + "9" * 5000, 404),
+        ("GET", "/v1/models/acme/none/versions/-1", 404),
+        ("GET", "/v1/models/nobody", 404),
         ("GET", "/v1/versions/some-id", 404),
         ("GET", "/generation-1/v1/versions/some-id", 404),
         ("PUT", "/v1/models/acme/none/versions", 405),

@@ -18,9 +18,9 @@ from airflow_provider_wriftai.sandbox.__main__ import main
 
 @contextmanager
 def _started(folder: Path, *arguments: str, token: str | None = None) -> Iterator[dict[str, str]]:
-    environment = {key: value for key, value in os.environ.items() if key != "WRIFTAI_ACCESS_TOKEN"}
+    environment = {key: value for key, value in os.environ.items() if key != "WRIFTAI_SANDBOX_TOKEN"}
     if token:
-        environment["WRIFTAI_ACCESS_TOKEN"] = token
+        environment["WRIFTAI_SANDBOX_TOKEN"] = token
     command = [sys.executable, "-m", "airflow_provider_wriftai.sandbox", "--port", "0", *arguments]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -33,7 +33,7 @@ def _started(folder: Path, *arguments: str, token: str | None = None) -> Iterato
 
 
 def test_it_serves_what_it_says(tmp_path: Path) -> None:
-    with _started(tmp_path, "--model", "acme/det=3", "--generation", "1") as told:
+    with _started(tmp_path, "--model", "acme/det=3", "--client-version", "0.13.0") as told:
         base_url = told["API"].split()[0]
         token = told["token"].split()[0]
         with httpx.Client(base_url=base_url, headers={"authorization": f"Bearer {token}"}) as http:

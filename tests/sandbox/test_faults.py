@@ -48,15 +48,22 @@ def _create(http: httpx.Client, model: str, digest: str, schemas: Any, **keyword
 
 
 def _until(faults: Faults, stage: str) -> None:
-    while faults.reached.get(timeout=30).stage != stage:
+    while faults.events.get(timeout=30).stage != stage:
         pass
 
 
-@pytest.mark.parametrize(("work", "made"), [("first", True), ("last", True), ("never", False)])
+@pytest.mark.parametrize(("execute", "made"), [("first", True), ("last", True), ("never", False)])
 def test_a_status_with_and_without_the_work(
-    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any, made: bool
+    sandbox: Sandbox,
+    http: httpx.Client,
+    faults: Faults,
+    model: str,
+    digest: str,
+    schemas: Any,
+    execute: Any,
+    made: bool,
 ) -> None:
-    faults.add([Fault(method="POST", work=work, status=504)])
+    faults.add([Fault(method="POST", execute=execute, status=504)])
     assert http.get(f"/v1/models/{model}/versions").status_code == 200
     assert _create(http, model, digest, schemas).status_code == 504
     assert sandbox.numbers(model) == ([2, 1] if made else [1])
@@ -64,25 +71,25 @@ def test_a_status_with_and_without_the_work(
     assert faults.pending() == []
 
 
-@pytest.mark.parametrize("work", ["first", "never"])
+@pytest.mark.parametrize("execute", ["first", "never"])
 def test_a_connection_that_breaks(
-    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, work: Any
+    sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, execute: Any
 ) -> None:
-    faults.add([Fault(work=work, answer="drop")])
+    faults.add([Fault(execute=execute, response="drop")])
     with pytest.raises(httpx.TransportError):
         _create(http, model, digest, schemas)
-    _until(faults, "answered")
-    assert sandbox.numbers(model) == ([2, 1] if work == "first" else [1])
+    _until(faults, "responded")
+    assert sandbox.numbers(model) == ([2, 1] if execute == "first" else [1])
 
 
 def test_an_answer_that_is_cut(http: httpx.Client, faults: Faults, model: str) -> None:
-    faults.add([Fault(answer="cut")])
+    faults.add([Fault(response="cut")])
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         http.get(f"/v1/models/{model}/versions")
 
 
 def test_an_answer_that_is_garbled(http: httpx.Client, faults: Faults, model: str) -> None:
-    faults.add([Fault(answer="garbled")])
+    faults.add([Fault(response="garbled")])
     answer = http.get(f"/v1/models/{model}/versions")
     assert answer.status_code == 200
     with pytest.raises(ValueError, match="char"):
@@ -90,7 +97,7 @@ def test_an_answer_that_is_garbled(http: httpx.Client, faults: Faults, model: st
 
 
 def test_a_page_of_a_proxy(http: httpx.Client, faults: Faults, model: str) -> None:
-    faults.add([Fault(answer="html", work="never")])
+    faults.add([Fault(response="html", execute="never")])
     answer = http.get(f"/v1/models/{model}/versions")
     assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html; charset=utf-8")
     assert "<title>502 Bad Gateway</title>" in answer.text
@@ -98,7 +105,7 @@ def test_a_page_of_a_proxy(http: httpx.Client, faults: Faults, model: str) -> No
 
 @pytest.mark.parametrize("status", [204, 304, 520])
 def test_odd_statuses(http: httpx.Client, faults: Faults, model: str, status: int) -> None:
-    faults.add([Fault(status=status, answer="html" if status == 520 else "as_usual")])
+    faults.add([Fault(status=status, response="html" if status == 520 else "as_usual")])
     answer = http.get(f"/v1/models/{model}/versions")
     assert (answer.status_code, bool(answer.content)) == (status, status == 520)
 
@@ -109,12 +116,12 @@ def test_a_release_after_the_server_has_ended_is_none(sandbox: Sandbox) -> None:
         faults.add([Fault(delay=60)])
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{url}/v1/user", timeout=httpx.Timeout(30, read=0.05))
-        _until(faults, "answered")
+        _until(faults, "responded")
     faults.release()
 
 
 def test_headers_are_set_and_left_out(http: httpx.Client, faults: Faults, model: str) -> None:
-    faults.add([Fault(headers={"x-request-id": None, "retry-after": "7"}, status=429, work="never")])
+    faults.add([Fault(headers={"x-request-id": None, "retry-after": "7"}, status=429, execute="never")])
     answer = http.get(f"/v1/models/{model}/versions")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
     faults.add([Fault(headers={"x-request-id": None})])
@@ -124,22 +131,22 @@ def test_headers_are_set_and_left_out(http: httpx.Client, faults: Faults, model:
 def test_work_that_is_done_after_its_caller_gave_up(
     sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
-    faults.add([Fault(work="last", delay=60)])
+    faults.add([Fault(execute="last", delay=60)])
     with pytest.raises(httpx.ReadTimeout):
         _create(http, model, digest, schemas, timeout=httpx.Timeout(30, read=0.05))
-    _until(faults, "worked")
+    _until(faults, "executed")
     assert sandbox.numbers(model) == [2, 1]
 
 
 def test_work_that_is_done_when_it_is_released(
     sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
-    faults.add([Fault(work="last", delay=60, answer="drop")])
+    faults.add([Fault(execute="last", delay=60, response="drop")])
     with pytest.raises(httpx.TransportError):
         _create(http, model, digest, schemas)
     assert sandbox.numbers(model) == [1]
     assert http.post("/faults/release").status_code == 204
-    _until(faults, "worked")
+    _until(faults, "executed")
     assert sandbox.numbers(model) == [2, 1]
 
 
@@ -150,7 +157,7 @@ def test_an_answer_that_waits_until_it_is_released(
     answers: list[int] = []
     caller = threading.Thread(target=lambda: answers.append(_create(http, model, digest, schemas).status_code))
     caller.start()
-    _until(faults, "worked")
+    _until(faults, "executed")
     assert (sandbox.numbers(model), answers) == ([2, 1], [])
     faults.release()
     caller.join(timeout=30)
@@ -158,10 +165,11 @@ def test_an_answer_that_waits_until_it_is_released(
 
 
 def test_faults_over_http(http: httpx.Client, model: str) -> None:
-    asked = [{"method": "GET", "path": "/versions$", "times": 2, "status": 500, "work": "never"}, {"answer": "drop"}]
+    failing = {"method": "GET", "path": "/versions$", "times": 2, "status": 500, "execute": "never"}
+    asked = [failing, {"response": "drop"}]
     assert http.post("/faults", json=asked).json() == asked
     assert http.get(f"/v1/models/{model}/versions").status_code == 500
-    assert http.get("/faults").json()[0] == {key: value for key, value in asked[0].items() if key != "times"}
+    assert http.get("/faults").json()[0] == {key: value for key, value in failing.items() if key != "times"}
     assert http.delete("/faults").status_code == 204
     assert http.get("/faults").json() == []
     assert http.get(f"/v1/models/{model}/versions").status_code == 200
@@ -177,8 +185,10 @@ def test_faults_over_http(http: httpx.Client, model: str) -> None:
         ({"headers": {"a b": "x"}}, "headers"),
         ({"headers": {"a": "x\ny"}}, "headers"),
         ({"headers": {"a": "\u2603"}}, "headers"),
-        ({"work": "never", "status": 204}, "no body"),
-        ({"work": "never", "answer": "cut"}, "no answer to be garbled or cut"),
+        ({"headers": {"Access-Control-Allow-Origin": "*"}}, "access-control-*"),
+        ({"headers": {"access-control-expose-headers": "*"}}, "access-control-*"),
+        ({"execute": "never", "status": 204}, "no body"),
+        ({"execute": "never", "response": "cut"}, "no response to garble or cut"),
         ([{}, {"times": 0}], "times"),
         (7, "body"),
     ],
@@ -188,12 +198,24 @@ def test_a_fault_that_cannot_be_is_refused(http: httpx.Client, asked: Any, said:
     assert answer.status_code == 422
     assert said in answer.text
     assert http.get("/faults").json() == []
-    assert http.post("/faults", content=b"{").status_code == 422
-    assert http.post("/faults", content=b"[" * 100_000).status_code == 422
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff"])
+def test_what_is_not_json_is_refused(http: httpx.Client, content: bytes) -> None:
+    answer = http.post("/faults", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert http.get("/faults").json() == []
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "text/json"])
+def test_a_content_type_that_browsers_send_unasked_is_refused(http: httpx.Client, content_type: str | None) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    assert http.post("/faults", content=b'{"status": 500}', headers=headers).status_code == 415
+    assert http.get("/faults").json() == []
 
 
 def test_a_faulty_request_is_on_the_page_of_requests(sandbox: Sandbox, http: httpx.Client, faults: Faults) -> None:
-    faults.add([Fault(work="never", status=503)])
+    faults.add([Fault(execute="never", status=503)])
     http.get("/v1/models/acme/none/versions?page_size=5")
     latest = sandbox.store.requests(1)[0]
     assert (latest["path"], latest["status"]) == ("/v1/models/acme/none/versions", 503)

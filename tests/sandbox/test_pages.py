@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -32,7 +33,24 @@ def test_what_was_sent_is_shown_as_text(sandbox: Sandbox, digest: str, schemas: 
 
 def test_what_is_not_there(sandbox: Sandbox) -> None:
     with httpx.Client(base_url=sandbox.url) as http:
-        for path in ("/models/acme/none", "/models/acme/none/versions/1", f"/models/acme/none/versions/{10**30}"):
+        missing = ("1", "0", "-1", "x", "\u0663", "9" * 30, "9" * 5000)
+        for path in ("/models/acme/none", *(f"/models/acme/none/versions/{number}" for number in missing)):
             answer = http.get(path)
             assert answer.status_code == 404
             assert "There is no" in answer.text
+
+
+def test_a_page_can_run_no_script_and_be_framed_by_nobody(sandbox: Sandbox) -> None:
+    model = sandbox.new_model(versions=1)
+    with httpx.Client(base_url=sandbox.url) as http:
+        for path in ("/", "/requests", f"/models/{model}", f"/models/{model}/versions/1", "/models/acme/none"):
+            answer = http.get(path)
+            policy = answer.headers["content-security-policy"]
+            (nonce,) = re.findall(r"'nonce-([^']+)'", policy)
+            assert f'<style nonce="{nonce}">' in answer.text
+            assert policy.startswith("default-src 'none'; ")
+            assert "frame-ancestors 'none'" in policy
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+        nonces = {http.get("/").headers["content-security-policy"] for _ in range(3)}
+    assert len(nonces) == 3

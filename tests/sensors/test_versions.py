@@ -152,7 +152,7 @@ def test_a_version_as_a_task_returned_it(sandbox: Sandbox, mode: dict[str, Any])
 
 def test_a_version_that_was_deleted_fails_at_once(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     model = sandbox.new_model(versions=3)
-    sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
+    sandbox.delete(model, 2)
     with pytest.raises(AirflowFailException, match="never will be"):
         _wait(_sensor(f"{model}:2", **mode))
 

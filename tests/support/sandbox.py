@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_wriftai.sandbox.seed import seed
-from airflow_provider_wriftai.sandbox.store import Store
+from airflow_provider_wriftai.sandbox.store import Store, StoredVersion
 
 TOKEN = "token-of-acme-7f3k9"
 
@@ -36,6 +36,17 @@ class Sandbox:
     def numbers(self, model: str) -> list[int]:
         """The numbers of a model's versions, newest first."""
         return [version.number for version in self.store.versions(*model.split("/"))]
+
+    def version(self, model: str, number: int) -> StoredVersion:
+        """A version that must exist."""
+        owner, _, name = model.partition("/")
+        found = self.store.version_by_number(owner, name, number)
+        assert found is not None, f"{model}:{number} does not exist"
+        return found
+
+    def delete(self, model: str, number: int) -> None:
+        """Delete a version, as somebody else would."""
+        self.store.delete_version(self.version(model, number))
 
     def connection(self, **changes: Any) -> dict[str, Any]:
         """An Airflow connection to the sandbox, for an environment variable."""

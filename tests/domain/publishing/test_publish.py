@@ -161,7 +161,7 @@ def _someone_else_publishes(
 
 
 def _wait_until_worked(faults: Faults) -> None:
-    while faults.reached.get(timeout=30).stage != "worked":
+    while faults.events.get(timeout=30).stage != "executed":
         pass
 
 
@@ -256,7 +256,7 @@ def test_no_look_goes_further_back_than_asked(
     publish_it()
     for number in range(2):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     assert publish_it(if_exists="fail", lookback=1, is_retry=True).outcome == "created"
 
 
@@ -305,11 +305,11 @@ def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionPa
 # ---- the answer to the create is lost
 
 LOST_AFTER_THE_WORK = {
-    "connection broke": Fault(method="POST", answer="drop"),
-    "cut off": Fault(method="POST", answer="cut"),
-    "garbled": Fault(method="POST", answer="garbled"),
-    "a proxy's page": Fault(method="POST", answer="html"),
-    "a login page": Fault(method="POST", answer="html", status=200),
+    "connection broke": Fault(method="POST", response="drop"),
+    "cut off": Fault(method="POST", response="cut"),
+    "garbled": Fault(method="POST", response="garbled"),
+    "a proxy's page": Fault(method="POST", response="html"),
+    "a login page": Fault(method="POST", response="html", status=200),
     "timeout": Fault(method="POST", delay=60),
     **{str(status): Fault(method="POST", status=status, headers={}) for status in (500, 502, 503, 504)},
 }
@@ -335,7 +335,9 @@ def test_a_create_that_was_never_carried_out_is_sent_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", answer="drop"), Fault(method="POST", work="never", status=504)])
+    faults.add(
+        [Fault(method="POST", execute="never", response="drop"), Fault(method="POST", execute="never", status=504)]
+    )
     assert publish_it(if_exists=if_exists).outcome == "created"
     assert network.posts == 3
     assert time.now == pytest.approx(2 * DEFAULT_SETTLE_SECONDS)
@@ -347,7 +349,7 @@ def test_a_create_that_is_carried_out_late_is_not_sent_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+    faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
 
     def at_last() -> None:
         faults.release()
@@ -364,7 +366,7 @@ def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+    faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
     network.before_post = lambda: time.sleep(170)
 
     def at_last() -> None:
@@ -381,7 +383,7 @@ def test_creates_are_given_up_at_last_and_the_next_try_does_it(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, memory: Notes,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    faults.add([Fault(method="POST", execute="never", status=503, times=3)])
     with pytest.raises(UnsettledPublishError, match=r"the last of 3 creates .* nothing has come of them") as caught:
         publish_it(if_exists=if_exists, memory=memory)
     assert not isinstance(caught.value, UnsettledCreateError)  # which has no next try
@@ -399,8 +401,8 @@ def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
     remembers: bool,
 ) -> None:  # fmt: skip
     memory = Notes() if remembers else None
-    faults.add([Fault(method="POST", answer="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=1000)])
+    faults.add([Fault(method="POST", response="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=503, times=1000)])
     with pytest.raises(UnsettledPublishError, match="Looking for it failed") as caught:
         publish_it(if_exists=if_exists, memory=memory)
     # Without a memory, another try with "create" could make a second version.
@@ -420,8 +422,8 @@ def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
 def test_looks_that_fail_for_a_while_do_no_harm(
     publish_it: Publish, faults: Faults, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faults.add([Fault(method="POST", answer="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=4)])
+    faults.add([Fault(method="POST", response="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=503, times=4)])
     with caplog.at_level(logging.WARNING):
         assert publish_it().outcome == "adopted"
     assert caplog.text.count("Looking failed") == 4
@@ -431,8 +433,8 @@ def test_looks_that_fail_for_a_while_do_no_harm(
 def test_a_token_that_is_refused_meanwhile_ends_it_at_once_and_clearing_the_task_settles_it(
     publish_it: Publish, faults: Faults, network: Network, time: Time, memory: Notes, status: int
 ) -> None:
-    faults.add([Fault(method="POST", answer="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=status, times=1000)])
+    faults.add([Fault(method="POST", response="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=status, times=1000)])
     with pytest.raises(UnsettledAndRefusedError, match="give the connection a token that may see them"):
         publish_it(memory=memory)
     assert time.now == 0, "nothing comes of looking on"
@@ -549,7 +551,7 @@ def test_a_lost_version_from_a_clock_that_is_behind_is_found(
     model = ModelReference.parse(sandbox.new_model(versions=existing))
     before = sandbox.store.versions(model.owner, model.name)
     behind = datetime.fromisoformat(before[1].created_at) + timedelta(seconds=1)
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     network = Network()
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, created_at=behind)
     with API(f"{faulty[0]}/generation-1/v1", sandbox.token, transport=network) as api:
@@ -598,10 +600,10 @@ def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults
 ) -> None:
     first = publish_it()
-    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    faults.add([Fault(method="POST", execute="never", status=503, times=3)])
     with pytest.raises(UnsettledPublishError):
         publish_it(if_exists="create")
-    faults.add([Fault(method="POST", answer="drop")])
+    faults.add([Fault(method="POST", response="drop")])
     second = publish_it(if_exists="create")
     assert second.version["reference"] != first.version["reference"]
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
@@ -612,7 +614,7 @@ def test_somebody_elses_version_of_the_image(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="theirs")
     match if_exists:
         case "reuse":
@@ -630,7 +632,7 @@ def test_notes_whose_white_space_the_service_tidies_are_the_same(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="new notes")
     assert publish_it(params={"release_notes": " new\nnotes\n"}, if_exists="create").outcome == "adopted"
 
@@ -639,7 +641,7 @@ def test_a_lost_version_is_found_behind_many_newer_ones(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", answer="drop")])
+    faults.add([Fault(method="POST", response="drop")])
 
     def others_publish() -> None:
         for number in range(60):
@@ -660,7 +662,7 @@ def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
     publish_it()
     for number in range(12):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
 
     def prune_all_but_the_image() -> None:
         for version in sandbox.store.versions(model.owner, model.name):
@@ -780,7 +782,7 @@ def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
     first = publish_it(if_exists=if_exists, memory=memory)
     again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
     assert (again.outcome, again.version["reference"]) == ("remembered", first.version["reference"])
-    sandbox.store.delete_version(sandbox.store.version_by_number(model.owner, model.name, 3))
+    sandbox.delete(str(model), 3)
     assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
     assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "remembered"
     assert sandbox.numbers(str(model)) == [4, 2, 1]

@@ -144,7 +144,7 @@ def test_images_are_looked_up_only_where_it_depends_on_them(
     sandbox: Sandbox, prune_it: Prune, network: Network, generation: int
 ) -> None:
     model = sandbox.new_model(versions=10)
-    digest = sandbox.store.version_by_number(*model.split("/"), 3).container_image_digest
+    digest = sandbox.version(model, 3).container_image_digest
     prune_it(model, _protecting(model, digest, notes="build 1$", keep_last=6))
     assert sandbox.numbers(model) == [10, 9, 8, 7, 6, 5, 3, 1]
     looked_up = sorted(name for method, name in network.asked if method == "GET" and name != "versions")
@@ -233,7 +233,7 @@ def test_the_oldest_goes_first_and_several_at_once(sandbox: Sandbox, prune_it: P
 
 def test_a_version_that_is_gone_already_is_no_failure(sandbox: Sandbox, prune_it: Prune, network: Network) -> None:
     model = sandbox.new_model(versions=4)
-    gone = sandbox.store.version_by_number(*model.split("/"), 2)
+    gone = sandbox.version(model, 2)
 
     def somebody_else_deletes(method: str, name: str) -> None:
         if method == "DELETE":
@@ -247,7 +247,7 @@ def test_a_version_that_is_gone_already_is_no_failure(sandbox: Sandbox, prune_it
 
 def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=3)
-    faults.add([Fault(method="DELETE", work="never", status=404, times=2)])
+    faults.add([Fault(method="DELETE", execute="never", status=404, times=2)])
     with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
         prune_it(model, KEEP_ONE)
     assert caught.value.report["already_gone"] == []
@@ -258,7 +258,7 @@ def test_a_delete_without_an_answer_that_the_list_disagrees_with_is_a_failure(
 ) -> None:
     model = sandbox.new_model(versions=2)
     # As where a proxy loses the service, and then says itself that there is nothing.
-    faults.add([Fault(method="DELETE", work="never", status=status) for status in (503, 404)])
+    faults.add([Fault(method="DELETE", execute="never", status=status) for status in (503, 404)])
     with pytest.raises(PruneIncompleteError, match="404, yet it is still listed") as caught:
         prune_it(model, KEEP_ONE, attempts=3)
     assert caught.value.report["deleted"] == []
@@ -268,11 +268,11 @@ def test_the_report_survives_where_doubts_cannot_be_settled(
     sandbox: Sandbox, prune_it: Prune, faults: Faults, network: Network
 ) -> None:
     model = sandbox.new_model(versions=4)
-    faults.add([Fault(method="DELETE", work="never", status=404)])
+    faults.add([Fault(method="DELETE", execute="never", status=404)])
 
     def break_the_second_list(method: str, name: str) -> None:
         if network.deleted and method == "GET":
-            faults.add([Fault(method="GET", work="never", status=500)])
+            faults.add([Fault(method="GET", execute="never", status=500)])
 
     network.before = break_the_second_list
     with pytest.raises(PruneIncompleteError, match="could not be seen") as caught:
@@ -307,7 +307,7 @@ def test_only_the_versions_that_were_approved_go(
 
 def test_a_delete_whose_answer_is_lost_is_done(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=6)
-    faults.add([Fault(method="DELETE", answer="drop"), Fault(method="DELETE", answer="html")])
+    faults.add([Fault(method="DELETE", response="drop"), Fault(method="DELETE", response="html")])
     report = prune_it(model, KEEP_ONE, attempts=3)
     assert len(report["deleted"]) == 5
     assert sandbox.numbers(model) == [6]
@@ -317,7 +317,7 @@ def test_a_token_that_is_revoked_half_way_ends_it_at_once(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=400)
-    faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", work="never", status=401)])
+    faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", execute="never", status=401)])
     with pytest.raises(PruneRefusedError, match="the token was refused before it") as caught:
         prune_it(model, KEEP_ONE)
     assert 20 <= len(caught.value.report["deleted"]) < 399
@@ -330,7 +330,9 @@ def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
     sandbox: Sandbox, prune_it: Prune, faults: Faults, status: int
 ) -> None:
     model = sandbox.new_model(versions=5)
-    faults.add([Fault(method="DELETE", work="never", status=status), Fault(method="DELETE", work="never", status=503)])
+    faults.add(
+        [Fault(method="DELETE", execute="never", status=status), Fault(method="DELETE", execute="never", status=503)]
+    )
     with pytest.raises(PruneIncompleteError, match=r"2 of 4 versions .* could not be deleted; 2 were") as caught:
         prune_it(model, KEEP_ONE)
     assert not isinstance(caught.value, PruneRefusedError)
@@ -342,7 +344,7 @@ def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
 
 def test_what_is_refused_for_good_is_not_tried_again(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=5)
-    faults.add([Fault(method="DELETE", work="never", status=403, times=2)])
+    faults.add([Fault(method="DELETE", execute="never", status=403, times=2)])
     with pytest.raises(PruneRefusedError, match="Another try could not either"):
         prune_it(model, KEEP_ONE)
     assert len(sandbox.numbers(model)) == 3
@@ -352,7 +354,7 @@ def test_an_outage_is_not_waited_out_version_by_version(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=120)
-    faults.add([Fault(method="DELETE", work="never", status=503, times=1000)])
+    faults.add([Fault(method="DELETE", execute="never", status=503, times=1000)])
     with pytest.raises(PruneIncompleteError, match="119 of 119 versions") as caught:
         prune_it(model, KEEP_ONE)
     assert 20 <= len(network.deleted) <= 20 + AT_ONCE
@@ -403,7 +405,7 @@ def test_many_under_a_limit_earn_no_429(sandbox: Sandbox) -> None:
 # ---- bad input: nothing is deleted
 
 
-@pytest.mark.parametrize("fault", [Fault(method="GET", answer="drop"), Fault(method="GET", answer="garbled")])
+@pytest.mark.parametrize("fault", [Fault(method="GET", response="drop"), Fault(method="GET", response="garbled")])
 def test_a_listing_that_breaks_off(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults, fault: Fault
 ) -> None:

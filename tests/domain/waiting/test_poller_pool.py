@@ -232,7 +232,7 @@ def test_a_wait_that_is_over_says_that_looks_failed(sandbox: Sandbox, run: Run) 
 
 def test_what_no_look_can_mend_ends_it_at_once(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=3)
-    sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
+    sandbox.delete(model, 2)
 
     async def work(service: Service) -> None:
         with pytest.raises(NeverThereError):

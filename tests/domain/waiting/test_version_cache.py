@@ -331,7 +331,7 @@ def test_a_number_that_was_deleted_will_never_be_there(sandbox: Sandbox, publish
     if generation == 1:
         pytest.skip("an id says nothing of others")
     model = sandbox.new_model(versions=3)
-    sandbox.store.delete_version(sandbox.store.version_by_number(*model.split("/"), 2))
+    sandbox.delete(model, 2)
     with API(sandbox.base_url(2), sandbox.token) as api:
         with pytest.raises(NeverThereError, match=rf"{model}:2 is not there, and never will be: .*{model}:3"):
             Looking(api, Criteria(version=parse_version(f"{model}:2")))()
@@ -340,7 +340,7 @@ def test_a_number_that_was_deleted_will_never_be_there(sandbox: Sandbox, publish
     young = sandbox.new_model()
     for _ in range(2):
         publish(young)
-    sandbox.store.delete_version(sandbox.store.version_by_number(*young.split("/"), 1))
+    sandbox.delete(young, 1)
     with API(sandbox.base_url(2), sandbox.token) as api:
         assert Looking(api, Criteria(version=parse_version(f"{young}:1")))() is None
 
