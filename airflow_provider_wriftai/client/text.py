@@ -39,8 +39,8 @@ def truncated_repr(value: object, limit: int = LONGEST_VALUE) -> str:
         return f"a {type(value).__name__} of {value.bit_length()} bits"
     try:
         written = repr(value)
-    except Exception as error:  # noqa: BLE001 - a foreign object's repr may raise anything
-        return f"a {type(value).__name__} ({type(error).__name__} when written out)"
+    except Exception:  # noqa: BLE001 - a foreign object's repr may raise anything
+        return f"a {type(value).__name__} that cannot be written out"
     written = written if len(written) <= limit else f"{written[:limit]}…"
     return _without_log_commands(escape(written, limit + 1))
 
