@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from airflow_provider_wriftai.client.text import truncated_repr
 
 _BYTE_ORDER_MARK = "\ufeff"
-_LONGEST_LITERAL = 1024 * 1024
+_LONGEST_LITERAL = 256 * 1024  # Python takes some 450 bytes for each of them.
 _MOST_QUOTES = 3
 
 

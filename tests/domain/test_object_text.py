@@ -41,6 +41,13 @@ def test_what_cannot_be_read(text: str) -> None:
         parse_value(text)
 
 
+def test_text_that_is_quoted_more_often_stays_text() -> None:
+    text = "{}"
+    for _ in range(5):
+        text = json.dumps(text)
+    assert isinstance(parse_value(text), str)
+
+
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     for each in (text, f"{{'{text}", f'"{text}', f"['{text}']"):

@@ -102,7 +102,7 @@ def check_new_version(
         unfit = list(find_json_problems(objects[name]))
         problems.extend(f"{name}: {problem}" for problem in unfit or check(objects[name]))
     if problems or reference is None or found is None:
-        raise PreflightError(model, problems)
+        raise PreflightError(reference or truncated_repr(model), problems)
     params = CreateVersionParams(
         release_notes=release_notes, schemas=objects["schemas"], container_image_digest=found.digest
     )

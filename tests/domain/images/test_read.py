@@ -335,6 +335,7 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
         ([7], "a list with a int"),
         ([DIGEST, OTHER], "more than one image"),
         ("[]", "RepoDigests"),
+        ('"' * 3, "looks like JSON, but"),
         (b"x", "bytes"),
     ],
 )
@@ -431,6 +432,36 @@ def test_layouts_that_tell_no_digest(tmp_path: Path) -> None:
     (tmp_path / "large" / "index.json").write_bytes(b" " * (8 * 1024 * 1024 + 1))
     with pytest.raises(InvalidImageError, match="more than 8 MiB"):
         read_image_digest(tmp_path / "large")
+
+
+def test_damage_to_what_is_not_chosen_is_not_in_the_way(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    index_type = "application/vnd.oci.image.index.v1+json"
+    whole = _manifest(tmp_path, json.dumps({"manifests": [{**manifest, "platform": {"os": "linux"}}]}).encode())
+    entries = [{"mediaType": index_type, "digest": OTHER}]
+    for content in (b"{}", b"[]", b" " * (4 * 1024 * 1024 + 1)):
+        entries.append({**_manifest(tmp_path, content), "mediaType": index_type})
+    layout = _layout(tmp_path, *entries, {**whole, "mediaType": index_type})
+    assert read_image_digest(layout, "linux") == manifest["digest"]
+    assert read_image_digest(layout, whole["digest"]) == whole["digest"]
+    with pytest.raises(InvalidImageError, match="lacks the manifest"):
+        read_image_digest(layout, OTHER)
+
+
+def test_many_indexes_in_one_layout_are_not_all_read(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    index_type = "application/vnd.oci.image.index.v1+json"
+    inner: dict[str, Any] = {**manifest, "platform": {"os": "linux"}}
+    for _ in range(40):
+        inner = {**_manifest(tmp_path, json.dumps({"manifests": [inner]}).encode()), "mediaType": index_type}
+    with pytest.raises(InvalidImageError, match="no image named 'linux'"):
+        read_image_digest(_layout(tmp_path, inner), "linux")
+
+
+def test_a_layer_check_past_a_platform_that_is_too_large(tmp_path: Path) -> None:
+    children = [_manifest(tmp_path, b" " * (4 * 1024 * 1024 + 1)), _manifest(tmp_path)]
+    index = _manifest(tmp_path, json.dumps({"manifests": children}).encode())
+    assert read_image(_layout(tmp_path, index)).warnings == ()
 
 
 def test_a_damaged_layout(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_every_problem_is_told_at_once() -> None:
         check_new_version("acme", "latest", "x" * 300, {"prediction": {"input": {"type": "objekt"}}})
     text = str(caught.value)
     assert len(caught.value.problems) == 5
-    assert text.startswith("No version of acme was created, and nothing was sent, because:")
+    assert text.startswith("No version of 'acme' was created, and nothing was sent, because:")
     for said in ("owner/name", "neither a digest", "300 characters long; the service takes at most 255",
                  "prediction.output is missing", "'objekt' is not valid"):  # fmt: skip
         assert said in text
@@ -252,3 +252,24 @@ def test_a_python_object_as_text_is_refused_with_what_to_do(digest: str, schemas
 def test_warnings_about_the_image_come_along(digest: str, schemas: Any) -> None:
     new = check_new_version("acme/det", {"imageDigest": digest, "imagePushed": False}, "", schemas)
     assert len(new.image.warnings) == 1
+
+
+HOSTILE = "x\n[2026-01-01] INFO - Created acme/m:99\r\x1b[31m\u202e::group::" + "y" * 1000
+
+
+def test_hostile_text_cannot_pretend_to_be_a_log_line(digest: str) -> None:
+    schema = {"properties": {HOSTILE: {"type": HOSTILE, "minimum": HOSTILE}}}
+    for schemas in (_schemas(schema), _schemas({"$schema": HOSTILE}), _schemas({HOSTILE: {1: 2}}), HOSTILE):
+        with pytest.raises(PreflightError) as caught:
+            check_new_version(
+                HOSTILE,
+                {HOSTILE: HOSTILE},
+                "",
+                schemas,
+                image_selector=HOSTILE,
+                compatibilities={HOSTILE: HOSTILE},  # type: ignore[dict-item]
+                configuration={HOSTILE: HOSTILE, "variable_names": [HOSTILE, 1]},
+            )
+        lines = str(caught.value).split("\n")
+        assert len(lines) == 1 + len(caught.value.problems)
+        assert all(line.isprintable() for line in lines)
