@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import airflow
 import pytest
@@ -49,6 +50,15 @@ def test_the_version_comes_back_as_plain_json(sandbox: Sandbox, digest: str, sch
 def test_a_file_that_a_build_left(sandbox: Sandbox, digest: str, schemas: Any, tmp_path: Path) -> None:
     (tmp_path / "digest").write_text(digest)
     assert _create(sandbox.new_model(), image=str(tmp_path / "digest"), schemas=schemas)["number"] == 1
+
+
+def test_a_warning_about_the_image_is_logged(
+    sandbox: Sandbox, digest: str, schemas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MagicMock()
+    monkeypatch.setattr(WriftAICreateVersionOperator, "log", log)
+    _create(sandbox.new_model(), image={"imageDigest": digest, "imagePushed": False}, schemas=schemas)
+    assert any("Jib did not push the image" in str(call.args) for call in log.warning.call_args_list)
 
 
 def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Sandbox, schemas: Any) -> None:

@@ -73,7 +73,8 @@ def _read(file: _Bounded, selector: str | None, what: str) -> Image:
         return read_layout(archive, selector, what)
     if _DOCKER_MANIFEST in archive.members:
         raise InvalidImageError(
-            f"{what} is from docker save and does not have the digest that a registry gives the image. {_USE_INSTEAD}."
+            f"{what} is a Docker archive (docker save), which lacks the digest that a registry gives the image. "
+            f"{_USE_INSTEAD}."
         )
     raise InvalidImageError(f"{what} is not an OCI archive: it has no {INDEX}. {_USE_INSTEAD}.")
 

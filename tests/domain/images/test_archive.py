@@ -94,7 +94,7 @@ def test_uncompressed_layers_of_a_platform_have_a_warning(tmp_path: Path) -> Non
         (bz2.compress(b"x"), "is a bzip2 file. Decompress it"),
         (lzma.compress(b"x"), "is a xz file. Decompress it"),
         (b"\x28\xb5\x2f\xfd" + b"x" * 600, "is a zstd file"),
-        (_tar({"manifest.json": "[]", "repositories": "{}"}), "is from docker save"),
+        (_tar({"manifest.json": "[]", "repositories": "{}"}), "is a Docker archive"),
         (_tar({"model.bin": "x"}), "not an OCI archive: it has no index.json"),
         (_tar({"index.json": "{"}), "not a JSON object"),
         (_tar({"index.json": INDEX}), "lacks the manifest"),

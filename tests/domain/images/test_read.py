@@ -135,7 +135,7 @@ def test_the_last_line_of_a_docker_push_is_enough(docker: Path) -> None:
     [
         ("docker-push-failed.jsonl", "says that the push failed: 'tag does not exist"),
         ("docker-inspect-not-pushed.json", "no digest in 'RepoDigests'"),
-        ("docker-save.tar", "is from docker save"),
+        ("docker-save.tar", "is a Docker archive"),
         ("docker.iidfile", "image id file"),
     ],
 )
@@ -154,7 +154,7 @@ def test_the_image_id_that_a_quiet_build_prints_cannot_be_told_from_a_digest(doc
     ("name", "said"),
     [
         ("podman-inspect.json", "from podman image inspect"),
-        ("podman.docker.tar", "is from docker save"),
+        ("podman.docker.tar", "is a Docker archive"),
         ("skopeo-raw-index.json", "more than one image"),
     ],
 )
