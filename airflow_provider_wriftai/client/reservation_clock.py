@@ -131,6 +131,8 @@ def _read(descriptor: int) -> BucketEstimate:
     if not data.startswith(_MAGIC):
         raise OSError("it is not a file of ours")
     body = data[_HEAD:]
+    if len(body) > SIZE:
+        os.ftruncate(descriptor, 0)
     if data[len(_MAGIC) : _HEAD] != _checksum(body):
         return BucketEstimate()
     try:
