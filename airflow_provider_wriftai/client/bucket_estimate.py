@@ -262,7 +262,7 @@ class BucketEstimate:
             return
         steps = round(passed / self.interval)
         if abs(steps - accepted) <= max(3, 0.2 * steps):
-            if steps >= min(self.base_steps, 32):
+            if steps >= max(1, min(self.base_steps, 32)):
                 self._set_interval(passed / steps, steps)
         elif steps >= 12:
             self._set_interval(passed / accepted)

@@ -19,8 +19,16 @@ def private_folder(parent: Path | None = None) -> Path:
     """
     if parent is None:
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-        parent = Path(runtime if runtime.startswith("/") and os.access(runtime, os.W_OK) else tempfile.gettempdir())
+        parent = Path(runtime) if runtime.startswith("/") and os.access(runtime, os.W_OK) else _temporary_folder()
     return parent / f"{_NAME}-{os.geteuid()}"
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        # None can be written to, which is noticed when a file in it is opened.
+        return Path("/tmp")  # noqa: S108
 
 
 def open_private_file(folder: Path, name: str) -> int:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import random
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 _PROBE_PATIENCE = 1.0
 _SHORTEST_WAIT_AFTER_429 = 0.1
 _LONGEST_PAUSE = 1.0
-_WAIT_WORTH_TELLING = 2.0
+_WAIT_WORTH_LOGGING = 2.0
 _PAUSE = 0.001
 _BUSY_ATTEMPTS = 200
 _ATTEMPTS_TO_LEARN = 10
@@ -201,17 +202,21 @@ class RateLimiter:
                 in_flight=self._in_flight,
             )
 
-            def learn(bucket: BucketEstimate) -> float | None:
-                bucket.observe(seen)
-                if not exhausted:
-                    return wait
-                closed_for = _closed_for(wait, int(bucket.refusals) if refused else 0)
-                if now + closed_for - max(now, bucket.closed_until) > _WAIT_WORTH_TELLING:
-                    log.info("The token's request budget is used up. Waiting %.1f s for its reset.", closed_for)
-                bucket.close(now + closed_for)
-                return None if wait is None else closed_for
+            if not exhausted:
+                self._learn(now, lambda bucket: bucket.observe(seen))
+                return wait
 
-            return self._learn(now, learn)
+            def learn(bucket: BucketEstimate) -> tuple[float, float]:
+                bucket.observe(seen)
+                closed_for = _closed_for(wait, int(bucket.refusals) if refused else 0)
+                was_closed_for = max(0.0, bucket.closed_until - now)
+                bucket.close(now + closed_for)
+                return closed_for, was_closed_for
+
+            closed_for, was_closed_for = self._learn(now, learn)
+        if closed_for - was_closed_for > _WAIT_WORTH_LOGGING:
+            log.info("The token's request budget is used up. Waiting %.1f s for its reset.", closed_for)
+        return None if wait is None else closed_for
 
     def _resets_at(self, headers: RateLimitHeaders, now: float) -> float | None:
         if headers.resets_at is not None:
@@ -263,8 +268,9 @@ def _closed_for(wait: float | None, refusals: int) -> float:
 
 
 _MOST_KEPT = 32
-_limiters: WeakValueDictionary[tuple[str, str, str], RateLimiter] = WeakValueDictionary()
-_kept: OrderedDict[tuple[str, str, str], RateLimiter] = OrderedDict()
+_Key: TypeAlias = tuple[int, str, str, str]
+_limiters: WeakValueDictionary[_Key, RateLimiter] = WeakValueDictionary()
+_kept: OrderedDict[_Key, RateLimiter] = OrderedDict()
 _limiters_lock = threading.Lock()
 
 
@@ -281,9 +287,11 @@ def rate_limiter_for(base_url: str, token: AccessToken, sharing: str | None = No
             folder.
     """
     parts = urlsplit(base_url)
-    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    origin = f"{parts.scheme}://{parts.hostname}:{port}"
     name = clock_name(origin, token)
-    key = (origin, name, sharing or "")
+    # A process that was forked has none of the requests that wait in the limiters of the one before.
+    key = (os.getpid(), origin, name, sharing or "")
     with _limiters_lock:
         limiter = _limiters.get(key)
         if limiter is None:

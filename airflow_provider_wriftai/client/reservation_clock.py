@@ -61,15 +61,15 @@ class ReservationClock:
             file = self._opened()
             try:
                 fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ClockBusyError from None
-            try:
                 bucket = _read(file.descriptor)
                 yield bucket
                 _write(file.descriptor, bucket)
             finally:
+                # Also where a timeout's signal raised before it was known that the lock is held.
                 fcntl.flock(file.descriptor, fcntl.LOCK_UN)
-        except OSError as error:
+        except BlockingIOError:
+            raise ClockBusyError from None
+        except (OSError, ValueError) as error:
             self.close()
             raise ClockUnavailableError(f"{self._folder / self._name}: {error}") from error
 
@@ -104,8 +104,8 @@ def clock_name(origin: str, token: AccessToken) -> str:
         origin: The scheme, host and port of the API.
         token: The access token, which is the key of the hash.
     """
-    key = hashlib.sha256(token.reveal().encode()).digest()
-    return hashlib.blake2b(f"{_boot()}\n{origin}".encode(), key=key, digest_size=16).hexdigest()
+    name = f"{_boot()}\n{origin}".encode()
+    return hashlib.blake2b(name, key=hashlib.sha256(token.reveal().encode()).digest(), digest_size=16).hexdigest()
 
 
 def _boot() -> str:

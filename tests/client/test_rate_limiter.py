@@ -1,64 +1,29 @@
 from __future__ import annotations
 
-import math
+import gc
 import time
-from datetime import UTC, datetime
+import weakref
 from email.utils import formatdate
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.rate_limiter import (
-    LONGEST_WAIT,
-    RateLimiter,
-    ServiceClock,
-    rate_limiter_for,
-    seconds_until_retry,
-)
+from airflow_provider_wriftai.client.bucket_estimate import BucketEstimate
+from airflow_provider_wriftai.client.rate_limiter import RateLimiter, rate_limiter_for
+from airflow_provider_wriftai.client.reservation_clock import ReservationClock
 from airflow_provider_wriftai.client.response import Response
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.server import running
-from tests.support.sandbox import Sandbox
+from tests.support.simulated_processes import Bucket, Simulation, Window
 
 
 def _response(status: int = 429, **headers: str) -> Response:
     return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"")
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry_after": "7"}, 7),
-        ({"retry_after": "0"}, 0),
-        ({"retry_after": "-5"}, 0),
-        ({"retry_after": "1e9"}, LONGEST_WAIT),
-        ({"retry_after": "nonsense"}, None),
-        ({"retry_after": "inf"}, None),
-        ({"retry_after": "nan"}, None),
-        ({"x_ratelimit_reset": "12"}, 12),
-        ({"x_ratelimit_reset": "0.25"}, 0.25),
-        ({"x_ratelimit_reset": ""}, None),
-        ({"x_ratelimit_reset": "12", "retry_after": "3"}, 3),
-    ],
-)
-def test_a_number_of_seconds(headers: dict[str, str], seconds: float | None) -> None:
-    assert seconds_until_retry(_response(**headers), time.time()) == seconds
-
-
-def test_a_unix_time() -> None:
-    assert seconds_until_retry(_response(x_ratelimit_reset="1764000020.5"), now=1764000000) == 20.5
-    assert seconds_until_retry(_response(x_ratelimit_reset="1764000020"), now=1764000030) == 0
-
-
-def test_an_http_date() -> None:
-    date = formatdate(1764000030, usegmt=True)
-    assert seconds_until_retry(_response(retry_after=date), now=1764000000) == 30
 
 
 def _drain(rate_limiter: RateLimiter) -> int:
@@ -122,11 +87,10 @@ def test_a_response_that_was_overtaken_opens_nothing() -> None:
     assert 29 < next(rate_limiter.acquire()) < 31
 
 
-def test_a_request_without_a_response_holds_nobody_up_for_long() -> None:
+def test_a_request_without_a_response_holds_nobody_up() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
     rate_limiter.release()
-    rate_limiter._probed_until = 0.0  # as if its time were up
     assert _drain(rate_limiter) == 1
 
 
@@ -135,22 +99,6 @@ def test_odd_headers_do_no_harm() -> None:
     _drain(rate_limiter)
     _learn(rate_limiter, x_ratelimit_remaining="many", x_ratelimit_reset="soon", date="yesterday", retry_after="later")
     assert next(rate_limiter.acquire(), 0.0) == 0
-
-
-@given(st.floats(-1e6, 1e6), st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=30))
-def test_the_services_clock_is_never_taken_for_further_away_than_it_can_be(
-    ahead: float, exchanges: list[tuple[float, float]]
-) -> None:
-    clock, here = ServiceClock(), 1_764_000_000.0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_wriftai.client.rate_limiter.time.time", lambda: here)
-        for pause, trip in exchanges:
-            here += pause + trip
-            there = here - trip / 2 + ahead
-            date = datetime.fromtimestamp(math.floor(there), UTC)
-            clock.update(date, resets_at=there + 0.3, waited=trip)
-            # From below the date bounds it, from above the reset.
-            assert -1 - trip - 1e-3 <= clock.time() - (here + ahead) <= 0.3 + trip + 1e-3
 
 
 @pytest.mark.parametrize("ahead", [-3600, -0.5, 0.5, 3600])
@@ -167,29 +115,14 @@ def test_with_a_clock_that_is_off_the_reset_is_still_met(ahead: float) -> None:
         )
         # Never early by more than the reset is away, nor late by more than a second.
         assert next(rate_limiter.acquire(), 0.0) <= 1.4
-        rate_limiter._opens_at = 0.0
-
-
-def test_a_clock_that_was_set_is_followed() -> None:
-    clock = ServiceClock()
-    now = time.time()
-    clock.update(datetime.fromtimestamp(int(now), UTC), None, waited=0)
-    clock.update(datetime.fromtimestamp(int(now) + 3600, UTC), None, waited=0)
-    assert clock.time() - time.time() == pytest.approx(3600, abs=1.5)
-
-
-@pytest.mark.parametrize("ahead", [3600, 400 * 86_400])
-def test_a_reset_that_has_just_passed_does_not_void_what_the_date_tells(ahead: float) -> None:
-    clock, there = ServiceClock(), time.time() + ahead
-    clock.update(datetime.fromtimestamp(int(there), UTC), resets_at=there - 3, waited=0)
-    assert clock.time() - there == pytest.approx(-3, abs=1.5)
+        rate_limiter._bucket.closed_until = 0.0
 
 
 def test_one_429_of_a_proxy_limits_nobody_for_good() -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
     _learn(rate_limiter, 429, retry_after="0")
-    rate_limiter._opens_at = 0.0  # as if the wait were over
+    rate_limiter._bucket.closed_until = 0.0  # as if the wait were over
     assert _drain(rate_limiter) == 1
     _learn(rate_limiter, 200)
     for _ in range(50):
@@ -210,10 +143,52 @@ def test_a_turn_that_is_given_up_waits_no_longer() -> None:
     _learn(rate_limiter, x_ratelimit_remaining="0", x_ratelimit_reset="60")
     acquire = rate_limiter.acquire()
     next(acquire)
-    assert rate_limiter._waiting == 1
+    assert len(rate_limiter._queue) == 1
     with rate_limiter._lock:  # as when it is collected while this thread holds it
         acquire.close()
-    assert (rate_limiter._waiting, rate_limiter._in_flight) == (0, 0)
+    assert (len(rate_limiter._queue), rate_limiter._in_flight) == (0, 0)
+
+
+def test_a_slot_that_is_given_up_is_the_next_requests() -> None:
+    rate_limiter = RateLimiter()
+    now = time.monotonic()
+    rate_limiter._bucket = BucketEstimate(limited=1, interval=10, next_slot=now + 30, observed_at=now)
+    first, second = rate_limiter.acquire(), rate_limiter.acquire()
+    assert 29 < next(first) <= 30
+    assert next(second) > 29
+    first.close()
+    assert 29 < next(second) <= 30
+    assert rate_limiter._bucket.reserved == 1
+
+
+def test_requests_of_a_process_go_in_the_order_in_which_they_came() -> None:
+    simulation = Simulation(Bucket(3, 5), [16], 48)
+    waits = [wait for wait, _ in simulation.run().waits]
+    assert max(waits) < 2 * 16 / 3
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry_after": "0"}, {"x_ratelimit_reset": "1000000001"}])
+def test_the_wait_doubles_with_each_refusal_in_a_row(headers: dict[str, str]) -> None:
+    rate_limiter, waits = RateLimiter(), []
+    for _ in range(8):
+        _drain(rate_limiter)
+        rate_limiter._bucket.closed_until = 0.0  # as if the wait were over
+        _learn(rate_limiter, 429, **headers)
+        waits.append(rate_limiter._bucket.closed_until - time.monotonic())
+    assert waits[-1] == pytest.approx(2 * waits[-2], rel=0.05) == pytest.approx(12.8, rel=0.05)
+    _learn(rate_limiter, 200, x_ratelimit_remaining="1", x_ratelimit_reset="1")
+    rate_limiter._bucket.closed_until = 0.0
+    _learn(rate_limiter, 429, **headers)
+    assert rate_limiter._bucket.closed_until - time.monotonic() < 1.1
+
+
+@pytest.mark.parametrize("reset", [f"{time.time() + 365 * 86400:.0f}", f"{time.time() * 1000:.0f}"])
+def test_a_reset_that_cannot_be_meant_falls_back_to_the_backoff(reset: str) -> None:
+    rate_limiter = RateLimiter()
+    _drain(rate_limiter)
+    sent_at = time.monotonic()
+    assert rate_limiter.update(_response(429, x_ratelimit_reset=reset), sent_at) is None
+    assert 0 < next(rate_limiter.acquire()) < 2
 
 
 def test_the_budget_belongs_to_the_token() -> None:
@@ -221,9 +196,77 @@ def test_the_budget_belongs_to_the_token() -> None:
     assert rate_limiter_for("https://h/v1", first) is rate_limiter_for("https://h/v1", AccessToken("a"))
     assert rate_limiter_for("https://h/v1", first) is not rate_limiter_for("https://h/v1", other)
     assert rate_limiter_for("https://h/v1", first) is not rate_limiter_for("https://h/v1", AccessToken(""))
+    assert rate_limiter_for("https://h/v1", first) is rate_limiter_for("https://H/v2", first)
+    assert rate_limiter_for("https://h/v1", first) is rate_limiter_for("https://h:443/v1", first)
+    for url in ("http://h/v1", "https://i/v1", "https://h:8443/v1"):
+        assert rate_limiter_for(url, first) is not rate_limiter_for("https://h/v1", first)
+    assert rate_limiter_for("https://h/v1", first, "off") is not rate_limiter_for("https://h/v1", first)
 
 
-def test_one_process_under_a_limit_earns_no_429(sandbox: Sandbox) -> None:
+def test_budgets_of_tokens_that_are_gone_are_let_go() -> None:
+    used = rate_limiter_for("https://h/v1", AccessToken("used"), "off")
+    gone = weakref.ref(rate_limiter_for("https://h/v1", AccessToken("gone"), "off"))
+    for number in range(100):
+        rate_limiter_for("https://h/v1", AccessToken(f"token-{number}"), "off")
+    gc.collect()
+    assert gone() is None
+    assert rate_limiter_for("https://h/v1", AccessToken("used"), "off") is used
+
+
+def test_processes_of_one_machine_share_a_budget(tmp_path: Path) -> None:
+    first, second = (RateLimiter(ReservationClock(tmp_path / "own", "budget")) for _ in range(2))
+    assert (_drain(first), _drain(second)) == (1, 0)
+    _learn(first, x_ratelimit_remaining="4", x_ratelimit_reset="1")
+    assert next(second.acquire(), 0.0) == 0
+    assert _drain(first) == 3
+    assert _drain(second) == 0
+
+
+def test_sharing_can_be_turned_off() -> None:
+    limiter = rate_limiter_for("https://h/v1", AccessToken("alone"), "off")
+    assert limiter._clock is None
+
+
+@pytest.mark.parametrize("workers", [[1, 1], [16, 16], [16, 1, 16, 1], [1, 16] * 4, [16, 1] * 8])
+def test_many_processes_use_the_limit_up_and_hardly_exceed_it(workers: list[int]) -> None:
+    outcome = Simulation(Bucket(3, 5), workers, 20).run()
+    floor = (20 * len(workers) - 5) / 3
+    assert outcome.seconds <= 1.05 * floor
+    assert outcome.refused <= max(3, 0.03 * outcome.sent)
+    assert max(outcome.finished.values()) <= 1.25 * min(outcome.finished.values())
+
+
+def test_without_sharing_processes_refuse_each_other() -> None:
+    outcome = Simulation(Bucket(3, 5), [16, 1] * 4, 20, shared=False).run()
+    assert outcome.refused > 0.2 * outcome.sent
+
+
+@pytest.mark.parametrize("workers", [[16], [16] * 4, [1] * 8, [1, 16] * 8])
+def test_a_higher_limit_is_used_up_across_round_trips_that_overtake_each_other(workers: list[int]) -> None:
+    outcome = Simulation(Bucket(30, 10), workers, 300 if len(workers) == 1 else 100).run()
+    floor = (outcome.sent - outcome.refused - 10) / 30
+    assert outcome.seconds <= 1.10 * floor
+    assert outcome.refused <= 0.05 * outcome.sent
+
+
+@pytest.mark.parametrize(("changed", "at_most"), [(1.0, 1.10), (30.0, 1.25)])
+def test_a_limit_that_changes_is_followed(changed: float, at_most: float) -> None:
+    limit = Bucket(3, 5)
+    simulation = Simulation(limit, [1, 16, 1, 16], 50)
+    simulation.at(30, lambda: setattr(limit, "per_second", changed))
+    outcome = simulation.run()
+    assert outcome.seconds <= at_most * (30 + (200 - 95) / changed)
+    assert outcome.refused <= 0.2 * outcome.sent
+
+
+@pytest.mark.parametrize("workers", [[1], [16], [1, 16]])
+def test_a_limit_per_window_is_kept_too(workers: list[int]) -> None:
+    outcome = Simulation(Window(60, 60), workers, 200 // len(workers)).run()
+    assert outcome.seconds <= 60 * 4
+    assert outcome.refused <= 0.05 * outcome.sent
+
+
+def test_one_process_under_a_limit_earns_no_429(sandbox: Any) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     limit = RateLimit(Limit(per_second=50, burst=5), None)
     with running(create_app(sandbox.store, limit)) as url, API(f"{url}/v1", sandbox.token) as api:

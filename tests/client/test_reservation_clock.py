@@ -221,6 +221,42 @@ def test_where_the_system_refuses_a_process_goes_on_alone(
     _check_that_it_goes_on_alone(folder, caplog)
 
 
+def test_a_folder_that_cannot_be_named_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    _check_that_it_goes_on_alone(Path("/no\0name"), caplog)
+
+
+def test_without_a_temporary_folder_there_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+    assert private_folder().is_absolute()
+
+
+def test_nothing_is_logged_while_the_lock_is_held(folder: Path) -> None:
+    limiter = RateLimiter(ReservationClock(folder, "budget"))
+    list(limiter.acquire())
+    other, lines = ReservationClock(folder, "budget"), []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with other.locked():
+                lines.append(record.getMessage())
+
+    handler = Handler()
+    log = logging.getLogger("airflow_provider_wriftai.client.rate_limiter")
+    log.addHandler(handler)
+    level = log.level
+    log.setLevel(logging.INFO)
+    try:
+        limiter.update(Response(429, {"retry-after": "30"}, b""), time.monotonic())
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    assert lines == ["The token's request budget is used up. Waiting 30.0 s for its reset."]
+
+
 def test_a_write_that_is_cut_short_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: len(data) // 2)
     with pytest.raises(ClockUnavailableError, match="whole"):

@@ -129,6 +129,10 @@ class Simulation:
     def _at(self, when: float, what: Callable[[], None]) -> None:
         heapq.heappush(self._events, (when, next(self._order), what))
 
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """Let something happen so many seconds after the beginning."""
+        self._at(1000.0 + seconds, what)
+
     def run(self, until: float = math.inf) -> Outcome:
         """Run until all is done."""
         began = self.now
