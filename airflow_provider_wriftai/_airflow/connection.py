@@ -62,6 +62,11 @@ EXTRA_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "Send the access token unencrypted to a host other than the worker itself.",
         "schema": {"type": ["boolean", "null"]},
     },
+    "rate_limit_sharing": {
+        "label": "Rate limit folder",
+        "description": "Folder through which processes share the token's budget, or 'off'. Default: the user's own.",
+        "schema": {"type": ["string", "null"]},
+    },
 }
 """The fields of a connection's extra, in the form that Airflow 3.2 and later expects."""
 
@@ -93,6 +98,7 @@ class ConnectionSettings(TypedDict, total=False):
     timeout: float
     ca_bundle: str
     allow_plain_http: bool
+    rate_limit_sharing: str
 
 
 class _InvalidFieldError(Exception):
