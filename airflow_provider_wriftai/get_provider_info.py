@@ -14,6 +14,7 @@ from airflow_provider_wriftai._airflow.connection import (
 
 _DISTRIBUTION = "airflow-provider-wriftai"
 _PACKAGE = "airflow_provider_wriftai"
+_GUIDES = ("connection", "publish", "wait", "event-driven", "prune")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -25,7 +26,13 @@ def get_provider_info() -> dict[str, Any]:
         "description": about["Summary"],
         "versions": [about["Version"]],
         "integrations": [
-            {"integration-name": CONNECTION_NAME, "external-doc-url": "https://wrift.ai", "tags": ["service"]}
+            {
+                "integration-name": CONNECTION_NAME,
+                "external-doc-url": "https://wrift.ai",
+                # Paths in the source distribution and the repository.
+                "how-to-guide": [f"/docs/{guide}.md" for guide in _GUIDES],
+                "tags": ["ai", "machine-learning", "service"],
+            }
         ],
         "hooks": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.hooks.wriftai"]}],
         "operators": [

@@ -1,78 +1,208 @@
-"""The wheel: built from the checkout, and used as installed."""
+"""What a release consists of: built from the checkout, checked as a package index does, and used as installed."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
+from email.message import Message
+from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
 
 import airflow_provider_wriftai
 
+VERSION = airflow_provider_wriftai.__version__
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".venv-release" / "bin"
+UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+NOT_DISTRIBUTED = {".gitignore", ".ci/run"}
+"""What is tracked, and only makes sense in the repository."""
+
+pytestmark = pytest.mark.skipif(UV is None, reason="uv is not installed: a release is built beside one Airflow")
+
+
+def _tracked() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def _repository_address() -> str:
+    address: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["airflow-provider-wriftai"][
+        "repository"
+    ]
+    return address
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not installed: make test-newest installs it")
+    return found
+
+
+def _run(*command: str | Path, cwd: Path = ROOT) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def _build(source: Path, folder: Path, kind: str) -> tuple[Path, str]:
+    output = _run(str(UV), "build", kind, "--python", sys.executable, "--out-dir", str(folder), str(source))
+    (file,) = (file for file in folder.iterdir() if file.name.startswith("airflow_provider_wriftai"))
+    return file, output
+
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repository = Path(__file__).resolve().parent.parent
-    # From a copy: building leaves files behind.
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    tracked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=repository, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in tracked.stdout.splitlines():
-        if (repository / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(repository / name, source / name)
-    built = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--installer", "uv", "--outdir", str(built), str(source)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Warning" not in done.stdout + done.stderr
-    (file,) = built.iterdir()
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout: building leaves files behind."""
+    copy = tmp_path_factory.mktemp("source") / "checkout"
+    for name in _tracked():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file, output = _build(checkout, tmp_path_factory.mktemp("sdist"), "--sdist")
+    assert "warning" not in output.lower(), output
     return file
 
 
-def test_it_holds_the_package_whole_and_nothing_else(wheel: Path, repository: Path) -> None:
-    package = repository / "airflow_provider_wriftai"
+@pytest.fixture(scope="module")
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file, output = _build(checkout, tmp_path_factory.mktemp("wheel"), "--wheel")
+    assert "warning" not in output.lower(), output
+    return file
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return BytesParser().parsebytes(archive.read(f"airflow_provider_wriftai-{VERSION}.dist-info/METADATA"))
+
+
+def _contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
     expected = {
-        str(file.relative_to(repository))
-        for file in package.glob("**/*")
-        if file.is_file() and file.suffix in (".py", ".typed", ".html")
+        name
+        for name in _tracked()
+        if name.startswith("airflow_provider_wriftai/") and name.endswith((".py", ".typed", ".html"))
     }
     assert "airflow_provider_wriftai/py.typed" in expected
     assert "airflow_provider_wriftai/sandbox/templates/models.html" in expected
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    assert {name for name in names if ".dist-info/" not in name} == expected
+    assert {name for name in _contents(wheel) if ".dist-info/" not in name} == expected
 
 
-def test_its_metadata(wheel: Path) -> None:
-    version = airflow_provider_wriftai.__version__
-    assert wheel.name == f"airflow_provider_wriftai-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel) as archive:
-        folder = f"airflow_provider_wriftai-{version}.dist-info"
-        metadata = archive.read(f"{folder}/METADATA").decode()
-        assert archive.read(f"{folder}/entry_points.txt").decode().split("\n")[:2] == [
-            "[apache_airflow_provider]",
-            "provider_info = airflow_provider_wriftai.get_provider_info:get_provider_info",
-        ]
-        assert "Apache License" in archive.read(f"{folder}/licenses/LICENSE").decode()
-    for line in (
-        "Name: airflow-provider-wriftai",
-        f"Version: {version}",
-        "License-Expression: Apache-2.0",
-        "Requires-Python: >=3.11",
-        "Requires-Dist: apache-airflow>=2.11.0",
-        "Provides-Extra: sandbox",
-        "Description-Content-Type: text/markdown",
-    ):
-        assert line in metadata.splitlines()
+def test_the_sdist_is_complete(sdist: Path) -> None:
+    """Tests with their support, documentation, examples and changelog: what the repository has."""
+    with tarfile.open(sdist) as archive:
+        names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+    assert set(_tracked()) - names == NOT_DISTRIBUTED
+    made = {name for name in names - set(_tracked()) if ".egg-info/" not in name}
+    assert made == {"PKG-INFO"}
+
+
+def test_the_wheel_of_the_sdist_is_that_of_the_checkout(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    again, _ = _build(sdist, tmp_path, "--wheel")
+    assert again.name == wheel.name
+    assert _contents(again) == _contents(wheel)
+
+
+def test_its_metadata(wheel: Path, metadata: Message) -> None:
+    assert wheel.name == f"airflow_provider_wriftai-{VERSION}-py3-none-any.whl"
+    contents = _contents(wheel)
+    folder = f"airflow_provider_wriftai-{VERSION}.dist-info"
+    assert contents[f"{folder}/entry_points.txt"].decode().split("\n")[:2] == [
+        "[apache_airflow_provider]",
+        "provider_info = airflow_provider_wriftai.get_provider_info:get_provider_info",
+    ]
+    assert b"Apache License" in contents[f"{folder}/licenses/LICENSE"]
+    assert (metadata["Name"], metadata["Version"]) == ("airflow-provider-wriftai", VERSION)
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata["Author"]
+    assert {"sandbox", "openlineage"} <= set(metadata.get_all("Provides-Extra", ()))
+
+
+def test_it_requires_airflow_and_no_other_provider(metadata: Message) -> None:
+    """Constraints pin each provider to the day of its Airflow."""
+    required = [line for line in metadata.get_all("Requires-Dist", ()) if "extra ==" not in line]
+    assert [line for line in required if line.startswith("apache-airflow")] == ["apache-airflow>=2.11.0"]
+    assert [line for line in required if re.search("[<~!]|==", line)] == [], "an upper bound cannot be constrained away"
+
+
+def test_every_python_that_is_declared_is_tested(metadata: Message, repository: Path) -> None:
+    declared = {
+        line.rpartition(" ")[2]
+        for line in metadata.get_all("Classifier", ())
+        if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", line)
+    }
+    assert declared == {"3.11", "3.12", "3.13", "3.14"}
+    assert declared == set(re.findall(r'"(3\.\d+)"', (repository / ".github/workflows/test.yml").read_text()))
+
+
+def test_a_package_index_shows_where_everything_is(metadata: Message) -> None:
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", ()))
+    assert urls.keys() == {"Documentation", "Source", "Changelog", "Issues"}
+    assert urls["Source"] == _repository_address()
+    assert all(url.startswith("https://") for url in urls.values())
+
+
+def test_the_long_description_has_no_relative_link(metadata: Message, repository: Path) -> None:
+    shown = metadata.get_payload()
+    assert isinstance(shown, str)
+    links = re.findall(r"\]\(([^)\s]+)", shown)
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    within = [link.split("/main/")[1] for link in links if link.startswith(f"{_repository_address()}/")]
+    assert within
+    assert [path for path in within if not (repository / path.partition("#")[0]).exists()] == []
+
+
+def test_one_place_states_the_repositorys_address() -> None:
+    owner, name = _repository_address().split("/")[-2:]
+    address = re.escape(_repository_address())
+    stated = re.compile(rf"git(?:hub|lab)\.\w+[/:][\w-]+/{name}\b|\b{owner}\.github\.io|{address}", re.IGNORECASE)
+    places = {
+        name: stated.findall(text)
+        for name in _tracked()
+        if stated.search(text := (ROOT / name).read_text(encoding="utf-8", errors="ignore"))
+    }
+    assert places.keys() == {"pyproject.toml"}
+    assert len(places["pyproject.toml"]) == 1
+
+
+def test_a_package_index_takes_it(sdist: Path, wheel: Path) -> None:
+    output = _run(_tool("twine"), "check", "--strict", sdist, wheel)
+    assert output.count("PASSED") == 2
+
+
+def test_the_wheels_contents_are_as_they_should_be(wheel: Path) -> None:
+    assert _run(_tool("check-wheel-contents"), wheel).endswith(": OK\n")
+
+
+def test_what_is_installed_fits_together() -> None:
+    _run(str(UV), "pip", "check", "--python", sys.executable)
 
 
 def test_what_needs_no_airflow_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
@@ -80,9 +210,18 @@ def test_what_needs_no_airflow_runs_from_the_wheel_alone(wheel: Path, tmp_path: 
     venv.create(environment, with_pip=False, symlinks=True)
     (site_packages,) = environment.glob("lib/python3*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site_packages)
+        archive.extractall(site_packages)  # noqa: S202 - our own wheel
     code = "import airflow_provider_wriftai.get_provider_info as info; print(info.get_provider_info()['package-name'])"
     done = subprocess.run(
         [environment / "bin" / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout == "airflow-provider-wriftai\n", done.stderr
+
+
+def test_an_old_airflow_is_refused_at_installation(wheel: Path, tmp_path: Path) -> None:
+    wanted = tmp_path / "wanted.txt"
+    wanted.write_text(f"{wheel}\napache-airflow==2.10.5\n")
+    done = subprocess.run([str(UV), "pip", "compile", wanted], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "airflow-provider-wriftai" in done.stderr
+    assert "apache-airflow>=2.11.0" in done.stderr

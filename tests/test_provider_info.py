@@ -53,6 +53,26 @@ def test_it_is_what_airflow_expects(name: str) -> None:
     assert {"package-name", "name", "description", "connection-types"} <= known.keys()
 
 
+def test_the_how_to_guides_are_there(repository: Path) -> None:
+    (integration,) = get_provider_info()["integrations"]
+    assert integration["how-to-guide"]
+    assert [guide for guide in integration["how-to-guide"] if not (repository / guide.removeprefix("/")).exists()] == []
+
+
+def test_airflow_shows_where_the_documentation_is() -> None:
+    """It reads the address from the distribution: as its page of providers does."""
+    urls = [url.partition(", ")[::2] for url in metadata(DISTRIBUTION).get_all("Project-URL") or ()]
+    assert dict(urls)["Documentation"].startswith("https://")
+    try:
+        from airflow.utils.docs import get_doc_url_for_provider
+    except ImportError:
+        manager = importlib.import_module("airflow.providers_manager").ProvidersManager()
+        shown = manager.providers[DISTRIBUTION].data.get("documentation-url")
+    else:
+        shown = get_doc_url_for_provider(DISTRIBUTION, metadata(DISTRIBUTION)["Version"])
+    assert shown == dict(urls)["Documentation"]
+
+
 @pytest.mark.parametrize(("kind", "base"), [("hooks", BaseHook), ("operators", BaseOperator), ("sensors", BaseOperator),
                                             ("triggers", BaseTrigger)])  # fmt: skip
 def test_every_module_is_listed(kind: str, base: type) -> None:
