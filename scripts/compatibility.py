@@ -1,14 +1,17 @@
 """Write the table of what works on which Airflow into the documents, from what the tests showed on each.
 
-``python scripts/compatibility.py RESULTS.xml …``: the results of pytest on each Airflow, from ``make test-all``.
+``python scripts/compatibility.py RESULTS.xml … constraints.json``: the results of pytest on each Airflow, and of the
+installations beside each Airflow's constraints, from ``make test-all``.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from marks import markdown_table, put_between
 
@@ -30,6 +33,9 @@ ROWS = {
 }
 """What a row says, and what has to be shown for it."""
 
+WITH_CONSTRAINTS = "with that Airflow's constraints"
+"""The row of the installations."""
+
 
 def main(files: list[str]) -> None:
     """Read the results, and write the table.
@@ -41,7 +47,8 @@ def main(files: list[str]) -> None:
         SystemExit: Something failed on one of the Airflows: then there is no such table.
     """
     results: dict[str, dict[str, Result]] = {}
-    for file in map(Path, files):
+    installed = [file for file in files if file.endswith(".json")]
+    for file in (Path(file) for file in files if file not in installed):
         version, seen = read(file)
         results.setdefault(version, {}).update(seen)
     for version, seen in results.items():
@@ -51,6 +58,9 @@ def main(files: list[str]) -> None:
     shown = [set[str]().union(*(result.shows for result in results[version].values())) for version in versions]
     heads = ["", *(".".join(version.split(".")[:2]) for version in versions)]
     rows = [[row, *("yes" if needs <= seen else "" for seen in shown)] for row, needs in ROWS.items()]
+    for found in installed:
+        good = with_constraints(json.loads(Path(found).read_text()))
+        rows.append([WITH_CONSTRAINTS, *(good.get(head, "") for head in heads[1:])])
     table = markdown_table(heads, rows)
     tested = f"Shown by the tests on Airflow {', '.join(versions)}."
     for document in DOCUMENTS:
@@ -75,6 +85,23 @@ def read(file: Path) -> tuple[str, dict[str, Result]]:
     root = ET.parse(file).getroot()  # noqa: S314 - pytest wrote it
     version = next(each.attrib["value"] for each in root.iter("property") if each.attrib["name"] == "airflow")
     return version, {f"{case.get('classname')}.{case.get('name')}": _result(case) for case in root.iter("testcase")}
+
+
+def with_constraints(checked: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Tell for each minor version of Airflow with which releases' constraints the package installs and works.
+
+    Args:
+        checked: What ``scripts/constraints.py`` found, by release.
+
+    Raises:
+        SystemExit: It does not beside one of them.
+    """
+    if broken := [release for release, found in checked.items() if not found["good"]]:
+        raise SystemExit(f"The package does not install or work with the constraints of Airflow {', '.join(broken)}")
+    releases: dict[str, list[str]] = {}
+    for release in checked:
+        releases.setdefault(".".join(release.split(".")[:2]), []).append(release)
+    return {minor: ", ".join(found) for minor, found in releases.items()}
 
 
 def _result(case: ET.Element) -> Result:

@@ -90,12 +90,15 @@ def results_of_last_run(environment: Mapping[str, str]) -> dict[str, Any]:
 import json, sys
 from sqlalchemy import select
 from airflow.models.dagrun import DagRun
-from airflow.models.xcom import XComModel
+from airflow.models import xcom
 from airflow.utils.session import create_session
 with create_session() as session:
     run = session.scalars(select(DagRun).where(DagRun.dag_id == sys.argv[1]).order_by(DagRun.id.desc())).first()
-    rows = session.scalars(XComModel.get_many(run_id=run.run_id, dag_ids=sys.argv[1], key="return_value"))
-    print(json.dumps({row.task_id: XComModel.deserialize_value(row) for row in rows}))
+    XCom = getattr(xcom, "XComModel", None) or xcom.XCom  # Airflow 2
+    rows = session.scalars(
+        select(XCom).where(XCom.run_id == run.run_id, XCom.dag_id == sys.argv[1], XCom.key == "return_value")
+    )
+    print(json.dumps({row.task_id: XCom.deserialize_value(row) for row in rows}))
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, DAG], env=dict(environment), stdout=subprocess.PIPE, check=False
