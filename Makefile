@@ -7,8 +7,11 @@ SANDBOX_PORT ?= 8787
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-PACKAGE := pyproject.toml setup.cfg airflow_provider_wriftai/__init__.py
+UV_VERSION := 0.13.9
+PACKAGE := pyproject.toml setup.cfg setup.py airflow_provider_wriftai/__init__.py
 
+# What a release is built, checked and described with: apart from Airflow, whose versions it must not move.
+RELEASE := .venv-release
 # The official clients, as independent peers of the sandbox: each in an environment of its own.
 PEERS := $(addprefix .venv-wriftai-,0.7.0 0.13.0 0.14.0 0.20.0 0.26.0 0.30.0 0.32.0 0.34.0)
 # What the providers of others cost a DAG file, beside ours.
@@ -28,7 +31,8 @@ RESULTS := .results
 ONLY_NEWEST := $(foreach test,end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-all bench chaos docs docs-links pictures lint format clean
+.PHONY: help demo ui test test-newest test-oldest test-all constraints bench chaos docs docs-links pictures lint format \
+	dist audit sbom release-check clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -39,12 +43,20 @@ demo: $(VENV)/installed-demo  ## Publish, wait and prune on a real Airflow, agai
 ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the sandbox's page
 	@$(BIN)/python scripts/ui.py --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-test: lint $(PEERS:%=%/installed) $(OLDEST)/installed  ## Everything that has to hold
+test: lint test-oldest test-newest  ## Everything that has to hold
+
+test-oldest: $(PEERS:%=%/installed) $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)
+
+test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest --junit-xml $(RESULTS)/newest.xml
 
-test-all: test $(BETWEEN:%=test-%)  ## The same on the Airflows in between, and the table of what works where
-	PYTHONPATH=scripts $(BIN)/python scripts/compatibility.py $(RESULTS)/*.xml
+test-all: test $(BETWEEN:%=test-%) constraints  ## The same on the Airflows in between, and the table of what works where
+	PYTHONPATH=scripts $(BIN)/python scripts/compatibility.py $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
+		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
+
+constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test beside each Airflow with that Airflow's constraints: a table
+	PYTHONPATH=scripts $(BIN)/python scripts/constraints.py
 
 $(BETWEEN:%=test-%): test-%: .venv-%/installed $(PEERS:%=%/installed)
 	# What these Airflows import warns of itself: here only what the tests say counts.
@@ -77,6 +89,26 @@ format: $(VENV)/installed-test  ## Put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+dist: $(UV)  ## Build the wheel and the source distribution from the last commit: dist/
+	rm -rf build/release dist
+	mkdir -p build/release
+	git archive HEAD | tar -x -C build/release
+	$(UV) build --quiet --out-dir dist build/release
+
+audit: $(RELEASE)/installed  ## Whether what gets installed has known vulnerabilities
+	mkdir -p build
+	$(UV) pip compile --quiet --all-extras --output-file build/audited.txt pyproject.toml
+	$(RELEASE)/bin/pip-audit --disable-pip --no-deps --requirement build/audited.txt
+
+sbom: $(RELEASE)/installed  ## What an installation is made of, as CycloneDX: build/sbom.cdx.json
+	$(UV) venv --quiet --clear --python $(BIN)/python build/installation
+	$(UV) pip install --quiet --python build/installation/bin/python .
+	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.cdx.json build/installation/bin/python
+
+release-check: $(UV)  ## Whether TAG, the version and the changelog agree
+	$(BIN)/python scripts/release_check.py $(TAG)
+
 clean:  ## Remove what was installed and made
 	rm -rf .venv* .demo .results build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -84,7 +116,7 @@ $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(VENV)/installed-demo: $(UV) $(PACKAGE)
 	$(UV) pip install --quiet --python $(BIN)/python "apache-airflow==$(AIRFLOW).*" --editable ".[sandbox]"
@@ -92,6 +124,11 @@ $(VENV)/installed-demo: $(UV) $(PACKAGE)
 
 $(VENV)/installed-test: $(VENV)/installed-demo
 	$(UV) pip install --quiet --python $(BIN)/python --group test --editable ".[sandbox,openlineage]"
+	@touch $@
+
+$(RELEASE)/installed: $(UV) pyproject.toml
+	$(UV) venv --quiet --clear --python $(BIN)/python $(RELEASE)
+	$(UV) pip install --quiet --python $(RELEASE)/bin/python --group release
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-demo

@@ -1,0 +1,45 @@
+"""Check that a release's tag, its version and its changelog agree.
+
+``python scripts/release_check.py v0.1.0``: run by the release workflow before anything is built.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(tag: str, root: Path = ROOT) -> None:
+    """Check the checkout.
+
+    Raises:
+        SystemExit: Something does not agree; it names everything that does not.
+    """
+    if found := list(problems(tag, root)):
+        raise SystemExit("\n".join(found))
+    print(f"{tag}, the version and the changelog agree.")
+
+
+def problems(tag: str, root: Path) -> Iterator[str]:
+    """Find what does not agree."""
+    package = (root / "airflow_provider_wriftai" / "__init__.py").read_text()
+    version = "".join(re.findall(r'^__version__ = "(.+)"$', package, re.MULTILINE))
+    if tag != f"v{version}":
+        yield f"The tag is {tag!r}, but the version is {version!r}; the tag must be 'v{version}'."
+    newest = re.search(r"^## (.+)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    heading = newest[1] if newest else ""
+    if not re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", heading):
+        yield f"The changelog begins with {heading!r}; expected '{version} (YYYY-MM-DD)'."
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text())
+    repository = pyproject["tool"]["airflow-provider-wriftai"]["repository"]
+    if "/OWNER/" in repository:
+        yield f"The repository's address in pyproject.toml is still a placeholder: {repository}."
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")
