@@ -62,6 +62,7 @@ NAVIGATION: Mapping[str, Mapping[str, Sequence[str]]] = {
             "Examples <examples>",
         ),
         "Running it": (
+            "Install on managed Airflow <install-managed>",
             "Operating at scale <scale>",
             "Metrics <metrics>",
             "OpenLineage <lineage>",
