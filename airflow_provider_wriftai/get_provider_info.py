@@ -38,7 +38,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": CONNECTION_NAME,
-                "python-modules": [f"{_PACKAGE}.operators.cleanup", f"{_PACKAGE}.operators.versions"],
+                "python-modules": [
+                    f"{_PACKAGE}.operators.cleanup",
+                    f"{_PACKAGE}.operators.models",
+                    f"{_PACKAGE}.operators.versions",
+                ],
             }
         ],
         "sensors": [{"integration-name": CONNECTION_NAME, "python-modules": [f"{_PACKAGE}.sensors.versions"]}],

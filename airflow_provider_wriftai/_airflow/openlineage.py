@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import InputDataset, OutputDataset
 from openlineage.client.facet_v2 import (
     DatasetFacet,
+    RunFacet,
     dataset_version_dataset,
     documentation_dataset,
     lifecycle_state_change_dataset,
@@ -50,19 +52,47 @@ def lineage_of_publish(published: PublishResult, image: Image, model: str) -> Op
     )
 
 
+@attrs.define
+class PruneRunFacet(RunFacet):
+    """Which versions a prune deleted.
+
+    Attributes:
+        deleted: The references of the versions; of many, the first as far as the task's report has them.
+        deletedCount: How many versions were deleted.
+        alreadyGoneCount: How many others had deleted.
+        interruptedCount: Of how many the outcome is unknown, because the task was stopped.
+        failedCount: How many could not be deleted.
+    """
+
+    deleted: list[str]
+    deletedCount: int  # noqa: N815 - OpenLineage's style
+    alreadyGoneCount: int  # noqa: N815
+    interruptedCount: int  # noqa: N815
+    failedCount: int  # noqa: N815
+
+
 def lineage_of_prune(report: PruneReport) -> OperatorLineage[Any, Any]:
-    """Tell that versions of a model were deleted.
+    """Return that versions of a model were deleted.
 
     Args:
         report: What the prune did.
 
     Returns:
-        The model as an output that was altered; nothing where nothing was deleted.
+        The model as an output that was altered, and the run facet ``wriftai_prune``; nothing if no delete was sent.
     """
-    outputs = [
-        OutputDataset(namespace=SCHEME, name=report["model"], facets={"lifecycleStateChange": _change(_Change.ALTER)})
-    ]
-    return OperatorLineage(outputs=outputs if report["deleted"] else [])
+    if not report["deleted_count"] and not report["interrupted_count"]:
+        return OperatorLineage()
+    facet = PruneRunFacet(
+        deleted=report["deleted"],
+        deletedCount=report["deleted_count"],
+        alreadyGoneCount=report["already_gone_count"],
+        interruptedCount=report["interrupted_count"],
+        failedCount=report["failed_count"],
+    )
+    model = OutputDataset(
+        namespace=SCHEME, name=report["model"], facets={"lifecycleStateChange": _change(_Change.ALTER)}
+    )
+    return OperatorLineage(outputs=[model], run_facets={"wriftai_prune": facet})
 
 
 def no_lineage() -> OperatorLineage[Any, Any]:

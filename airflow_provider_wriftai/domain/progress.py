@@ -1,4 +1,4 @@
-"""How far long work has come, told in the log from time to time."""
+"""Report how far long work has come in the log, from time to time."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-_EVERY = 10.0
+INTERVAL = 10.0
+"""Seconds between two lines in the log."""
 
 
 class Progress:
-    """Counts what is done, and tells it every ten seconds.
+    """Counts what is done, and logs it every ten seconds with the rate and the time remaining.
 
     Args:
         total: How much there is to do.
-        done: What is done with each, in the past tense.
-        clock: Tells seconds.
+        label: What is done with what, such as ``Deleted versions``.
+        clock: Returns seconds.
     """
 
-    def __init__(self, total: int, done: str, clock: Callable[[], float]) -> None:
+    def __init__(self, total: int, label: str, clock: Callable[[], float]) -> None:
         self._total = total
-        self._word = done
+        self._label = label
         self._clock = clock
         self._done = 0
-        self._began = self._told = clock()
+        self._began = self._logged = clock()
 
-    def step(self) -> None:
-        """Count one more."""
+    def step(self) -> bool:
+        """Count one more, and return whether it was logged."""
         self._done += 1
         now = self._clock()
-        if now - self._told >= _EVERY:
-            self._told = now
-            rate = self._done / (now - self._began)
-            left = self._total - self._done
-            log.info(
-                "%d of %d %s, %.1f a second, about %.0f s to go.",
-                self._done, self._total, self._word, rate, left / rate,
-            )  # fmt: skip
+        if now - self._logged < INTERVAL:
+            return False
+        self._logged = now
+        rate = self._done / (now - self._began)
+        log.info(
+            "%s: %d of %d (%.1f per second, about %.0f s remaining).",
+            self._label, self._done, self._total, rate, (self._total - self._done) / rate,
+        )  # fmt: skip
+        return True

@@ -8,6 +8,7 @@ from airflow_provider_wriftai.client.exports import load_on_use
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
+    from airflow_provider_wriftai.operators.models import WriftAIListModelsOperator
     from airflow_provider_wriftai.operators.versions import (
         WriftAICreateVersionOperator,
         WriftAIDeleteVersionOperator,
@@ -19,6 +20,7 @@ __all__ = [
     "WriftAICreateVersionOperator",
     "WriftAIDeleteVersionOperator",
     "WriftAIGetVersionOperator",
+    "WriftAIListModelsOperator",
 ]
 
-__getattr__ = load_on_use(__name__, ("versions", "cleanup"))
+__getattr__ = load_on_use(__name__, ("versions", "cleanup", "models"))

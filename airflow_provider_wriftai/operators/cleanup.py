@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -18,31 +19,47 @@ if TYPE_CHECKING:
 
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
+    from airflow_provider_wriftai.client.references import ModelReference
+    from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
+    from airflow_provider_wriftai.domain.retention.record import PruneRecord
     from airflow_provider_wriftai.domain.retention.report import PruneReport
     from airflow_provider_wriftai.domain.retention.selectors import Named
 
 T = TypeVar("T")
 
+_CRITERIA = ("keep_last", "older_than", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "max_deletions")
+
 
 class WriftAICleanupVersionsOperator(BaseOperator):
-    """Deletes old versions of a model, and never the newest.
+    """Delete old versions of a model, and never the newest.
 
-    A version goes only if every criterion that is given lets it go; at least one must be given. What is protected
-    never delete. The whole list is read before the first delete, and ages are measured by the service's clock. The task
-    returns the report as plain JSON: what was planned, kept and protected, each with its reason, what was deleted and
-    what was gone already.
+    A version is deleted only if every given criterion allows it, and nothing protects it. At least one criterion is
+    required. The whole list is read before the first delete. The task returns a report as plain JSON: what was planned,
+    kept, protected, deleted, and why.
+
+    The criteria (``keep_last`` to ``keep_yearly``) and ``max_deletions`` also accept the text ``none``, which leaves
+    them out: ``older_than="{{ params.older_than or 'none' }}"``.
 
     Args:
         model: ``owner/name``.
-        keep_last: How many of the newest versions stay, counted over all versions of the model: at least 1.
-        older_than: Only versions older than this go: a timedelta, or a text such as ``30d`` (s, m, h, d, w).
-        protect: What never delete: a list of references, numbers, image digests, or versions as tasks return them; a
-            text with commas between them.
-        protect_release_notes: A regular expression; versions in whose release notes it is found never go.
-        only: The versions that may go at all, such as the ``planned`` of a rehearsal that a person approved: a list of
-            references, numbers, or versions as tasks return them. Every other version stays.
-        max_deletions: How many versions may go at once: where more would, none does, and the task fails.
-        dry_run: Whether only to report what would go.
+        keep_last: How many of the newest versions to keep, counted over all versions of the model: at least 1.
+        older_than: Delete only versions older than this: a timedelta, text such as ``30d`` (s, min, h, d, w), or
+            ISO 8601 such as ``P30D``.
+        keep_daily: Of how many of the latest days that have a version to keep the newest version. Days are those of
+            UTC.
+        keep_weekly: The same for weeks (ISO 8601).
+        keep_monthly: The same for months.
+        keep_yearly: The same for years.
+        protect: What is never deleted: a list of references, numbers, image digests, or versions as tasks return them;
+            or text with commas between the items.
+        protect_release_notes: A regular expression. Versions are never deleted whose release notes it is found in.
+        fail_on_unmatched_protection: Whether to fail, before the first delete, if a protection matches no version. By
+            default that is a warning.
+        only: The versions that may be deleted at all, such as the ``only`` in the report of a dry run that a person
+            approved: a list of references, numbers, or versions as tasks return them.
+        max_deletions: How many versions may be deleted at once. If the plan deletes more, none is deleted, and the task
+            fails.
+        dry_run: Whether to report only what would be deleted.
         wriftai_conn_id: The Airflow connection.
     """
 
@@ -50,8 +67,13 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         "model",
         "keep_last",
         "older_than",
+        "keep_daily",
+        "keep_weekly",
+        "keep_monthly",
+        "keep_yearly",
         "protect",
         "protect_release_notes",
+        "fail_on_unmatched_protection",
         "only",
         "max_deletions",
         "dry_run",
@@ -63,21 +85,30 @@ class WriftAICleanupVersionsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        model: str,
-        keep_last: int | str | NotSet = NOTSET,
-        older_than: timedelta | str | NotSet = NOTSET,
+        model: str | XComArg,
+        keep_last: int | str | XComArg | NotSet = NOTSET,
+        older_than: timedelta | str | XComArg | NotSet = NOTSET,
+        keep_daily: int | str | XComArg | NotSet = NOTSET,
+        keep_weekly: int | str | XComArg | NotSet = NOTSET,
+        keep_monthly: int | str | XComArg | NotSet = NOTSET,
+        keep_yearly: int | str | XComArg | NotSet = NOTSET,
         protect: Sequence[Named] | str | XComArg | NotSet = NOTSET,
-        protect_release_notes: str | NotSet = NOTSET,
+        protect_release_notes: str | XComArg | NotSet = NOTSET,
+        fail_on_unmatched_protection: bool | str | XComArg = False,
         only: Sequence[Named] | str | XComArg | NotSet = NOTSET,
-        max_deletions: int | str | NotSet = NOTSET,
-        dry_run: bool | str = False,
+        max_deletions: int | str | XComArg | NotSet = NOTSET,
+        dry_run: bool | str | XComArg = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._given = ExplicitParameters(
+        self._explicit = ExplicitParameters(
             keep_last=keep_last,
             older_than=older_than,
+            keep_daily=keep_daily,
+            keep_weekly=keep_weekly,
+            keep_monthly=keep_monthly,
+            keep_yearly=keep_yearly,
             protect=protect,
             protect_release_notes=protect_release_notes,
             only=only,
@@ -86,8 +117,13 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         self.model = model
         self.keep_last = none_if_notset(keep_last)
         self.older_than = none_if_notset(older_than)
+        self.keep_daily = none_if_notset(keep_daily)
+        self.keep_weekly = none_if_notset(keep_weekly)
+        self.keep_monthly = none_if_notset(keep_monthly)
+        self.keep_yearly = none_if_notset(keep_yearly)
         self.protect = none_if_notset(protect)
         self.protect_release_notes = none_if_notset(protect_release_notes)
+        self.fail_on_unmatched_protection = fail_on_unmatched_protection
         self.only = none_if_notset(only)
         self.max_deletions = none_if_notset(max_deletions)
         # Takes the place of a method of every operator, which `airflow tasks test --dry-run` calls. Under another
@@ -95,6 +131,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
         self.wriftai_conn_id = wriftai_conn_id
         self._pruning: InterruptibleRun[PruneReport] | None = None
+        self._is_killed = False
         self._report: PruneReport | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -102,6 +139,57 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         import asyncio
 
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
+        from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
+        from airflow_provider_wriftai._airflow.task_marks import is_marked_success
+        from airflow_provider_wriftai.client.references import ModelReference
+        from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
+        from airflow_provider_wriftai.domain.retention.prune import prune
+        from airflow_provider_wriftai.domain.retention.record import PruneRecord
+
+        record = PruneRecord()
+        with fail_without_retry():
+            model = ModelReference.parse(cast("str", self.model))
+            policy, dry_run = self._parse_policy(model)
+            api = WriftAIHook(self.wriftai_conn_id).get_conn()
+
+            async def run() -> PruneReport:
+                async with api:
+                    return await prune(api, model, policy, dry_run=dry_run, record=record)
+
+            store_link(self, context, api.base_url, None, str(model))
+            self._pruning = InterruptibleRun(run)
+            if self._is_killed:
+                self._pruning.stop()
+            try:
+                with timed("prune"):
+                    self._pruning.run()
+            except asyncio.CancelledError:
+                self._keep_report(context, record)
+                if is_marked_success(context):
+                    # Whoever marked the task knows that it did not finish; an error would only page somebody.
+                    self.log.warning("The task was marked as success, so the prune of %s ends here.", model)
+                    return cast("dict[str, Any]", self._report or {})
+                raise PruneStoppedError(str(model), self._report) from None
+            except BaseException:
+                # However the task ends, a timeout or a signal included, its deletes are on record.
+                self._keep_report(context, record)
+                raise
+            self._note(record)
+        return cast("dict[str, Any]", self._report)
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Return what the prune did to the model, for Airflow's OpenLineage provider."""
+        from airflow_provider_wriftai._airflow.openlineage import lineage_of_prune, no_lineage
+
+        return no_lineage() if self._report is None else lineage_of_prune(self._report)
+
+    def on_kill(self) -> None:
+        """Stop: no delete begins after this."""
+        self._is_killed = True
+        if self._pruning is not None:
+            self._pruning.stop()
+
+    def _parse_policy(self, model: ModelReference) -> tuple[RetentionPolicy, bool]:
         from airflow_provider_wriftai._airflow.parameters import (
             parse_bool,
             parse_duration,
@@ -109,68 +197,54 @@ class WriftAICleanupVersionsOperator(BaseOperator):
             parse_list,
             parse_str,
         )
-        from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
-        from airflow_provider_wriftai.client.references import ModelReference
-        from airflow_provider_wriftai.client.versions import Versions
-        from airflow_provider_wriftai.domain.retention.errors import (
-            PruneIncompleteError,
-            PruneStoppedError,
-            TooManyDeletionsError,
-        )
+        from airflow_provider_wriftai.domain.retention.calendar import CalendarRules
+        from airflow_provider_wriftai.domain.retention.durations import is_omitted
         from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
         from airflow_provider_wriftai.domain.retention.protection import Protection
-        from airflow_provider_wriftai.domain.retention.prune import prune
         from airflow_provider_wriftai.domain.retention.selectors import read_versions
 
-        def given(name: str, read: Callable[[str, Any], T]) -> T | None:
-            return self._given.parse(self, name, lambda value: read(name, value))
+        def parse(name: str, parser: Callable[[str, Any], T]) -> T | None:
+            if name in _CRITERIA and is_omitted(getattr(self, name)):
+                return None
+            return self._explicit.parse(self, name, lambda value: parser(name, value))
 
-        with fail_without_retry():
-            model = ModelReference.parse(self.model)
-            only = given("only", parse_list)
-            policy = RetentionPolicy(
-                keep_last=given("keep_last", parse_int),
-                older_than=given("older_than", parse_duration),
-                protection=Protection.read(
-                    model, given("protect", parse_list) or [], given("protect_release_notes", parse_str)
-                ),
-                only=None if only is None else read_versions("only", model, only),
-                max_deletions=given("max_deletions", parse_int),
-            )
-            dry_run = parse_bool("dry_run", self.dry_run)
-            api = WriftAIHook(self.wriftai_conn_id).get_conn()
+        only = parse("only", parse_list)
+        protection = Protection.read(
+            model, parse("protect", parse_list) or [], parse("protect_release_notes", parse_str)
+        )
+        policy = RetentionPolicy(
+            keep_last=parse("keep_last", parse_int),
+            older_than=parse("older_than", parse_duration),
+            calendar=CalendarRules(
+                keep_daily=parse("keep_daily", parse_int),
+                keep_weekly=parse("keep_weekly", parse_int),
+                keep_monthly=parse("keep_monthly", parse_int),
+                keep_yearly=parse("keep_yearly", parse_int),
+            ),
+            protection=protection,
+            only=None if only is None else read_versions("only", model, only),
+            max_deletions=parse("max_deletions", parse_int),
+            fail_on_unmatched_protection=parse_bool("fail_on_unmatched_protection", self.fail_on_unmatched_protection),
+        )
+        return policy, parse_bool("dry_run", self.dry_run)
 
-            async def carry_out() -> PruneReport:
-                async with api:
-                    return await prune(Versions(api), model, policy, dry_run=dry_run)
+    def _note(self, record: PruneRecord) -> None:
+        """Keep the report for OpenLineage, and count what it says."""
+        self._report = record.report()
+        if self._report is not None:
+            _count(self._report)
 
-            store_link(self, context, api.base_url, None, str(model))
-            self._pruning = InterruptibleRun(carry_out)
-            try:
-                with timed("prune"):
-                    self._report = report = self._pruning.run()
-                _count(report)
-            except (PruneIncompleteError, TooManyDeletionsError) as error:
-                self._report = cast("PruneReport", error.report)
-                _count(error.report)
-                context["ti"].xcom_push(key="return_value", value=error.report)
-                raise
-            except asyncio.CancelledError:
-                raise PruneStoppedError(f"The prune of {model} was stopped; another try does the rest.") from None
-        return cast("dict[str, Any]", report)
-
-    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage, where Airflow's provider for it is installed, that versions of the model are gone."""
-        from airflow_provider_wriftai._airflow.openlineage import lineage_of_prune, no_lineage
-
-        return no_lineage() if self._report is None else lineage_of_prune(self._report)
-
-    def on_kill(self) -> None:
-        """Stop deleting: another try does the rest."""
-        if self._pruning is not None:
-            self._pruning.stop()
+    def _keep_report(self, context: Context, record: PruneRecord) -> None:
+        """Keep the report of a task that fails or is stopped: its result, for tasks whose trigger rule lets them read
+        it."""
+        self._note(record)
+        if self._report is not None:
+            # Airflow may not take it any more from a task that somebody marked; the log has it.
+            with contextlib.suppress(Exception):
+                context["ti"].xcom_push(key="return_value", value=self._report)
 
 
 def _count(report: Mapping[str, Any]) -> None:
-    for what in ("deleted", "already_gone", "failed"):
-        count(f"prune.{what}", len(report[what]))
+    for name in ("deleted", "already_gone", "interrupted", "failed"):
+        count(f"prune.{name}", report[f"{name}_count"])
+    count("prune.unmatched_protections", len(report["unmatched_protections"]))

@@ -11,7 +11,6 @@ from memory import resident_megabytes
 
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference
-from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
 from airflow_provider_wriftai.domain.retention.prune import prune
 from airflow_provider_wriftai.domain.retention.report import PruneReport
@@ -22,7 +21,7 @@ url, token, owner, name, dry_run = sys.argv[1:]
 async def work() -> PruneReport:
     async with API(url, token) as api:
         policy = RetentionPolicy(keep_last=1)
-        return await prune(Versions(api), ModelReference(owner, name), policy, dry_run=dry_run == "dry")
+        return await prune(api, ModelReference(owner, name), policy, dry_run=dry_run == "dry")
 
 
 before = resident_megabytes()
@@ -33,8 +32,8 @@ print(
         {
             "seconds": time.perf_counter() - began,
             "cpu": time.process_time() - cpu,
-            "deleted": len(report["deleted"]),
-            "planned": len(report["planned"]),
+            "deleted": report["deleted_count"],
+            "planned": report["planned_count"],
             "megabytes": resident_megabytes(peak=True) - before,
         }
     )

@@ -22,10 +22,8 @@ from retention_rules import Rules, draw_rules, make_model
 from virtual_time import VirtualTime
 
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.errors import PermissionDeniedError, WriftAIError
+from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.references import ModelReference
-from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.domain.retention.errors import PruneRefusedError, TooManyDeletionsError
 from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
 from airflow_provider_wriftai.domain.retention.protection import Protection
 from airflow_provider_wriftai.domain.retention.prune import prune
@@ -33,8 +31,6 @@ from airflow_provider_wriftai.domain.retention.report import PruneReport
 from airflow_provider_wriftai.domain.retention.selectors import read_versions
 
 TRIES = 4
-# With which Airflow tries no more.
-FINAL = (TooManyDeletionsError, PruneRefusedError, PermissionDeniedError)
 
 _monotonic = real_time.monotonic
 
@@ -112,7 +108,10 @@ def run(seed: int, url: str, token: str, control: Control, time: VirtualTime) ->
     async def attempt() -> PruneReport:
         network.try_begins()
         async with API(f"{url}/generation-{plan.generation}/v1", token, async_transport=network) as api:
-            return await prune(Versions(api), model, policy)
+            return await prune(api, model, policy, sleep=sleep)
+
+    async def sleep(seconds: float) -> None:
+        time.sleep(seconds)
 
     def finished(attempts: int) -> tuple[str, str, PruneReport | None]:
         error = ""
@@ -124,7 +123,7 @@ def run(seed: int, url: str, token: str, control: Control, time: VirtualTime) ->
                 error = "killed"
             except WriftAIError as failure:
                 error = str(failure) or "an error without a text"
-                if isinstance(failure, FINAL):
+                if not failure.retryable:
                     break
             except Exception:  # noqa: BLE001 - whatever is none of ours is a finding
                 return "crashed", traceback.format_exc(), None

@@ -1,69 +1,97 @@
-"""What can go wrong with pruning, beyond the errors of the client."""
+"""The errors of pruning, beyond those of the client."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.text import format_count, join_limited
 
-_MOST_TOLD = 20
+if TYPE_CHECKING:
+    from airflow_provider_wriftai.domain.retention.report import PruneReport
 
 
 class InvalidPolicyError(WriftAIError, ValueError):
-    """A retention policy that cannot be meant; nothing was deleted."""
+    """The retention policy is invalid. Nothing was deleted."""
 
 
 class UnplannableError(WriftAIError):
-    """What the service says of the versions does not allow a safe decision; nothing was deleted."""
+    """The service's list of versions does not allow a safe decision. Nothing was deleted."""
+
+    retryable = True
 
 
-class TooManyDeletionsError(WriftAIError):
-    """More versions would go than ``max_deletions`` allows; nothing was deleted.
+class UnmatchedProtectionError(WriftAIError):
+    """A protection matches no version, and ``fail_on_unmatched_protection`` is set. Nothing was deleted.
 
     Attributes:
         report: What would have been done: see ``prune``.
     """
 
-    def __init__(self, report: Mapping[str, Any], max_deletions: int) -> None:
+    def __init__(self, report: PruneReport, unmatched: Sequence[str]) -> None:
         self.report = report
-        planned = report["planned"]
         super().__init__(
-            f"{len(planned)} versions of {report['model']} would go, and max_deletions is {max_deletions}, so nothing "
-            "was deleted. Rehearse with dry_run, and raise max_deletions if that is what you want. They are:"
-            + _told([f"{entry['reference']}: {entry['reason']}" for entry in planned])
+            f"{format_count(len(unmatched), 'protection')} of {report['model']} matched no version, so nothing was "
+            "deleted. Correct or remove them, or unset fail_on_unmatched_protection." + join_limited(unmatched)
+        )
+
+
+class TooManyDeletionsError(WriftAIError):
+    """More versions would be deleted than ``max_deletions`` allows. Nothing was deleted.
+
+    Attributes:
+        report: What would have been done: see ``prune``.
+    """
+
+    def __init__(self, report: PruneReport, max_deletions: int) -> None:
+        self.report = report
+        super().__init__(
+            f"The prune of {report['model']} would delete {format_count(report['planned_count'], 'version')}, and "
+            f"max_deletions is {max_deletions}, so nothing was deleted. Run it with dry_run to see the plan, and raise "
+            "max_deletions if the plan is what you want."
+            + join_limited([f"{entry['reference']}: {entry['reason']}" for entry in report["planned"]])
         )
 
 
 class PruneIncompleteError(WriftAIError):
-    """Some of the planned versions could not be deleted; another try does the rest.
+    """Some of the planned versions could not be deleted.
+
+    ``retryable`` says whether another attempt can delete them: not if the service refused them for good (401, 403).
 
     Attributes:
         report: What was done: see ``prune``.
     """
 
-    next_step = "Another try does the rest."
-
-    def __init__(self, report: Mapping[str, Any]) -> None:
+    def __init__(self, report: PruneReport, *, retryable: bool) -> None:
         self.report = report
-        failed = report["failed"]
+        self.retryable = retryable
+        next_step = (
+            "Another attempt deletes the rest."
+            if retryable
+            else "Use an access token that may delete them, or protect them; another attempt would fail, too."
+        )
         super().__init__(
-            f"{len(failed)} of {len(report['planned'])} versions of {report['model']} could not be deleted; "
-            f"{len(report['deleted'])} were. {self.next_step}"
-            + _told([f"{entry['reference']}: {entry['error']}" for entry in failed])
+            f"{report['failed_count']} of {format_count(report['planned_count'], 'version')} of {report['model']} "
+            f"could not be deleted; {report['deleted_count']} were. {next_step}"
+            + join_limited([f"{entry['reference']}: {entry['error']}" for entry in report["failed"]])
         )
 
 
-class PruneRefusedError(PruneIncompleteError):
-    """The same where the service refused them for good (401, 403): no other try can delete them."""
-
-    next_step = "Another try could not either: give the connection a token that may delete them, or protect them."
-
-
 class PruneStoppedError(WriftAIError):
-    """Airflow stopped the task half-way; nothing is lost, and another try does the rest."""
+    """Airflow stopped the task. Another attempt deletes the rest.
 
+    Attributes:
+        report: What was done until then: see ``prune``; None if nothing was planned yet.
+    """
 
-def _told(lines: list[str]) -> str:
-    more = [f"… and {len(lines) - _MOST_TOLD} more"] if len(lines) > _MOST_TOLD else []
-    return "".join(f"\n  - {line}" for line in [*lines[:_MOST_TOLD], *more])
+    retryable = True
+
+    def __init__(self, model: str, report: PruneReport | None) -> None:
+        self.report = report
+        done = (
+            f"{report['deleted_count']} of {format_count(report['planned_count'], 'version')} had been deleted"
+            if report
+            else "nothing had been deleted"
+        )
+        super().__init__(f"The prune of {model} was stopped: {done}. Another attempt deletes the rest.")

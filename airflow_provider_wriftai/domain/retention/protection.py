@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.text import truncated_repr
-from airflow_provider_wriftai.domain.patterns import compiled
-from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
-from airflow_provider_wriftai.domain.retention.listed import Listed
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.patterns import Pattern
 from airflow_provider_wriftai.domain.retention.selectors import Named, NamedVersions, read_named
+from airflow_provider_wriftai.domain.search import Match
+
+NOTES_PARAMETER = "protect_release_notes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,55 +22,77 @@ class Protection:
     Attributes:
         versions: Versions by name.
         digests: Images by digest: every version of one is protected.
-        release_notes: A pattern; every version is protected in whose release notes it is found.
+        release_notes: A pattern: every version is protected whose release notes it is found in.
     """
 
     versions: NamedVersions = field(default_factory=NamedVersions)
     digests: frozenset[str] = frozenset()
-    release_notes: re.Pattern[str] | None = None
+    release_notes: Pattern | None = None
 
     @classmethod
     def read(cls, model: ModelReference, named: Iterable[Named], release_notes: str | None = None) -> Protection:
-        """Read what is to be protected.
+        """Read what is protected.
 
         Args:
             model: The model whose versions are pruned.
             named: Versions and images: see ``read_named``.
-            release_notes: A regular expression (Python's ``re``), searched for in the release notes.
+            release_notes: A regular expression to search for in the release notes.
 
         Raises:
-            InvalidPolicyError: One of them cannot be meant, or names another model; the pattern is none.
+            InvalidPolicyError: A name is invalid, or is a version of another model.
+            InvalidPatternError: The pattern does not compile.
         """
         versions, digests = read_named("protect", model, named)
-        notes = None
-        if release_notes is not None:
-            notes = compiled("protect_release_notes", release_notes, InvalidPolicyError)
-        return cls(versions, digests, notes)
+        return cls(versions, digests, None if release_notes is None else Pattern(NOTES_PARAMETER, release_notes))
 
-    def missing(self, listed: Iterable[Listed]) -> list[str]:
-        """Tell what is protected by name and not there; an image only where the images of all versions are known.
+    def match(self, version: VersionRecord) -> tuple[Match, str]:
+        """Return whether a version is protected, and why.
+
+        ``UNKNOWN`` means that it depends on the version's image, which is not known.
+
+        Raises:
+            PatternTimeoutError: The search for the pattern took too long.
+        """
+        if version.reference in self.versions:
+            return Match.YES, "protected by name"
+        if version.digest is not None and version.digest in self.digests:
+            return Match.YES, f"protected: its image is {version.digest}"
+        if self.release_notes is not None:
+            if version.release_notes is None:
+                return Match.YES, "protected: the service does not return its release notes, and some are protected"
+            if self.release_notes.search(version.release_notes):
+                return Match.YES, f"protected: its release notes match {truncated_repr(self.release_notes.text)}"
+        if self.digests and version.digest is None:
+            return Match.UNKNOWN, "protected: the service does not return its image, and some images are protected"
+        return Match.NO, "not protected"
+
+    def check_names(self, versions: Collection[VersionRecord]) -> None:
+        """Check that versions are named as the service names them.
+
+        Raises:
+            UnplannableError: They are not.
+        """
+        self.versions.missing(versions, "protected")
+
+    def unmatched(self, versions: Collection[VersionRecord]) -> list[str]:
+        """Return each protection that matches no version, for messages.
+
+        An image is listed only if the images of all versions are known: see :meth:`unmatched_digests`.
 
         Raises:
             UnplannableError: Versions are named as the service does not name them.
+            PatternTimeoutError: The search for the pattern took too long.
         """
-        versions = list(listed)
-        digests = {version.digest for version in versions}
-        images = sorted(self.digests - digests) if None not in digests else []
-        return [*self.versions.missing(versions, "protected"), *images]
+        unmatched = [f"version {name}" for name in self.versions.missing(versions, "protected")]
+        if all(version.digest is not None for version in versions):
+            unmatched += [f"image {digest}" for digest in self.unmatched_digests(versions)]
+        notes = self.release_notes
+        if notes is not None and not any(
+            version.release_notes is None or notes.search(version.release_notes) for version in versions
+        ):
+            unmatched.append(f"{NOTES_PARAMETER} {truncated_repr(notes.text)}")
+        return unmatched
 
-    def reason_for(self, version: Listed) -> str | None:
-        """Tell why a version is protected; None where it is not, as far as is known."""
-        if version in self.versions:
-            return "protected by name"
-        if version.digest is not None and version.digest in self.digests:
-            return f"protected: its image is {version.digest}"
-        if self.release_notes is not None:
-            if version.release_notes is None:
-                return "protected: the service does not tell its release notes, and some are protected"
-            if self.release_notes.search(version.release_notes):
-                return f"protected: its release notes match {truncated_repr(self.release_notes.pattern)}"
-        return None
-
-    def needs_image_of(self, version: Listed) -> bool:
-        """Tell whether it depends on the version's image, which is not known, whether it is protected."""
-        return bool(self.digests) and version.digest is None
+    def unmatched_digests(self, versions: Iterable[VersionRecord]) -> list[str]:
+        """Return the protected digests that no version is known to have."""
+        return sorted(self.digests.difference(version.digest for version in versions if version.digest is not None))

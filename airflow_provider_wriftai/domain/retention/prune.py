@@ -1,257 +1,169 @@
-"""Carry out a retention plan, and report what was done."""
+"""Prune a model: read all versions, decide, delete, verify, report."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
-from airflow_provider_wriftai.client.errors import (
-    AuthenticationError,
-    ConnectionFailedError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitedError,
-    RequestError,
-    WriftAIError,
-)
+from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference
-from airflow_provider_wriftai.client.summary import VersionSummary
-from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.client.text import format_count, join_limited
 from airflow_provider_wriftai.domain.progress import Progress
+from airflow_provider_wriftai.domain.retention.deletion import Deleter, verify_deleted
 from airflow_provider_wriftai.domain.retention.errors import (
     PruneIncompleteError,
-    PruneRefusedError,
     TooManyDeletionsError,
-    UnplannableError,
+    UnmatchedProtectionError,
 )
-from airflow_provider_wriftai.domain.retention.listed import Listed
+from airflow_provider_wriftai.domain.retention.listing import Listing, add_images, read_listing
 from airflow_provider_wriftai.domain.retention.policy import Plan, RetentionPolicy, plan
-from airflow_provider_wriftai.domain.retention.report import Failed, PruneReport, report_of, table_of
+from airflow_provider_wriftai.domain.retention.record import UNSUCCESSFUL, PruneRecord, Status, log_summary
+from airflow_provider_wriftai.domain.retention.report import PruneReport, format_table
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 16
-"""How many requests are under way at the most; the token's budget may make it fewer."""
 
-_MOST_FAILURES_IN_A_ROW = 20
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def prune(
-    versions: Versions,
+    api: API,
     model: ModelReference,
     policy: RetentionPolicy,
     *,
     dry_run: bool = False,
+    record: PruneRecord | None = None,
     clock: Callable[[], float] = time.monotonic,
+    own_clock: Callable[[], datetime] = _utc_now,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> PruneReport:
-    """Delete the versions of a model that a policy lets go.
+    """Delete the versions of a model that a policy does not keep.
 
-    The whole list is read before the first delete, and ages are measured by the service's clock. The oldest go
-    first, several at once. One version that cannot be deleted does not stop the rest.
+    The whole list is read before the first delete. The oldest versions are deleted first, several at once. A version
+    that cannot be deleted does not stop the rest.
 
     Args:
-        versions: The client, for async requests.
+        api: For asynchronous requests.
         model: The model to prune.
         policy: What is kept.
-        dry_run: Whether only to report what would go.
-        clock: Tells seconds, to pace the progress in the log.
+        dry_run: Whether to report only what would be deleted.
+        record: Receives what is planned and done, for callers that may be stopped.
+        clock: Returns seconds, for the progress in the log.
+        own_clock: Returns the time of this machine.
+        sleep: Waits a number of seconds.
 
     Returns:
         The report.
 
     Raises:
-        UnplannableError: What the service says of the versions allows no safe decision; nothing was deleted.
-        TooManyDeletionsError: More would go than the policy allows; nothing was deleted.
-        PruneIncompleteError: Some versions could not be deleted; it carries the report.
-        WriftAIError: The list could not be read; nothing was deleted.
+        UnplannableError: The service's list does not allow a safe decision. Nothing was deleted.
+        UnmatchedProtectionError: A protection matches no version, and the policy forbids that. Nothing was deleted.
+        TooManyDeletionsError: The plan deletes more than the policy allows. Nothing was deleted.
+        PruneIncompleteError: Some versions could not be deleted. It carries the report.
+        WriftAIError: The list could not be read. Nothing was deleted.
     """
-    listed, now = await _read_everything(versions, model)
+    began = clock()
+    record = record or PruneRecord()
+    decided, unmatched = _decide(await _read(api, model, policy, clock, own_clock), model, policy)
+    record.begin(model, decided, dry_run=dry_run, unmatched=unmatched)
+    _log_plan(model, decided)
+    if dry_run:
+        _log_dry_run(decided, policy)
+        return _report(record)
+    if unmatched and policy.fail_on_unmatched_protection:
+        raise UnmatchedProtectionError(_report(record), unmatched)
+    if policy.max_deletions is not None and len(decided.to_delete) > policy.max_deletions:
+        raise TooManyDeletionsError(_report(record), policy.max_deletions)
+    try:
+        await _delete(api, model, decided, record, clock=clock, sleep=sleep)
+    finally:
+        record.flush()
+    log_summary(record, model, clock() - began)
+    failed = record.with_status(*UNSUCCESSFUL)
+    if failed:
+        retryable = not record.is_refused and any(record.outcomes[reference].retryable for reference in failed)
+        raise PruneIncompleteError(_report(record), retryable=retryable)
+    return _report(record)
+
+
+async def _read(
+    api: API,
+    model: ModelReference,
+    policy: RetentionPolicy,
+    clock: Callable[[], float],
+    own_clock: Callable[[], datetime],
+) -> Listing:
+    listing = await read_listing(api, model, own_clock)
+    policy.protection.check_names(listing.versions)
     if policy.only is not None:
-        for name in policy.only.missing(listed, "given as the only ones"):
-            log.info("%s may go, but %s has no such version now.", name, model)
-    policy.protection.missing(listed)  # before images are looked up: whether the names are of the right kind
-    listed = await _with_images(versions, listed, policy, now, clock)
-    for name in policy.protection.missing(listed):
-        log.warning("%s is protected, but %s has no such version now.", name, model)
-    decided = plan(listed, policy, now)
+        missing = policy.only.missing(listing.versions, "named in 'only'")
+        if missing:
+            log.info("Not found in %s, though named in 'only':%s", model, join_limited(missing))
+    return await add_images(api, listing, policy, clock)
+
+
+def _decide(listing: Listing, model: ModelReference, policy: RetentionPolicy) -> tuple[Plan, Sequence[str]]:
+    unmatched = policy.protection.unmatched(listing.versions)
+    if unmatched:
+        log.warning("%s matched no version of %s:%s", format_count(len(unmatched), "protection"), model,
+                    join_limited(unmatched))  # fmt: skip
+    elif unknown := policy.protection.unmatched_digests(listing.versions):
+        log.warning(
+            "The images of some versions of %s are unknown, so these protected images may match none:%s",
+            model, join_limited(unknown),
+        )  # fmt: skip
+    return plan(listing.versions, policy, listing.now), unmatched
+
+
+def _log_plan(model: ModelReference, decided: Plan) -> None:
     log.info(
-        "%s has %d versions: %d go, %d stay, %d of them because they are protected.",
-        model, len(decided.decisions), len(decided.to_delete),
+        "%s has %s: %d to delete, %d to keep (%d protected).",
+        model, format_count(len(decided.decisions), "version"), len(decided.to_delete),
         len(decided.kept) + len(decided.protected), len(decided.protected),
     )  # fmt: skip
-    for line in table_of(decided):
+    for line in format_table(decided):
         log.info("%s", line)
-    report = report_of(decided, model, dry_run=dry_run)
-    too_many = policy.max_deletions is not None and len(decided.to_delete) > policy.max_deletions
-    if dry_run:
-        log.info("This is a dry run: nothing is deleted.")
-        if too_many:
-            log.warning("More would go than max_deletions allows (%s), so nothing would.", policy.max_deletions)
-        return report
-    if policy.max_deletions is not None and too_many:
-        raise TooManyDeletionsError(report, policy.max_deletions)
-    await _delete_all(versions, decided, report, clock)
-    log.info(
-        "Deleted %d versions of %s; %d were gone already.", len(report["deleted"]), model, len(report["already_gone"])
-    )
-    return report
 
 
-async def _read_everything(versions: Versions, model: ModelReference) -> tuple[list[Listed], datetime]:
-    listed: dict[str, Listed] = {}
-    now: datetime | None = None
-    async for page in versions.async_every_page(model.owner, model.name):
-        for version in page.items:
-            if version["reference"] in listed:
-                raise UnplannableError(
-                    f"The service listed {version['reference']} twice, so its list cannot be relied on; "
-                    "nothing was deleted."
-                )
-            listed[version["reference"]] = Listed.of(version)
-        # The first page's time: whatever is published while the rest is read only looks younger for it.
-        now = now or page.served_at
-    if now is None:
-        raise UnplannableError(
-            f"The list of versions of {model} came without a readable Date header, so the age of a version "
-            "cannot be told; nothing was deleted."
+def _log_dry_run(decided: Plan, policy: RetentionPolicy) -> None:
+    log.info("This is a dry run: nothing is deleted.")
+    if policy.max_deletions is not None and len(decided.to_delete) > policy.max_deletions:
+        log.warning(
+            "The plan deletes more versions than max_deletions allows (%d), so none would be deleted.",
+            policy.max_deletions,
         )
-    return list(listed.values()), now
 
 
-async def _with_images(
-    versions: Versions, listed: list[Listed], policy: RetentionPolicy, now: datetime, clock: Callable[[], float]
-) -> list[Listed]:
-    """Look up the images that the list leaves out, where the plan depends on them."""
-    unknown = {decision.reference for decision in plan(listed, policy, now).needing_images}
-    if not unknown:
-        return listed
-    log.info("Looking up the images of %d versions that would go, because some images are protected.", len(unknown))
-    progress = Progress(len(unknown), "looked up", clock)
-    images: dict[str, str] = {}
-
-    async def look_up(reference: str) -> None:
-        try:
-            digest = VersionSummary.of(await versions.async_get(reference)).digest
-        except NotFoundError:
-            digest = None
-        if digest is not None:
-            images[reference] = digest
-        progress.step()
-
-    await run_concurrently(look_up, sorted(unknown))
-    return [replace(each, digest=images.get(each.reference, each.digest)) for each in listed]
-
-
-async def _delete_all(versions: Versions, decided: Plan, report: PruneReport, clock: Callable[[], float]) -> None:
-    """Delete what delete, and note in the report what became of it.
-
-    Raises:
-        PruneIncompleteError: Not everything could be deleted.
-    """
-    to_delete = [decision.reference for decision in decided.to_delete]
-    progress = Progress(len(to_delete), "done", clock)
-    deletes = _Deletes(versions, progress)
+async def _delete(
+    api: API,
+    model: ModelReference,
+    decided: Plan,
+    record: PruneRecord,
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[object]],
+) -> None:
+    references = [decision.version.reference for decision in decided.to_delete]
+    if not references:
+        return
+    deleter = Deleter(api, record, Progress(len(references), "Deleted versions", clock))
     try:
-        await run_concurrently(deletes.delete, to_delete)
+        await deleter.delete_all(references)
+        await verify_deleted(api, model, record, deleter.unverified, sleep)
     except asyncio.CancelledError:
-        log.warning("The task is stopped: %d of %d are done.", len(deletes.outcomes), len(to_delete))
+        log.warning(
+            "The task was stopped: %d of %s deleted, %d without an answer yet.",
+            len(record.with_status(Status.DELETED)), format_count(len(references), "version"),
+            len(record.with_status(Status.SENT)),
+        )  # fmt: skip
         raise
-    for reference in to_delete:
-        match deletes.outcomes[reference]:
-            case None:
-                report["deleted"].append(reference)
-            case NotFoundError():
-                report["already_gone"].append(reference)
-            case error:
-                report["failed"].append(Failed(reference=reference, error=str(error)))
-    doubted = deletes.unresolved.union(report["already_gone"])
-    if doubted:
-        await verify_deleted(versions, ModelReference.parse(report["model"]), report, doubted)
-    if report["failed"]:
-        errors = [deletes.outcomes[entry["reference"]] for entry in report["failed"]]
-        for_good = deletes.refused or all(isinstance(error, PermissionDeniedError) for error in errors)
-        raise (PruneRefusedError if for_good else PruneIncompleteError)(report)
 
 
-class _Deletes:
-    """Deletes, one by one, until it makes no sense any more.
-
-    Attributes:
-        outcomes: What became of each version: None where it was deleted, the error otherwise.
-        unresolved: Those that count as deleted though the service did not say so.
-        refused: Whether the service refused the token.
-    """
-
-    def __init__(self, versions: Versions, progress: Progress) -> None:
-        self._versions = versions
-        self._progress = progress
-        self._failures_in_a_row = 0
-        self.outcomes: dict[str, WriftAIError | None] = {}
-        self.unresolved: set[str] = set()
-        self.refused = False
-
-    async def delete(self, reference: str) -> None:
-        """Delete one, and note down what became of it."""
-        if self.refused or self._failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
-            why = "the token was refused" if self.refused else f"{self._failures_in_a_row} others failed in a row"
-            self.outcomes[reference] = WriftAIError(f"it was not tried, because {why} before it")
-            return
-        try:
-            if not await self._versions.async_delete_confirmed(reference):
-                self.unresolved.add(reference)
-        except WriftAIError as error:
-            self.outcomes[reference] = error
-            self.refused = self.refused or isinstance(error, AuthenticationError)
-            self._failures_in_a_row = self._failures_in_a_row + 1 if _is_of_the_service(error) else 0
-            if not isinstance(error, NotFoundError):
-                log.error("%s could not be deleted: %s", reference, error)  # noqa: TRY400 - the report has it
-        else:
-            self.outcomes[reference] = None
-            self._failures_in_a_row = 0
-        self._progress.step()
-
-
-def _is_of_the_service(error: WriftAIError) -> bool:
-    """Tell a failure of the service, or of what is in between, from one that has to do with one version."""
-    no_answer = isinstance(error, ConnectionFailedError | RateLimitedError)
-    return no_answer or (isinstance(error, RequestError) and error.ambiguous)
-
-
-async def verify_deleted(versions: Versions, model: ModelReference, report: PruneReport, doubted: set[str]) -> None:
-    """Look whether those that were answered 404 are gone, so that a green run hides no version that is not."""
-    error = "its delete was answered 404, yet it is still listed"
-    try:
-        there = {
-            version["reference"]
-            async for page in versions.async_every_page(model.owner, model.name)
-            for version in page.items
-        }
-    except WriftAIError as failure:
-        error = f"its delete was answered 404, and whether it is gone could not be seen: {failure}"
-        there = doubted
-    for reference in sorted(doubted & there):
-        for done in (report["deleted"], report["already_gone"]):
-            if reference in done:
-                done.remove(reference)
-        report["failed"].append(Failed(reference=reference, error=error))
-
-
-async def run_concurrently(work: Callable[[str], Awaitable[None]], references: Iterable[str]) -> None:
-    """Do something for each version, several at once, beginning in order; the first error ends it."""
-    left = iter(references)
-
-    async def worker() -> None:
-        for reference in left:
-            await work(reference)
-
-    workers = [asyncio.ensure_future(worker()) for _ in range(AT_ONCE)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for each in workers:
-            each.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+def _report(record: PruneRecord) -> PruneReport:
+    report = record.report()
+    assert report is not None  # noqa: S101 - there is a plan
+    return report

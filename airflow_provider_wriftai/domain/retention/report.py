@@ -1,78 +1,97 @@
-"""The report of a prune: plain JSON for the next task, a table for the log."""
+"""The report of a prune: small plain JSON for the next task, and a table for the log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TypedDict
 
-from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.domain.retention.policy import Decision, Plan
+
+MOST_REPORTED = 1000
+"""Versions that ``planned``, ``deleted``, ``already_gone``, ``interrupted``, and ``failed`` list at most."""
+
+MOST_KEPT_REPORTED = 100
+"""Versions that ``kept`` and ``protected`` list at most."""
+
+LONGEST_ERROR = 300
+"""Characters of an error that ``failed`` shows."""
 
 _MOST_ROWS = 200
 
 
 class ReportedVersion(TypedDict):
-    """A version and why it goes or stays."""
+    """A version, and why it is deleted or kept."""
 
     reference: str
     created_at: str
     reason: str
 
 
-class Failed(TypedDict):
-    """A version that could not be deleted, and what the service said."""
+class FailedDeletion(TypedDict):
+    """A version that could not be deleted, and why."""
 
     reference: str
     error: str
 
 
 class PruneReport(TypedDict):
-    """What a prune did, or in a dry run would do: plain JSON."""
+    """What a prune did, or in a dry run would do: plain JSON. The counts are exact; long lists are truncated."""
 
     model: str
     dry_run: bool
+    planned_count: int
+    kept_count: int
+    protected_count: int
+    deleted_count: int
+    already_gone_count: int
+    interrupted_count: int
+    failed_count: int
     planned: list[ReportedVersion]
-    """The versions that go, oldest first."""
+    """The versions to delete, oldest first."""
     kept: list[ReportedVersion]
     """The versions that the criteria keep, newest first."""
     protected: list[ReportedVersion]
     """The versions that only their protection keeps, newest first."""
     deleted: list[str]
     already_gone: list[str]
-    failed: list[Failed]
+    """The versions that somebody else had deleted."""
+    interrupted: list[str]
+    """The versions whose delete had no answer yet when the task was stopped."""
+    failed: list[FailedDeletion]
+    unmatched_protections: list[str]
+    """The protections that match no version."""
+    truncated: list[str]
+    """The names of the lists above that are not complete."""
+    only: list[int | str]
+    """In a dry run, all versions to delete, by number or id: for the parameter ``only``. Never truncated."""
 
 
-def report_of(decided: Plan, model: ModelReference, *, dry_run: bool) -> PruneReport:
-    """Begin a report: what is planned, and nothing done yet."""
-    return PruneReport(
-        model=str(model),
-        dry_run=dry_run,
-        planned=[_as_json(decision) for decision in decided.to_delete],
-        kept=[_as_json(decision) for decision in decided.kept],
-        protected=[_as_json(decision) for decision in decided.protected],
-        deleted=[],
-        already_gone=[],
-        failed=[],
-    )
+def reported(decisions: Sequence[Decision], most: int) -> list[ReportedVersion]:
+    """Return the first decisions as JSON."""
+    return [_as_json(decision) for decision in islice(decisions, most)]
 
 
-def table_of(decided: Plan) -> Iterator[str]:
-    """Write a plan as the lines of a table, newest first; the middle of a long one is left out."""
-    decisions = decided.decisions
-    width = max((len(decision.reference) for decision in decisions), default=0)
-    yield f"{'':6}  {'version':<{width}}  {'created':<16}  why"
+def format_table(plan: Plan) -> Iterator[str]:
+    """Return a plan as the lines of a table, newest first; of a long one, the beginning and the end."""
+    decisions = plan.decisions
     half = _MOST_ROWS // 2
-    shown = decisions if len(decisions) <= _MOST_ROWS else (*decisions[:half], None, *decisions[-half:])
-    for decision in shown:
-        if decision is None:
-            yield f"{'':6}  … {len(decisions) - 2 * half} more, in the task's result …"
-            continue
-        created = decision.created_at.strftime("%Y-%m-%d %H:%M")
-        action = "delete" if decision.delete else "keep"
-        yield f"{action:6}  {decision.reference:<{width}}  {created:<16}  {decision.reason}"
+    omitted = max(0, len(decisions) - _MOST_ROWS)
+    shown = [*decisions[:half], *decisions[half + omitted :]]
+    references = [str(decision.version.reference) for decision in shown]
+    width = max(map(len, references), default=0)
+    yield f"{'':6}  {'version':<{width}}  {'created (UTC)':<16}  reason"
+    for row, (reference, decision) in enumerate(zip(references, shown, strict=True)):
+        if omitted and row == half:
+            yield f"{'':6}  … {omitted} more …"
+        created = format(decision.version.created_at or "", "%Y-%m-%d %H:%M")
+        yield f"{'delete' if decision.delete else 'keep':6}  {reference:<{width}}  {created:<16}  {decision.reason}"
 
 
 def _as_json(decision: Decision) -> ReportedVersion:
+    version = decision.version
     return ReportedVersion(
-        reference=decision.reference, created_at=decision.created_at.isoformat(), reason=decision.reason
+        reference=str(version.reference),
+        created_at=version.created_at.isoformat() if version.created_at else "",
+        reason=decision.reason,
     )

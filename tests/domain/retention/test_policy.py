@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber, VersionReference
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.retention.calendar import CalendarRules
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
-from airflow_provider_wriftai.domain.retention.listed import Listed
-from airflow_provider_wriftai.domain.retention.policy import Plan, RetentionPolicy, plan
+from airflow_provider_wriftai.domain.retention.policy import Plan, RetentionPolicy, creation_time, plan
 from airflow_provider_wriftai.domain.retention.protection import Protection
 from airflow_provider_wriftai.domain.retention.selectors import NamedVersions, read_versions
 
@@ -21,14 +22,14 @@ MODEL = ModelReference("acme", "det")
 DIGESTS = [f"sha256:{number:064x}" for number in range(4)]
 NOTES = ["nightly", "release 1.0", "release 2.0", ""]
 
-Versions = list[Listed]
+Versions = list[VersionRecord]
 
 
 def _version(
     number: int, age: timedelta, *, numbered: bool = True, notes: str | None = "", digest: str | None = None
-) -> Listed:
-    reference = f"acme/det:{number}" if numbered else f"id-{number:03}"
-    return Listed(reference, number if numbered else None, NOW - age, notes, digest)
+) -> VersionRecord:
+    reference = VersionNumber(MODEL, number) if numbered else VersionId(f"id-{number:03}")
+    return VersionRecord(reference, NOW - age, notes, digest)
 
 
 @st.composite
@@ -57,7 +58,7 @@ protections = st.builds(
 )
 policies = st.builds(
     lambda keep_last, older_than, protection: RetentionPolicy(
-        keep_last or (None if older_than else 1), older_than, protection
+        keep_last or (None if older_than else 1), older_than, protection=protection
     ),
     st.none() | st.integers(1, 30),
     st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=60)),
@@ -65,12 +66,12 @@ policies = st.builds(
 )
 
 
-def _going(decided: Plan) -> set[str]:
-    return {decision.reference for decision in decided.to_delete}
+def _going(decided: Plan) -> set[VersionReference]:
+    return {decision.version.reference for decision in decided.to_delete}
 
 
-def _newest(versions: Versions) -> Listed:
-    return max(versions, key=lambda version: (version.number or 0, version.created_at, version.reference))
+def _newest(versions: Versions) -> VersionRecord:
+    return max(versions, key=lambda version: (version.number or 0, creation_time(version), str(version.reference)))
 
 
 @given(listings(), policies, st.randoms(use_true_random=False))
@@ -78,14 +79,14 @@ def test_what_always_holds(versions: Versions, policy: RetentionPolicy, chance: 
     decided = plan(versions, policy, NOW)
     to_delete = _going(decided)
 
-    assert {decision.reference for decision in decided.decisions} == {version.reference for version in versions}
+    assert {decision.version.reference for decision in decided.decisions} == {version.reference for version in versions}
     assert len(decided.to_delete) + len(decided.kept) + len(decided.protected) == len(versions)
     assert all(decision.reason for decision in decided.decisions)
     if versions:
         assert _newest(versions).reference not in to_delete
     assert len(versions) - len(to_delete) >= min(policy.keep_last or 1, len(versions))
     if policy.older_than is not None:
-        assert all(NOW - decision.created_at > policy.older_than for decision in decided.to_delete)
+        assert all(NOW - creation_time(decision.version) > policy.older_than for decision in decided.to_delete)
 
     shuffled = list(versions)
     chance.shuffle(shuffled)
@@ -97,10 +98,10 @@ def test_what_is_protected_always_stays(versions: Versions, policy: RetentionPol
     to_delete = _going(plan(versions, policy, NOW))
     protection = policy.protection
     for version in versions:
-        named = version in protection.versions
+        named = version.reference in protection.versions
         imaged = bool(protection.digests) and (version.digest is None or version.digest in protection.digests)
         noted = protection.release_notes is not None and (
-            version.release_notes is None or protection.release_notes.search(version.release_notes) is not None
+            version.release_notes is None or protection.release_notes.search(version.release_notes)
         )
         if named or imaged or noted:
             assert version.reference not in to_delete
@@ -131,7 +132,7 @@ def test_more_protection_and_higher_limits_never_delete_more(
 def test_learning_of_an_image_changes_nothing_else(versions: Versions, policy: RetentionPolicy) -> None:
     """What is looked up of some versions lets only those go that had to stay for want of it."""
     first = plan(versions, policy, NOW)
-    needing = {decision.reference for decision in first.needing_images}
+    needing = {decision.version.reference for decision in first.needing_images}
     known = [
         dataclasses.replace(version, digest=DIGESTS[0]) if version.reference in needing else version
         for version in versions
@@ -145,13 +146,13 @@ def test_a_worked_example() -> None:
     versions = [_version(number, timedelta(days=10 - number)) for number in range(1, 8)]
     protection = Protection.read(MODEL, ["acme/det:1"])
     decided = plan(versions, RetentionPolicy(keep_last=3, older_than=timedelta(days=7), protection=protection), NOW)
-    assert [(decision.reference, decision.delete, decision.reason) for decision in decided.decisions] == [
-        ("acme/det:7", False, "the newest version always stays"),
+    assert [(str(decision.version.reference), decision.delete, decision.reason) for decision in decided.decisions] == [
+        ("acme/det:7", False, "the newest version is always kept"),
         ("acme/det:6", False, "one of the newest 3"),
         ("acme/det:5", False, "one of the newest 3"),
         ("acme/det:4", False, "6d old, not older than 7d"),
         ("acme/det:3", False, "7d old, not older than 7d"),
-        ("acme/det:2", True, "number 6 from the newest, 3 are kept; 8d old, older than 7d"),
+        ("acme/det:2", True, "number 6 from the newest, 3 kept; 8d old, older than 7d"),
         ("acme/det:1", False, "protected by name"),
     ]
 
@@ -159,7 +160,7 @@ def test_a_worked_example() -> None:
 def test_the_number_counts_where_there_is_one_and_not_the_time() -> None:
     versions = [_version(1, timedelta(days=1)), _version(2, timedelta(days=5)), _version(3, timedelta(days=9))]
     decided = plan(versions, RetentionPolicy(keep_last=1), NOW)
-    assert [decision.reference for decision in decided.kept] == ["acme/det:3"]
+    assert [str(decision.version.reference) for decision in decided.kept] == ["acme/det:3"]
 
 
 @pytest.mark.parametrize(
@@ -175,15 +176,17 @@ def test_the_number_counts_where_there_is_one_and_not_the_time() -> None:
 def test_of_equal_times_each_may_be_the_newer(days: list[int], keep_last: int, to_delete: list[int]) -> None:
     versions = [_version(n, timedelta(days=age), numbered=False) for n, age in enumerate(days, start=1)]
     decided = plan(versions, RetentionPolicy(keep_last=keep_last), NOW)
-    assert sorted(decision.reference for decision in decided.to_delete) == [f"id-{number:03}" for number in to_delete]
+    assert sorted(str(decision.version.reference) for decision in decided.to_delete) == [
+        f"id-{number:03}" for number in to_delete
+    ]
 
 
 def test_only_what_may_go_goes() -> None:
     versions = [_version(number, timedelta(days=10 - number)) for number in range(1, 8)]
     only = read_versions("only", MODEL, ["acme/det:1", 2, {"reference": "acme/det:7"}, 99])
     decided = plan(versions, RetentionPolicy(keep_last=2, only=only), NOW)
-    assert [decision.reference for decision in decided.to_delete] == ["acme/det:1", "acme/det:2"]
-    assert decided.kept[-1].reason == "not among those that may go"
+    assert [str(decision.version.reference) for decision in decided.to_delete] == ["acme/det:1", "acme/det:2"]
+    assert decided.kept[-1].reason == "not among the versions in 'only'"
 
 
 def test_the_newest_stays_however_old_it_is() -> None:
@@ -194,7 +197,7 @@ def test_the_newest_stays_however_old_it_is() -> None:
 def test_what_is_kept_anyway_is_not_counted_as_protected() -> None:
     versions = [_version(number, timedelta(days=1)) for number in (1, 2, 3)]
     policy = RetentionPolicy(keep_last=2, protection=Protection.read(MODEL, [1, 2, 3]))
-    assert [decision.reference for decision in plan(versions, policy, NOW).protected] == ["acme/det:1"]
+    assert [str(decision.version.reference) for decision in plan(versions, policy, NOW).protected] == ["acme/det:1"]
 
 
 def test_versions_from_a_clock_that_is_a_little_ahead_are_new() -> None:
@@ -203,14 +206,15 @@ def test_versions_from_a_clock_that_is_a_little_ahead_are_new() -> None:
     assert plan(versions, policy, NOW).to_delete == ()
 
 
-def test_a_version_from_the_future_plans_nothing() -> None:
-    versions = [_version(2, timedelta(minutes=-6)), _version(1, timedelta(days=30))]
-    with pytest.raises(UnplannableError, match=r"acme/det:2 was created at .* in the future"):
-        plan(versions, RetentionPolicy(keep_last=1), NOW)
+@pytest.mark.parametrize("created_at", [None, datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)])
+def test_without_a_time_of_creation_nothing_is_planned(created_at: datetime | None) -> None:
+    broken = VersionRecord(VersionNumber(MODEL, 1), created_at)
+    with pytest.raises(UnplannableError, match=r"acme/det:1 with created_at .* nothing was deleted"):
+        plan([_version(2, timedelta(days=1)), broken], RetentionPolicy(keep_last=1), NOW)
 
 
 def test_a_version_that_is_listed_twice_plans_nothing() -> None:
-    with pytest.raises(UnplannableError, match="twice"):
+    with pytest.raises(UnplannableError, match="listed acme/det:1 twice"):
         plan([_version(1, timedelta(days=1))] * 2, RetentionPolicy(keep_last=1), NOW)
 
 
@@ -233,6 +237,7 @@ def test_numbers_and_ids_together_plan_nothing() -> None:
         {"older_than": timedelta(days=365 * 101)},
         {"keep_last": 0, "older_than": timedelta(days=1)},
         {"keep_last": 1, "max_deletions": -1},
+        {"calendar": CalendarRules()},
     ],
 )
 def test_a_policy_that_cannot_be_meant(values: dict[str, Any]) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.patterns import InvalidPatternError
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
-from airflow_provider_wriftai.domain.retention.listed import Listed
 from airflow_provider_wriftai.domain.retention.protection import Protection
+from airflow_provider_wriftai.domain.search import Match
 
 MODEL = ModelReference("acme", "det")
 DIGEST = "sha256:" + "ab" * 32
@@ -16,12 +18,12 @@ OTHER = "sha256:" + "cd" * 32
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _numbered(number: int, notes: str | None = "x", digest: str | None = None) -> Listed:
-    return Listed(f"acme/det:{number}", number, BORN, notes, digest)
+def _numbered(number: int, notes: str | None = "x", digest: str | None = None) -> VersionRecord:
+    return VersionRecord(VersionNumber(MODEL, number), BORN, notes, digest)
 
 
-def _named(version_id: str) -> Listed:
-    return Listed(version_id, None, BORN, "x", None)
+def _named(version_id: str) -> VersionRecord:
+    return VersionRecord(VersionId(version_id), BORN, "x", None)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +49,10 @@ def test_what_can_be_named(named: Any, numbers: set[int], ids: set[str], digests
     [
         ("acme/other:7", "another model than acme/det"),
         ({"reference": "other/det:7"}, "another model"),
-        ("acme/det", "names no version and no image"),
-        ("acme/det:0", "names no version"),
-        ("sha256:" + "AB" * 32, "names no version"),
-        ("registry.example/acme/det:latest@sha256:12", "names no version"),
+        ("acme/det", "names neither a version nor an image"),
+        ("acme/det:0", "names neither a version"),
+        ("sha256:" + "AB" * 32, "names neither a version"),
+        ("registry.example/acme/det:latest@sha256:12", "names neither a version"),
         ("", "expected a version's reference"),
         ("None", "expected a version's reference"),
         (None, "expected a version's reference"),
@@ -65,7 +67,7 @@ def test_what_can_be_named(named: Any, numbers: set[int], ids: set[str], digests
         ("{'a'}", "written out as text"),
         ("'5b1f0c8e'", "written out as text"),
         ("a; b", "written out as text"),
-        ("x" * 5000, "x…', which names no version"),
+        ("x" * 5000, "x…', which names neither a version"),
     ],
 )
 def test_what_cannot_be_meant(named: Any, said: str) -> None:
@@ -75,37 +77,42 @@ def test_what_cannot_be_meant(named: Any, said: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "a{99999999999999999999}", "[z-a]"])
 def test_a_pattern_that_is_none(pattern: str) -> None:
-    with pytest.raises(InvalidPolicyError, match="no regular expression"):
+    with pytest.raises(InvalidPatternError, match="must be a regular expression"):
         Protection.read(MODEL, [], pattern)
 
 
 def test_names_of_the_other_kind_decide_nothing() -> None:
     with pytest.raises(UnplannableError, match="protected by number, but the service names them by id"):
-        Protection.read(MODEL, [7]).missing([_named("a")])
+        Protection.read(MODEL, [7]).check_names([_named("a")])
     with pytest.raises(UnplannableError, match="protected by id, but the service names them by number"):
-        Protection.read(MODEL, ["some-id"]).missing([_numbered(7)])
-    assert Protection.read(MODEL, [7]).missing([]) == ["7"]
+        Protection.read(MODEL, ["some-id"]).check_names([_numbered(7)])
+    assert Protection.read(MODEL, [7]).unmatched([]) == ["version 7"]
 
 
-def test_what_is_protected_and_not_there_is_told() -> None:
-    protection = Protection.read(MODEL, [7, 8, DIGEST])
-    assert protection.missing([_numbered(7)]) == ["8"]
-    assert protection.missing([_numbered(7, digest=OTHER)]) == ["8", DIGEST]
-    assert protection.missing([_numbered(7), _numbered(8, digest=DIGEST)]) == []
+def test_a_protection_that_matches_nothing() -> None:
+    protection = Protection.read(MODEL, [7, 8, DIGEST], "^release")
+    notes = "protect_release_notes '^release'"
+    # As long as an image is unknown, it may be the protected one.
+    assert protection.unmatched([_numbered(7)]) == ["version 8", notes]
+    assert protection.unmatched_digests([_numbered(7)]) == [DIGEST]
+    assert protection.unmatched([_numbered(7, digest=OTHER)]) == ["version 8", f"image {DIGEST}", notes]
+    assert protection.unmatched([_numbered(7, "release 1"), _numbered(8, digest=DIGEST)]) == []
+    # Unknown release notes may match.
+    assert protection.unmatched([_numbered(7, None), _numbered(8, digest=DIGEST)]) == []
 
 
 def test_ids_are_the_same_in_whatever_case() -> None:
     protection = Protection.read(MODEL, ["5B1F0C8E-0000"])
-    assert protection.reason_for(_named("5b1f0c8e-0000")) == "protected by name"
+    assert protection.match(_named("5b1f0c8e-0000")) == (Match.YES, "protected by name")
 
 
 def test_reasons() -> None:
     protection = Protection.read(MODEL, [7, DIGEST], "^release")
-    assert protection.reason_for(_numbered(7)) == "protected by name"
-    assert protection.reason_for(_numbered(8, digest=DIGEST)) == f"protected: its image is {DIGEST}"
-    assert protection.reason_for(_numbered(8, "release 1")) == "protected: its release notes match '^release'"
-    assert "does not tell its release notes" in str(protection.reason_for(_numbered(8, None)))
-    assert protection.reason_for(_numbered(8, "a release")) is None
-    assert protection.needs_image_of(_numbered(8))
-    assert not protection.needs_image_of(_numbered(8, digest="sha256:" + "cd" * 32))
-    assert not Protection().needs_image_of(_numbered(8))
+    assert protection.match(_numbered(7)) == (Match.YES, "protected by name")
+    assert protection.match(_numbered(8, digest=DIGEST)) == (Match.YES, f"protected: its image is {DIGEST}")
+    notes = (Match.YES, "protected: its release notes match '^release'")
+    assert protection.match(_numbered(8, "release 1")) == notes
+    assert "does not return its release notes" in protection.match(_numbered(8, None))[1]
+    assert protection.match(_numbered(8, "a release"))[0] is Match.UNKNOWN
+    assert protection.match(_numbered(8, digest=OTHER))[0] is Match.NO
+    assert Protection().match(_numbered(8))[0] is Match.NO

@@ -1,0 +1,31 @@
+"""Do the same for many things, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from airflow_provider_wriftai.domain.sansio import MOST_CONCURRENT
+
+T = TypeVar("T")
+
+
+async def run_concurrently(work: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
+    """Do something for each item, several at once, beginning in order. The first error ends it.
+
+    When it ends, nothing is under way any more, and nothing else begins.
+    """
+    remaining = iter(items)
+
+    async def worker() -> None:
+        for item in remaining:
+            await work(item)
+
+    workers = [asyncio.ensure_future(worker()) for _ in range(MOST_CONCURRENT)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for each in workers:
+            each.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
