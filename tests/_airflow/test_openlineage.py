@@ -129,6 +129,8 @@ def test_a_prune_altered_the_model(sandbox: Sandbox, dry_run: bool, changes: lis
     told = task.get_openlineage_facets_on_complete(None)
     assert [(each.namespace, each.name) for each in told.outputs] == [("wriftai", model)] * len(changes)
     assert [each.facets["lifecycleStateChange"].lifecycleStateChange.name for each in told.outputs] == changes
+    facets = [(facet.deleted, facet.deletedCount) for facet in told.run_facets.values()]
+    assert facets == [([f"{model}:1", f"{model}:2"], 2)] * len(changes)
 
 
 def test_a_prune_that_failed_half_way_tells_of_what_it_did(

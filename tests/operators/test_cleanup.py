@@ -189,10 +189,58 @@ def test_on_kill_stops_it(
 ) -> None:
     operator, faults, model = prune_under_way
     thread = _when_a_delete_waits(faults, model, operator.on_kill)
-    with pytest.raises(PruneStoppedError, match="Another attempt deletes the rest"):
-        operator.execute({})
+    ti: Any = TaskInstance()
+    with pytest.raises(PruneStoppedError, match=r"was stopped: 0 of 399 versions had been deleted\.") as caught:
+        operator.execute({"ti": ti})
     thread.join()
     assert len(sandbox.numbers(model)) > 300
+    report = ti.pushed["return_value"]
+    assert (report["planned_count"], report["interrupted_count"]) == (399, len(report["interrupted"]))
+    assert report["interrupted_count"] > 0
+    assert caught.value.report == report
+    assert caught.value.retryable
+
+
+def test_on_kill_before_it_begins_deletes_nothing(sandbox: Sandbox) -> None:
+    model = sandbox.new_model(versions=3)
+    operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1)
+    operator.on_kill()
+    with pytest.raises(PruneStoppedError, match="nothing had been deleted"):
+        operator.execute({})
+    assert sandbox.numbers(model) == [3, 2, 1]
+
+
+class MarkedTaskInstance(TaskInstance):
+    """One whose state in Airflow's database somebody has set."""
+
+    dag_id, task_id, run_id, map_index = "dag", "prune", "run", -1
+
+    def __init__(self, state: str | Exception) -> None:
+        super().__init__()
+        self._state = state
+
+    def get_task_states(self, **asked: Any) -> dict[str, dict[str, str]]:
+        assert asked == {"dag_id": "dag", "map_index": None, "task_ids": ["prune"], "run_ids": ["run"]}
+        if isinstance(self._state, Exception):
+            raise self._state
+        return {"run": {"prune": self._state}}
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "running", LookupError("no answer")])
+def test_a_prune_that_is_marked_as_success_ends_without_an_error(
+    sandbox: Sandbox, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str], state: str | Exception
+) -> None:
+    """Airflow 3 runs ``on_failure_callback`` if a task raises after it was marked."""
+    operator, faults, model = prune_under_way
+    thread = _when_a_delete_waits(faults, model, operator.on_kill)
+    ti: Any = MarkedTaskInstance(state)
+    if state == "success":
+        assert operator.execute({"ti": ti})["planned_count"] == 399
+    else:
+        with pytest.raises(PruneStoppedError):
+            operator.execute({"ti": ti})
+    thread.join()
+    assert ti.pushed["return_value"]["deleted_count"] == 0
 
 
 def test_what_a_signal_raises_stops_it(
@@ -208,12 +256,14 @@ def test_what_a_signal_raises_stops_it(
     before = signal.signal(signal.SIGUSR1, strike)
     try:
         thread = _when_a_delete_waits(faults, model, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        ti: Any = TaskInstance()
         with pytest.raises(TimeIsUpError):
-            operator.execute({})
+            operator.execute({"ti": ti})
         thread.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert len(sandbox.numbers(model)) > 300
+    assert ti.pushed["return_value"]["planned_count"] == 399
 
 
 def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: Sandbox) -> None:
