@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow_provider_wriftai.client.summary import VersionSummary
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
-from airflow_provider_wriftai.client.summary import VersionSummary
 from airflow_provider_wriftai.domain.watermark import Watermark
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

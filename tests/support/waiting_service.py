@@ -13,8 +13,9 @@ from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
-from airflow_provider_wriftai.domain.waiting.poller import Wait
+from airflow_provider_wriftai.domain.waiting.poller import WaitMetrics
 from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
+from airflow_provider_wriftai.domain.waiting.wait import Wait
 from tests.support.sandbox import Sandbox
 
 
@@ -25,6 +26,9 @@ class Service(httpx.AsyncHTTPTransport):
         super().__init__()
         self._sandbox = sandbox
         self.token = sandbox.token
+        self.timeout = 30.0
+        self.timeouts: list[float] = []
+        self.refuses_to_open: Exception | None = None
         self.opened = 0
         self.asked: list[str] = []
         self.gate = asyncio.Event()
@@ -34,6 +38,7 @@ class Service(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.path.rpartition("/v1")[2])
+        self.timeouts.append(request.extensions["timeout"]["read"])
         try:
             failure = self.fails()
             if isinstance(failure, Exception):
@@ -52,17 +57,36 @@ class Service(httpx.AsyncHTTPTransport):
         async with self._answered:
             await self._answered.wait_for(lambda: sum(path in asked for asked in self.asked) >= times)
 
+    async def until_opened(self, times: int) -> None:
+        """Wait until the connection was read so many times."""
+        async with self._answered:
+            await self._answered.wait_for(lambda: self.opened >= times)
+
     async def open(self) -> API:
         self.opened += 1
+        async with self._answered:
+            self._answered.notify_all()
+        if self.refuses_to_open is not None:
+            raise self.refuses_to_open
         return API(
-            self._sandbox.base_url(2), self.token, async_transport=self, retry=RetryPolicy(attempts=1, seconds=1)
+            self._sandbox.base_url(2),
+            self.token,
+            timeout=self.timeout,
+            async_transport=self,
+            retry=RetryPolicy(attempts=1, seconds=1),
         )
 
-    async def wait(self, condition: Criteria, **values: Any) -> str:
+    async def wait(
+        self,
+        criteria: Criteria,
+        connection: str = "wriftai_default",
+        metrics: WaitMetrics | None = None,
+        **values: Any,
+    ) -> str:
         """Wait as a trigger does; gives the reference of the version."""
-        begin = {"pace": PollInterval(0.01), "seconds": 60.0, **values}
-        found = await wait_for("wriftai_default", self.open, lambda: Wait(condition, **begin))
-        return found.versions[-1]["reference"]
+        begin = {"interval": PollInterval(0.01), "seconds": 60.0, **values}
+        found = await wait_for(connection, self.open, lambda: Wait(criteria, **begin), metrics or WaitMetrics())
+        return str(found.versions[-1].reference)
 
     def publish(self, model: str, notes: str = "x") -> str:
         made = self._sandbox.store.create_version(

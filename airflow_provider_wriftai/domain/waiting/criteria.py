@@ -1,13 +1,16 @@
-"""What is waited for: a given version, or what a version of a model has to be."""
+"""What a wait is for: as a user gives it, and as it is resolved when the wait begins.
+
+``Criteria`` is what the user asks for. Some of it depends on what exists when the wait begins: "newer than the start",
+or newer than a version that only its id names. The first poll resolves that into a ``Watermark``, and from then on
+``ResolvedCriteria`` decide about versions. They travel as JSON: to a trigger, and to the next process of a task.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.client.references import (
@@ -18,24 +21,16 @@ from airflow_provider_wriftai.client.references import (
     is_digest,
     parse_number,
     parse_version,
-    truncated_repr,
 )
-from airflow_provider_wriftai.client.summary import VersionSummary
-from airflow_provider_wriftai.domain.patterns import compiled
+from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.patterns import Pattern
+from airflow_provider_wriftai.domain.search import Match, match_digest
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
-from airflow_provider_wriftai.domain.watermark import Watermark
+from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
-
-class Start(Enum):
-    """The moment at which a wait begins."""
-
-    START = "start"
-
-
-START = Start.START
-
-NewerThan = Watermark | VersionId | Start
-"""What a version has to be newer than: a number or a time, a version by id, or what is there when the wait begins."""
+_START = "start"
+_KEYS = frozenset({"version", "model", "digest", "newer_than", "release_notes"})
 
 NEWER_THAN_FORMS = (
     "'start', a version's reference or number, a version as a task returned it, or a time with its time zone"
@@ -43,59 +38,74 @@ NEWER_THAN_FORMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Criteria:
-    """What is waited for. Everything that is given has to hold.
+class Start:
+    """The moment at which a wait begins.
 
     Attributes:
-        version: A given version; then nothing else is given.
-        model: The model whose version it is; None where the version is given by an id.
+        at: The moment by Airflow's clock, where it lies before the first poll: the wait began in another process. None
+            if the wait begins with its first poll.
+    """
+
+    at: datetime | None = None
+
+
+START = Start()
+
+NewerThan: TypeAlias = Watermark | VersionId | Start
+"""What a version has to be newer than: a number or a time, a version by id, or what exists when the wait begins."""
+
+Target: TypeAlias = ModelReference | VersionId
+"""What is polled: the versions of a model, or one version by its id, for which no list is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What is waited for. All criteria that are given have to match.
+
+    Attributes:
+        version: A given version. Then there are no other criteria.
+        model: The model whose version it is; None if the version is given by an id.
         digest: The digest of its image.
         newer_than: What it has to be newer than.
         release_notes: A pattern that is found in its release notes.
+        target: What is polled for it.
     """
 
     version: VersionReference | None = None
     model: ModelReference | None = None
     digest: str | None = None
     newer_than: NewerThan | None = None
-    release_notes: re.Pattern[str] | None = None
+    release_notes: Pattern | None = None
+    target: Target = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        criteria = (self.digest, self.newer_than, self.release_notes)
+        others = (self.digest, self.newer_than, self.release_notes)
         if isinstance(self.version, VersionNumber):
             if self.model not in (None, self.version.model):
-                raise InvalidCriteriaError(f"{self.version} is no version of {self.model}.")
+                raise InvalidCriteriaError(f"{self.version} is not a version of {self.model}.")
             object.__setattr__(self, "model", self.version.model)
-        if self.version is not None:
-            if any(each is not None for each in criteria):
-                raise InvalidCriteriaError(
-                    "A given version has no further criteria; give a model and criteria instead."
-                )
-        elif self.model is None:
-            raise InvalidCriteriaError("Give a version to wait for, or a model and what its version has to be.")
-        elif all(each is None for each in criteria):
+        if self.version is not None and any(each is not None for each in others):
             raise InvalidCriteriaError(
-                f"What has to be true of a version of {self.model}? Give an image, newer_than (for example 'start') or "
+                "A wait for a given version takes no further criteria. Give the model and the criteria instead."
+            )
+        target = self.version if isinstance(self.version, VersionId) else self.model
+        if target is None:
+            raise InvalidCriteriaError("Nothing to wait for: give a version, or a model and at least one criterion.")
+        object.__setattr__(self, "target", target)
+        if self.version is None and all(each is None for each in others):
+            raise InvalidCriteriaError(
+                f"No criterion for the version of {self.model}: give image, newer_than (for example 'start'), or "
                 "release_notes."
             )
         if self.digest is not None and not is_digest(self.digest):
-            raise InvalidCriteriaError(f"{truncated_repr(self.digest)} is no digest of an image.")
+            raise InvalidCriteriaError(
+                f"The image must be a digest ('sha256:' and 64 hexadecimal digits); got {truncated_repr(self.digest)}."
+            )
 
-    def with_newer_than(self, watermark: Watermark) -> Criteria:
-        """The same, where it is known what a version has to be newer than."""
-        return replace(self, newer_than=watermark)
-
-    def matches(self, version: VersionSummary) -> bool | None:
-        """Tell whether a version is what is waited for; None where that depends on what its list left out."""
-        if isinstance(self.newer_than, Watermark) and self.newer_than.is_below(version) is not True:
-            return False
-        notes, digest = version.release_notes, version.digest
-        if self.release_notes is not None and notes is not None and not self.release_notes.search(notes):
-            return False
-        if self.digest is not None and digest is not None and digest != self.digest:
-            return False
-        notes_unknown = self.release_notes is not None and notes is None
-        return None if notes_unknown or (self.digest is not None and digest is None) else True
+    @property
+    def depends_on_start(self) -> bool:
+        """Whether the versions that exist when the wait begins have to be known."""
+        return isinstance(self.newer_than, Start)
 
     def __str__(self) -> str:
         if self.version is not None:
@@ -107,66 +117,113 @@ class Criteria:
             case Watermark(number=int(number)):
                 parts.append(f"newer than number {number}")
             case Watermark(oldest=datetime() as time, known=known):
-                names = f", {', '.join(sorted(known))}" if len(known) == 1 else ""
+                names = f", {', '.join(sorted(map(str, known)))}" if len(known) == 1 else ""
                 parts.append(f"newer than {time.isoformat()}{names}")
             case VersionId(id=version_id):
                 parts.append(f"newer than {version_id}")
             case Watermark() | Start():
                 parts.append("newer than the start of the wait")
         if self.release_notes is not None:
-            parts.append(f"whose release notes match {truncated_repr(self.release_notes.pattern)}")
+            parts.append(f"whose release notes match {truncated_repr(self.release_notes.text)}")
         return " ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
-        """Write it as JSON, without what is not given."""
+        """Return the criteria as JSON, without those that are not given."""
         newer_than: Any = None
         match self.newer_than:
             case Watermark() as watermark:
                 newer_than = watermark.to_json()
             case VersionId(id=version_id):
                 newer_than = version_id
-            case Start():
-                newer_than = START.value
-        written = {
+            case Start(at=None):
+                newer_than = _START
+            case Start(at=datetime() as time):
+                newer_than = {_START: time.isoformat()}
+        values = {
             "version": str(self.version) if self.version is not None else None,
             "model": str(self.model) if self.version is None else None,
             "digest": self.digest,
             "newer_than": newer_than,
-            "release_notes": self.release_notes.pattern if self.release_notes is not None else None,
+            "release_notes": self.release_notes.text if self.release_notes is not None else None,
         }
-        return {name: value for name, value in written.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Criteria:
-        """Read what :meth:`to_json` wrote.
+        """Parse what :meth:`to_json` returned.
 
         Raises:
             InvalidCriteriaError: It is something else.
         """
+        if not isinstance(value, Mapping):
+            raise InvalidCriteriaError(f"The criteria of a wait must be a mapping; got {truncated_repr(value)}.")
+        if unknown := set(value) - _KEYS:
+            # A criterion that is ignored would make the wait accept another version than was asked for.
+            names = ", ".join(sorted(map(truncated_repr, unknown)))
+            raise InvalidCriteriaError(
+                f"The criteria of the wait contain {names}, which this version of the provider does not know. Workers "
+                "and triggerers must run the same version of it."
+            )
         try:
-            newer_than = value.get("newer_than")
-            if isinstance(newer_than, Mapping):
-                newer_than = Watermark.from_json(newer_than)
-            elif newer_than is not None:
-                newer_than = START if newer_than == START.value else VersionId(newer_than)
             return cls(
                 version=parse_version(value["version"]) if "version" in value else None,
                 model=ModelReference.parse(value["model"]) if "model" in value else None,
                 digest=value.get("digest"),
-                newer_than=newer_than,
+                newer_than=_newer_than_from_json(value.get("newer_than")),
                 release_notes=read_pattern(value["release_notes"]) if "release_notes" in value else None,
             )
+        except InvalidCriteriaError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InvalidCriteriaError(f"What is waited for cannot be read: {error!r}") from error
+            raise InvalidCriteriaError(f"The criteria of the wait are invalid: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCriteria:
+    """Criteria for which it is known what a version has to be newer than.
+
+    Attributes:
+        asked: What the user asks for.
+        newer_than: What a version has to be newer than; None for nothing.
+    """
+
+    asked: Criteria
+    newer_than: Watermark | None = None
+
+    def match(self, version: VersionRecord) -> Match:
+        """Return whether a version is what is waited for; ``UNKNOWN`` if that depends on what its list left out."""
+        # A version whose age cannot be told has no detail that could tell it either.
+        if self.newer_than is not None and self.newer_than.compare(version) is not Age.NEWER:
+            return Match.NO
+        digest = Match.YES if self.asked.digest is None else match_digest(self.asked.digest)(version)
+        return digest if digest is Match.NO else Match.all_of(digest, self._match_notes(version))
+
+    def _match_notes(self, version: VersionRecord) -> Match:
+        if self.asked.release_notes is None:
+            return Match.YES
+        if version.release_notes is None:
+            return Match.UNKNOWN
+        return Match.YES if self.asked.release_notes.search(version.release_notes) else Match.NO
+
+    def as_criteria(self) -> Criteria:
+        """Return criteria that resolve to these, wherever and whenever."""
+        asked = self.asked
+        return Criteria(
+            version=asked.version,
+            model=asked.model,
+            digest=asked.digest,
+            newer_than=self.newer_than,
+            release_notes=asked.release_notes,
+        )
 
 
 def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:
     """Read what a version has to be newer than.
 
     Args:
-        model: The model; None where it is not known.
-        value: ``start``; a number; ``owner/name:number``; an id; a version as the provider's tasks return it; a
-            time, as a datetime or ISO 8601 text, with its time zone.
+        model: The model; None if it is not known.
+        value: ``start``; a number; ``owner/name:number``; an id; a version as the provider's tasks return it; a time,
+            as a datetime or ISO 8601 text, with its time zone.
 
     Raises:
         InvalidCriteriaError: It is none of these.
@@ -174,10 +231,10 @@ def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:
     if isinstance(value, Mapping):
         value = value.get("reference")
     text = value.strip() if isinstance(value, str) else value
-    if text == START.value:
+    if text == _START:
         return START
     if isinstance(text, str):
-        text = 0 if text == "0" else parse_number(text) or _time_in(text) or text
+        text = 0 if text == "0" else parse_number(text) or _parse_time(text) or text
     match text:
         case bool():
             pass
@@ -185,30 +242,49 @@ def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:
             return Watermark(number=text)
         case datetime():
             if text.tzinfo is None:
-                raise InvalidCriteriaError(f"newer_than is the time {text.isoformat()}, which has no time zone.")
+                raise InvalidCriteriaError(
+                    f"newer_than must have a time zone; got {text.isoformat()}. Append one, for example '+00:00'."
+                )
             return Watermark(oldest=text)
         case str() if text not in ("", "None"):
-            return _named_version(model, text)
+            return _parse_version(model, text)
     raise InvalidCriteriaError(f"newer_than must be {NEWER_THAN_FORMS}; got {truncated_repr(value)}.")
 
 
-def read_pattern(pattern: str) -> re.Pattern[str]:
+def read_pattern(text: str) -> Pattern:
     """Read a pattern for release notes.
 
     Raises:
-        InvalidCriteriaError: It does not compile.
+        InvalidPatternError: It does not compile.
     """
-    return compiled("release_notes", pattern, InvalidCriteriaError)
+    return Pattern("release_notes", text)
 
 
-def _time_in(text: str) -> datetime | None:
+def _newer_than_from_json(value: object) -> NewerThan | None:
+    if value is None:
+        return None
+    if value == _START:
+        return START
+    if isinstance(value, Mapping):
+        if set(value) == {_START}:
+            time = datetime.fromisoformat(value[_START])
+            if time.tzinfo is None:
+                raise ValueError("the start has no time zone")
+            return Start(time)
+        return Watermark.from_json(value)
+    if isinstance(value, str):
+        return VersionId(value)
+    raise TypeError("'newer_than' is of another type")
+
+
+def _parse_time(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
 
 
-def _named_version(model: ModelReference | None, text: str) -> NewerThan:
+def _parse_version(model: ModelReference | None, text: str) -> NewerThan:
     try:
         reference = parse_version(text)
     except InvalidReferenceError as error:
@@ -216,5 +292,5 @@ def _named_version(model: ModelReference | None, text: str) -> NewerThan:
     if isinstance(reference, VersionId):
         return reference
     if model not in (None, reference.model):
-        raise InvalidCriteriaError(f"newer_than names {text}, which is a version of another model than {model}.")
+        raise InvalidCriteriaError(f"newer_than must name a version of {model}; got {text}.")
     return Watermark(number=reference.number)

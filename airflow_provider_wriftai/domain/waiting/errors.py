@@ -2,52 +2,67 @@
 
 from __future__ import annotations
 
-from airflow_provider_wriftai.client.errors import (
-    TOKEN_REFUSED,
-    InvalidRequestError,
-    PaginationError,
-    RequestError,
-    WriftAIError,
-)
+from dataclasses import dataclass
+
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.text import format_count
 
 
 class InvalidCriteriaError(WriftAIError, ValueError):
-    """What is waited for cannot be meant."""
+    """The criteria of a wait are invalid."""
 
 
 class NeverThereError(WriftAIError):
-    """The version is not there, and never will be: newer ones are, and numbers only count up."""
+    """The version does not exist and never will: newer ones exist, and numbers only count up."""
 
 
 class WaitFailedError(WriftAIError):
-    """A wait ended without the version, for a reason that a retry may mend."""
+    """A wait ended without the version, for a reason that a retry may fix."""
+
+    retryable = True
 
 
 class WaitTimedOutError(WriftAIError):
-    """The version was not there in time."""
+    """The version did not appear in time."""
 
 
-def is_retryable(error: WriftAIError) -> bool:
-    """Tell whether a look that failed so is worth another one."""
-    if isinstance(error, (*TOKEN_REFUSED, InvalidRequestError)):
-        return False
-    return isinstance(error, RequestError | PaginationError)
+@dataclass(slots=True)
+class FailureLimit:
+    """How many polls in a row may fail before the wait fails.
 
-
-def ending(error: WriftAIError, failures: int, most: int | None, what: str) -> WriftAIError | None:
-    """Decide whether a look that failed ends the wait.
-
-    Args:
-        error: Why it failed.
-        failures: How many in a row have failed, with this one.
-        most: How many in a row may fail; None: any number.
-        what: Which looks failed, to go on with a sentence.
-
-    Returns:
-        The error that ends the wait; None where it goes on.
+    Attributes:
+        maximum: The limit; None for no limit.
+        count: How many polls in a row have failed.
     """
-    if not is_retryable(error):
-        return error
-    if most is None or failures <= most:
-        return None
-    return WaitFailedError(f"{failures} looks in a row {what}. The last: {error}")
+
+    maximum: int | None
+    count: int = 0
+
+    def add(self, error: Exception, what: str, *, tolerate: bool = False) -> WriftAIError | None:
+        """Count a failed poll.
+
+        Args:
+            error: Why it failed. What is not an error of this package counts as retryable.
+            what: What was polled for, and for how long, for the message.
+            tolerate: Whether to go on after an error that is not retryable, too, until the limit is reached.
+
+        Returns:
+            The error that ends the wait; None if the wait goes on.
+        """
+        self.count += 1
+        is_exceeded = self.maximum is not None and self.count > self.maximum
+        if isinstance(error, WriftAIError) and not error.retryable and (is_exceeded or not tolerate):
+            return error
+        if not is_exceeded:
+            return None
+        polls = "The poll" if self.count == 1 else f"{self.count} polls in a row"
+        return WaitFailedError(f"{polls} for {what} failed. The last error: {error}")
+
+    def reset(self) -> None:
+        """Note a poll that worked."""
+        self.count = 0
+
+
+def format_polls(polls: int) -> str:
+    """Return how many polls a wait has made; at least the one that is being made."""
+    return format_count(max(polls, 1), "poll")

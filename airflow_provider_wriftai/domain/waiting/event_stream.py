@@ -7,15 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
-from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.references import VersionId
-from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
-from airflow_provider_wriftai.domain.waiting.poller import Found, Wait
 from airflow_provider_wriftai.domain.waiting.poller_pool import OpenAPI, wait_for
+from airflow_provider_wriftai.domain.waiting.wait import Found, Wait
 from airflow_provider_wriftai.domain.watermark import Watermark
 
 log = logging.getLogger(__name__)
@@ -33,7 +31,7 @@ class VersionEvent:
         watermark: From where to go on once it is dealt with.
     """
 
-    version: Version | None
+    version: VersionRecord | None
     watermark: Watermark
 
 
@@ -52,32 +50,33 @@ async def stream_versions(
     Yields:
         Where the news begin, if that had to be found out; then each version, the oldest first.
     """
-    if not isinstance(condition.newer_than, Watermark):
-        condition = replace(condition, newer_than=condition.newer_than or START)
+    watermark = condition.newer_than
+    if not isinstance(watermark, Watermark):
+        condition = replace(condition, newer_than=watermark or START)
         found = await retry_forever(partial(_wait, condition, interval, is_one_look=True), key, open_api)
         # Where they begin with what is newer than a version that is there, the wait has found out what that means.
-        begins = found.condition.newer_than if isinstance(condition.newer_than, VersionId) else found.watermark
-        condition = condition.with_newer_than(cast("Watermark", begins))
-        yield VersionEvent(None, cast("Watermark", begins))
+        begins = found.criteria.newer_than if isinstance(watermark, VersionId) else None
+        watermark = begins or found.processed_through
+        yield VersionEvent(None, watermark)
     loop = asyncio.get_running_loop()
     earliest = loop.time()
     while True:
+        condition = replace(condition, newer_than=watermark)
         found = await retry_forever(partial(_wait, condition, interval), key, open_api)
-        watermark = cast("Watermark", condition.newer_than)
         for version in found.versions:
-            watermark = watermark.passing(VersionSummary.of(version))
+            watermark = watermark.advance(version)
             await asyncio.sleep(earliest - loop.time())
             yield VersionEvent(version, watermark)
             earliest = loop.time() + pause
-        condition = condition.with_newer_than(found.watermark)
+        watermark = found.processed_through
 
 
 def _wait(condition: Criteria, interval: float, *, is_one_look: bool = False) -> Wait:
-    return Wait(condition, PollInterval(interval), seconds=float("inf"), every=True, is_one_look=is_one_look)
+    return Wait(condition, PollInterval(interval), seconds=float("inf"), find_all=True, single_poll=is_one_look)
 
 
 async def retry_forever(begin: Callable[[], Wait], key: str, open_api: OpenAPI) -> Found:
-    pause = begin().pace.interval
+    pause = begin().interval.seconds
     while True:
         try:
             return await wait_for(key, open_api, begin)

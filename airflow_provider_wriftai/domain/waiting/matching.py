@@ -1,129 +1,122 @@
-"""Finding what is waited for in a listing."""
+"""Finding what is waited for in what is known of a model's versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
 
-from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.references import VersionId, VersionReference
-from airflow_provider_wriftai.client.summary import VersionSummary
+from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.sansio import Operations
-from airflow_provider_wriftai.domain.waiting.criteria import Criteria
+from airflow_provider_wriftai.domain.search import search_versions
+from airflow_provider_wriftai.domain.waiting.criteria import ResolvedCriteria
 from airflow_provider_wriftai.domain.waiting.errors import NeverThereError
 from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache
-from airflow_provider_wriftai.domain.watermark import Watermark
+from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """What came of seeking.
+    """What a search found.
 
     Attributes:
-        versions: The versions that were found, with their details, the oldest first.
-        is_complete: Whether nothing is left in doubt, so that only what is new needs to be looked at next time.
-        listing: Where it was sought.
-        passed: How far what is dealt with goes, where that is not all that was seen.
+        versions: The versions that match, with their details, oldest first.
+        is_complete: Whether nothing is unresolved, so that only new versions need to be searched next time.
+        cache: Where it was searched.
+        behind: How far the versions are processed, if not all that are known are.
     """
 
-    versions: list[Version]
+    versions: list[VersionRecord]
     is_complete: bool
-    listing: VersionCache
-    passed: Watermark | None = None
+    cache: VersionCache
+    behind: Watermark | None = None
 
     @property
-    def watermark(self) -> Watermark:
-        """Behind what is dealt with, as of the listing's last refresh."""
-        # Only where it is asked for: of the many waits that a poll has nothing for, none asks.
-        return self.passed if self.passed is not None else self.listing.watermark()
+    def processed_through(self) -> Watermark:
+        """The watermark behind what is processed, as of the cache's last refresh."""
+        # Only on demand: most of the many waits that a poll found nothing for do not need it.
+        return self.behind if self.behind is not None else self.cache.watermark()
 
 
 def find_newest(
-    listing: VersionCache, condition: Criteria, among: Iterable[VersionSummary] | None = None
+    cache: VersionCache, criteria: ResolvedCriteria, among: Iterable[VersionRecord] | None = None
 ) -> Operations[MatchResult]:
-    """Operations for the newest version that a condition holds for.
+    """Find the newest version that matches.
 
     Args:
-        listing: What was seen.
-        condition: What is waited for; resolved.
-        among: The versions to look at, newest first. None: all that were seen.
+        cache: What is known.
+        criteria: What is waited for.
+        among: The versions to search, newest first; None for all that are known.
 
     Raises:
-        NeverThereError: It is a given version, and will never be there.
+        NeverThereError: It is a given version, and will never exist.
     """
-    if condition.version is not None:
-        version = yield from _find_given(listing, condition.version)
-        return MatchResult([] if version is None else [version], is_complete=True, listing=listing)
+    given = criteria.asked.version
+    if given is not None:
+        version = yield from _find_given(cache, given)
+        return MatchResult([] if version is None else [version], is_complete=True, cache=cache)
+    candidates = cache.newest_first if among is None else list(among)
     is_complete = True
-    for summary in listing.newest_first if among is None else among:
-        version = yield from _details_if_it_holds(listing, condition, summary)
-        if version is not None:
-            # Its details may have been read long ago.
-            version = yield from listing.confirmed(summary.reference)
-        if version is not None:
-            return MatchResult([version], is_complete=True, listing=listing)
-        if listing.is_missing(summary.reference):
+    while True:
+        result = yield from search_versions(candidates, criteria.match, details_of=cache.details_of)
+        first = result.first
+        if any(cache.is_missing(version.reference) for version in result.missing):
             is_complete = False
-    return MatchResult([], is_complete, listing)
+        if first is None:
+            return MatchResult([], is_complete, cache)
+        # Its details may have been fetched long ago.
+        confirmed = yield from cache.confirm(first.reference)
+        if confirmed is not None:
+            return MatchResult([first.merge(confirmed)], is_complete=True, cache=cache)
+        is_complete = is_complete and not cache.is_missing(first.reference)
+        position = next(i for i, candidate in enumerate(candidates) if candidate.reference == first.reference)
+        candidates = candidates[position + 1 :]
 
 
-def find_every(listing: VersionCache, condition: Criteria) -> Operations[MatchResult]:
-    """Operations for every version that a condition holds for and that is newer than a watermark.
+def find_all(cache: VersionCache, criteria: ResolvedCriteria) -> Operations[MatchResult]:
+    """Find every version that matches, without passing over one that is unresolved.
 
-    What comes after one that is in doubt (its details are not found, or a lower number may still come) is left for
-    later: the watermark must not pass it.
-
-    Args:
-        listing: What was seen.
-        condition: What is waited for; resolved.
+    What follows a version whose details are not found, or a gap that a lower number may still fill, is left for later.
     """
-    watermark = cast("Watermark", condition.newer_than)
-    found: list[Version] = []
-    for summary in reversed(listing.newest_first):
-        if watermark.is_below(summary) is not True:
+    behind = criteria.newer_than or Watermark(is_all=True)
+    candidates: list[VersionRecord] = []
+    is_complete = True
+    last = behind.number
+    for version in reversed(cache.newest_first):
+        if behind.compare(version) is not Age.NEWER:
             continue
-        leaves_a_gap = summary.number is not None and summary.number > (watermark.number or summary.number) + 1
-        if leaves_a_gap and listing.is_young(summary):
-            return MatchResult(found, is_complete=False, listing=listing, passed=watermark)
-        version = yield from _details_if_it_holds(listing, condition, summary)
-        if version is not None:
-            found.append(version)
-        elif listing.is_missing(summary.reference):
-            return MatchResult(found, is_complete=False, listing=listing, passed=watermark)
-        watermark = watermark.passing(summary)
-    return MatchResult(found, is_complete=True, listing=listing)
+        leaves_a_gap = version.number is not None and version.number > (last or version.number) + 1
+        if leaves_a_gap and cache.is_young(version):
+            is_complete = False
+            break
+        candidates.append(version)
+        last = version.number
+    result = yield from search_versions(candidates, criteria.match, find_all=True, details_of=cache.details_of)
+    details = yield from cache.details_of([version.reference for version in result.found])
+    known = {
+        version.reference: version.merge(detail)
+        for version, detail in zip(result.found, details, strict=True)
+        if detail is not None
+    }
+    found: list[VersionRecord] = []
+    for version in candidates:
+        if cache.is_missing(version.reference):
+            is_complete = False
+            break
+        behind = behind.advance(version)
+        if version.reference in known:
+            found.append(known[version.reference])
+    return MatchResult(found, is_complete, cache, behind=None if is_complete else behind)
 
 
-def _details_if_it_holds(
-    listing: VersionCache, condition: Criteria, summary: VersionSummary
-) -> Operations[Version | None]:
-    if condition.matches(summary) is False:
-        return None
-    version = yield from listing.details_of(summary.reference)
-    # What neither the list nor the details tell of, does not hold.
-    return version if version is not None and condition.matches(_merged(summary, version)) else None
-
-
-def _find_given(listing: VersionCache, given: VersionReference) -> Operations[Version | None]:
+def _find_given(cache: VersionCache, given: VersionReference) -> Operations[VersionRecord | None]:
     if isinstance(given, VersionId):
-        return (yield from listing.confirmed(str(given)))
-    if not listing.may_have(given.number):
+        return (yield from cache.confirm(given))
+    if not cache.may_have(given.number):
         return None
-    version = yield from listing.confirmed(str(given))
-    if version is None and not listing.is_listed(str(given)) and listing.has_older_above(given.number):
+    version = yield from cache.confirm(given)
+    if version is None and not cache.is_listed(given) and cache.has_older_above(given.number):
         raise NeverThereError(
-            f"{given} is not there, and never will be: {listing} Numbers only count up, so it was deleted."
+            f"{given} does not exist and never will: {cache} Numbers only count up, so it was deleted."
         )
     return version
-
-
-def _merged(listed: VersionSummary, version: Version) -> VersionSummary:
-    told = VersionSummary.of(version)
-    return VersionSummary(
-        listed.reference,
-        listed.number,
-        listed.created_at or told.created_at,
-        listed.release_notes if listed.release_notes is not None else told.release_notes,
-        listed.digest or told.digest,
-    )

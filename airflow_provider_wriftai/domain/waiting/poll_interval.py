@@ -1,41 +1,57 @@
-"""How long to wait between two looks."""
+"""How long to wait between two polls."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
+from airflow_provider_wriftai.client.backoff import Backoff
+from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
-_MOST_DOUBLINGS = 30
+SHORTEST_INTERVAL = 1.0
+"""Seconds between two polls at least. Without it, an interval of 0 would send more than a thousand requests a
+second."""
+
+_FIRST_BACKOFF = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PollInterval:
-    """Seconds between looks, as Airflow's sensors count them.
+    """Seconds between polls, as Airflow's sensors count them.
 
     Attributes:
-        interval: Seconds between looks.
-        exponential: Whether they double from look to look, with jitter.
-        longest: Seconds that they grow to at the most; None for no bound.
+        seconds: Seconds between polls.
+        exponential: Whether they double from poll to poll, with jitter.
+        maximum: Seconds that they grow to at most; None for no limit.
     """
 
-    interval: float
+    seconds: float
     exponential: bool = False
-    longest: float | None = None
+    maximum: float | None = None
 
     def __post_init__(self) -> None:
-        for name, seconds in (("interval", self.interval), ("longest", self.longest)):
-            if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < float("inf")):
-                raise InvalidCriteriaError(f"The {name} between looks must be seconds from 0 on; got {seconds!r}.")
+        for name, value in (("poll interval", self.seconds), ("longest poll interval", self.maximum)):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (is_number and 0 <= value < float("inf")):
+                raise InvalidCriteriaError(
+                    f"The {name} must be a number of seconds of at least 0; got {truncated_repr(value)}."
+                )
 
-    def after(self, looks: int) -> float:
-        """Tell how long to wait after so many looks, the first included.
+    @property
+    def shortest(self) -> float:
+        """The seconds that pass between two polls at least."""
+        return max(self.seconds if not self.exponential else 0.0, SHORTEST_INTERVAL)
 
-        The doubling is that of Airflow's ``BaseSensorOperator``: at least a second, from a half of the interval on.
+    def after(self, polls: int) -> float:
+        """Return how long to wait after a number of polls.
+
+        The growth is that of Airflow's ``BaseSensorOperator``: half of the interval to all of it after the first poll,
+        and twice as much after each further one.
+
+        Args:
+            polls: How many polls were made, the first included.
         """
         if not self.exponential:
-            return self.interval
-        least = max(int(self.interval * 2.0 ** (min(looks, _MOST_DOUBLINGS) - 2)), 1)
-        seconds = least + random.random() * least  # noqa: S311
-        return seconds if self.longest is None else min(seconds, self.longest)
+            return self.shortest
+        backoff = Backoff(max(self.seconds, _FIRST_BACKOFF), factor=2.0, maximum=self.maximum, jitter=0.5)
+        return max(backoff.delay(polls), self.shortest)

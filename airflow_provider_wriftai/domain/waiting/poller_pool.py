@@ -1,94 +1,147 @@
-"""All waits of one connection in one event loop: one client, and one poll for each model."""
+"""All waits of an event loop: one client for equal settings, and one poll for each model.
+
+``wait_for`` reads the connection (see ``connection_source``), and joins the ``PollerPool`` of its settings. Pools are
+keyed by a fingerprint of the settings, never by the id of a connection: two connections that say the same share their
+polls, and no request uses the settings of another connection. What nobody uses any more is closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import AuthenticationError
-from airflow_provider_wriftai.domain.waiting.poller import Found, Poller, Wait
-from airflow_provider_wriftai.domain.waiting.version_cache import Target, VersionCache, target_of
+from airflow_provider_wriftai.domain.waiting.connection_source import ConnectionSource, OpenAPI
+from airflow_provider_wriftai.domain.waiting.criteria import Target
+from airflow_provider_wriftai.domain.waiting.poller import Poller, WaitMetrics
+from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache
+from airflow_provider_wriftai.domain.waiting.wait import ConnectionChangedError, Found, Wait
+
+__all__ = ["OpenAPI", "PollerPool", "wait_for"]
 
 log = logging.getLogger(__name__)
 
-OpenAPI = Callable[[], Awaitable[API]]
-"""Opens the API with what a connection says now."""
-
 
 class PollerPool:
-    """What the waits of one connection share. Use it through :func:`wait_for`."""
+    """What waits with equal settings share.
 
-    def __init__(self) -> None:
-        self._opening = asyncio.Lock()
-        self._api: API | None = None
-        self._watches: dict[Target, Poller] = {}
+    Args:
+        api: Sends the requests.
+
+    Attributes:
+        api: Sends the requests.
+        users: How many waits and connections use the pool.
+    """
+
+    def __init__(self, api: API) -> None:
+        self.api = api
         self.users = 0
+        self._pollers: dict[Target, Poller] = {}
 
-    async def open(self, open_api: OpenAPI) -> API:
-        """Open the API, once for all."""
-        async with self._opening:
-            if self._api is None:
-                self._api = await open_api()
-            return self._api
-
-    async def wait(self, api: API, wait: Wait) -> Found:
-        """Wait, together with all that wait on the same."""
-        target = target_of(wait.condition)
-        watch = self._watches.get(target)
-        if watch is None:
-            watch = self._watches[target] = Poller(api, VersionCache(target))
+    async def wait(self, wait: Wait, metrics: WaitMetrics) -> Found:
+        """Wait, together with all that wait on the same target."""
+        target = wait.criteria.target
+        poller = self._pollers.get(target)
+        if poller is None:
+            poller = self._pollers[target] = Poller(self.api, VersionCache(target), metrics)
         try:
-            return await watch.wait(wait)
+            return await poller.wait(wait)
         finally:
-            if watch.is_idle and self._watches.get(target) is watch:
-                del self._watches[target]
+            if poller.is_idle and self._pollers.get(target) is poller:
+                del self._pollers[target]
 
     async def close(self) -> None:
         """Close what was opened."""
-        if self._api is not None:
-            try:
-                await self._api.aclose()
-            except Exception:  # what was found is worth more
-                log.warning("A connection could not be closed.", exc_info=True)
+        try:
+            await self.api.aclose()
+        except Exception:  # what was found matters more
+            log.warning("A client could not be closed.", exc_info=True)
 
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, PollerPool]] = WeakKeyDictionary()
+@dataclass(eq=False, slots=True)
+class _Shared:
+    """What the waits of one event loop share.
+
+    Attributes:
+        pools: The pools, by the fingerprint of their settings.
+        sources: The connections, by their ids.
+        current: The pool of each connection's settings, as of its last read.
+        waits: How many waits are open.
+    """
+
+    pools: dict[str, PollerPool] = field(default_factory=dict)
+    sources: dict[str, ConnectionSource] = field(default_factory=dict)
+    current: dict[str, PollerPool] = field(default_factory=dict)
+    waits: int = 0
+
+    @contextlib.asynccontextmanager
+    async def source(self, connection: str) -> AsyncIterator[ConnectionSource]:
+        """Use a connection."""
+        source = self.sources.get(connection)
+        if source is None:
+            source = self.sources[connection] = ConnectionSource(partial(self._adopt, connection))
+        source.users += 1
+        try:
+            yield source
+        finally:
+            source.users -= 1
+            if not source.users:
+                del self.sources[connection]
+                await source.close()
+                if pool := self.current.pop(connection, None):
+                    await self._release(pool)
+
+    @contextlib.asynccontextmanager
+    async def pool(self, api: API) -> AsyncIterator[PollerPool]:
+        """Use the pool of an API that a connection was adopted with."""
+        pool = self.pools[api.fingerprint]
+        pool.users += 1
+        try:
+            yield pool
+        finally:
+            await self._release(pool)
+
+    async def _adopt(self, connection: str, opened: API) -> API:
+        pool = self.pools.get(opened.fingerprint)
+        if pool is None:
+            pool = self.pools[opened.fingerprint] = PollerPool(opened)
+        # Otherwise the API that was opened is not needed. It has sent nothing, so there is nothing to close.
+        before = self.current.get(connection)
+        if before is not pool:
+            pool.users += 1
+            self.current[connection] = pool
+            if before is not None:
+                await self._release(before)
+        return pool.api
+
+    async def _release(self, pool: PollerPool) -> None:
+        pool.users -= 1
+        if not pool.users:
+            self.pools = {fingerprint: each for fingerprint, each in self.pools.items() if each is not pool}
+            await pool.close()
 
 
-@asynccontextmanager
-async def _shared(key: str) -> AsyncIterator[PollerPool]:
-    hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
-    hub = hubs.setdefault(key, PollerPool())
-    hub.users += 1
-    try:
-        yield hub
-    finally:
-        hub.users -= 1
-        if not hub.users:
-            _retire(key, hub)
-            await hub.close()
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
+
+_NO_METRICS = WaitMetrics()
 
 
-def _retire(key: str, hub: PollerPool) -> None:
-    """Let no more waits come to a hub."""
-    hubs = _hubs[asyncio.get_running_loop()]
-    if hubs.get(key) is hub:
-        del hubs[key]
-
-
-async def wait_for(key: str, open_api: OpenAPI, begin: Callable[[], Wait]) -> Found:
-    """Wait for a version, sharing client and polls with all that wait in this event loop with the same key.
-
-    Where the token is refused, the connection is read once more: it may have been given another token since.
+async def wait_for(
+    connection: str, open_api: OpenAPI, begin: Callable[[], Wait], metrics: WaitMetrics = _NO_METRICS
+) -> Found:
+    """Wait for a version, sharing client and polls with all that wait in this event loop with equal settings.
 
     Args:
-        key: Names the connection.
-        open_api: Opens the API; called in the task that waits.
+        connection: Names the connection.
+        open_api: Reads the connection, and opens the API with its settings.
         begin: Makes the wait.
+        metrics: Receives the outcome of each poll, and the number of open waits.
 
     Returns:
         What was found.
@@ -96,14 +149,42 @@ async def wait_for(key: str, open_api: OpenAPI, begin: Callable[[], Wait]) -> Fo
     Raises:
         WriftAIError: What the wait ended with: see ``Poller.wait``.
     """
-    refused: tuple[API, AuthenticationError] | None = None
-    while True:
-        async with _shared(key) as hub:
-            api = await hub.open(open_api)
-            if refused is not None and api.is_same_as(refused[0]):
-                raise refused[1]
-            try:
-                return await hub.wait(api, begin())
-            except AuthenticationError as error:
-                refused = (api, error)
-                _retire(key, hub)
+    shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
+    wait = begin()
+    refused: tuple[str, AuthenticationError] | None = None
+    shared.waits += 1
+    metrics.gauge(shared.waits)
+    try:
+        async with shared.source(connection) as source:
+            while True:
+                api = await source.read(open_api)
+                if isinstance(api, Exception):
+                    await _pause_after_failed_read(wait, api)
+                    continue
+                if refused is not None and api.fingerprint == refused[0]:
+                    raise refused[1]
+                try:
+                    with source.followed_by(wait, api, open_api):
+                        async with shared.pool(api) as pool:
+                            return await pool.wait(wait, metrics)
+                except ConnectionChangedError:
+                    continue
+                except AuthenticationError as error:
+                    # The connection may have been given another token since it was read.
+                    refused = (api.fingerprint, error)
+    finally:
+        shared.waits -= 1
+        metrics.gauge(shared.waits)
+
+
+async def _pause_after_failed_read(wait: Wait, error: Exception) -> None:
+    """Count a failed poll, and wait until the next one is due."""
+    now = asyncio.get_running_loop().time()
+    wait.join(now, None)
+    # Even a connection that does not exist: a secrets backend that is down for a moment looks the same.
+    wait.fail(now, error, tolerate=True)
+    wait.step(now, now, f"The connection could not be read: {error}")
+    if wait.found.done():
+        await wait.found
+    log.warning("A poll for %s failed, because the connection could not be read. %s", wait.criteria, error)
+    await asyncio.sleep(max(wait.due - now, 0.0))

@@ -1,4 +1,8 @@
-"""A wait that looks for itself, time after time."""
+"""A wait that polls by itself, in the process of its task (modes ``poke`` and ``reschedule``).
+
+Each poll is one call of :meth:`SyncWait.poll`. Between two polls the task may be replaced by another process (mode
+``reschedule``) or another try; :meth:`SyncWait.to_json` and :meth:`SyncWait.resume` carry what was found out across.
+"""
 
 from __future__ import annotations
 
@@ -7,104 +11,108 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.sansio import Operations, run
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria
-from airflow_provider_wriftai.domain.waiting.errors import ending
+from airflow_provider_wriftai.domain.waiting.errors import FailureLimit
 from airflow_provider_wriftai.domain.waiting.matching import find_newest
-from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache, target_of
-from airflow_provider_wriftai.domain.watermark import Watermark
+from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache
+from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
 log = logging.getLogger(__name__)
 
 
 class SyncWait:
-    """What is waited for, and what came of the looks so far.
+    """What is waited for, and what the polls so far found out.
 
     Args:
-        condition: What is waited for.
-        most_failures: How many looks in a row may fail; None: any number.
+        criteria: What is waited for.
+        max_failures: How many polls in a row may fail; None for no limit.
 
     Attributes:
-        condition: What is waited for; after the first look that did not fail it says what the wait began with.
-        most_failures: How many looks in a row may fail; None: any number.
-        looks: How many looks were made.
+        criteria: What is waited for. After the first poll that worked they say what existed when the wait began.
+        polls: How many polls were made.
+        failures: How many in a row have failed.
     """
 
-    def __init__(self, condition: Criteria, most_failures: int | None) -> None:
-        self.condition = condition
-        self.looks = 0
-        self.most_failures = most_failures
-        self._failures = 0
+    def __init__(self, criteria: Criteria, max_failures: int | None) -> None:
+        self.criteria = criteria
+        self.polls = 0
+        self.failures = FailureLimit(max_failures)
         self._failure: str | None = None
-        self._listing = VersionCache(target_of(condition))
+        self._cache = VersionCache(criteria.target)
         self._processed_through: Watermark | None = None
 
     @property
-    def state(self) -> str:
-        """How things stand, in a sentence."""
-        return f"The last look failed: {self._failure}" if self._failure else str(self._listing)
+    def status(self) -> str:
+        """The state of things, as a sentence."""
+        return f"The last poll failed: {self._failure}" if self._failure else str(self._cache)
 
-    def look(self, api: API) -> Version | None:
-        """Operations once.
+    def poll(self, api: API) -> VersionRecord | None:
+        """Poll once.
 
         Returns:
-            The version, or None where it is not there yet, or where that could not be seen.
+            The version; None if it does not exist yet, or if the poll failed.
 
         Raises:
-            WaitFailedError: Too many looks in a row failed.
-            WriftAIError: What no further look can mend.
+            WaitFailedError: Too many polls in a row failed.
+            WriftAIError: The poll failed for a reason that no further poll can fix.
         """
-        self.looks += 1
+        self.polls += 1
         try:
-            version = run(api, self._looking())
+            version = run(api, self._search())
         except WriftAIError as error:
-            self._failures += 1
             self._failure = str(error)
-            if ends := ending(error, self._failures, self.most_failures, f"for {self.condition} failed"):
-                raise ends from (None if ends is error else error)
-            log.warning("A look for %s failed: %s", self.condition, error)
+            ending = self.failures.add(error, str(self.criteria))
+            if ending is error:
+                raise
+            if ending is not None:
+                raise ending from error
+            log.warning("A poll for %s failed. %s", self.criteria, error)
             return None
-        self._failures, self._failure = 0, None
+        self.failures.reset()
+        self._failure = None
         return version
 
-    def _looking(self) -> Operations[Version | None]:
-        yield from self._listing.refresh()
-        self.condition = yield from self._listing.resolve(self.condition)
-        among, processed_through = None, self._processed_through
+    def _search(self) -> Operations[VersionRecord | None]:
+        cache, processed_through = self._cache, self._processed_through
+        yield from cache.refresh()
+        resolved = yield from cache.resolve(self.criteria)
+        self.criteria = resolved.as_criteria()
+        among = None
         if processed_through is not None:
-            yield from self._listing.reach(processed_through)
-            among = [each for each in self._listing.newest_first if processed_through.is_below(each) is not False]
-        sought = yield from find_newest(self._listing, self.condition, among)
-        if sought.is_complete:
-            self._processed_through = sought.watermark
-        return sought.versions[-1] if sought.versions else None
+            yield from cache.read_back_to(processed_through)
+            among = [each for each in cache.newest_first if processed_through.compare(each) is not Age.NOT_NEWER]
+        result = yield from find_newest(cache, resolved, among)
+        if result.is_complete:
+            self._processed_through = result.processed_through
+        return result.versions[-1] if result.versions else None
 
     def to_json(self) -> dict[str, Any]:
-        """Write down how far it is, for another process to go on."""
+        """Return how far the wait is, for another process to go on."""
         return {
-            "condition": self.condition.to_json(),
+            "criteria": self.criteria.to_json(),
             "processed_through": self._processed_through.to_json() if self._processed_through else None,
-            "looks": self.looks,
-            "failures": self._failures,
+            "polls": self.polls,
+            "failures": self.failures.count,
         }
 
-    def go_on_from(self, value: Mapping[str, Any], *, is_same_try: bool) -> None:
-        """Go on from what :meth:`to_json` wrote; from something else it begins anew.
+    def resume(self, value: Mapping[str, Any], *, is_same_try: bool) -> None:
+        """Go on from what :meth:`to_json` returned; from anything else the wait begins anew.
 
         Args:
-            value: What was written.
-            is_same_try: Whether the looks that it tells of belong to the same try of the task; otherwise only what the
-                wait began with is taken over.
+            value: What :meth:`to_json` returned.
+            is_same_try: Whether its polls belong to the same try of the task. Otherwise only what existed when the wait
+                began is taken over.
         """
         try:
-            condition = Criteria.from_json(value["condition"])
+            criteria = Criteria.from_json(value["criteria"])
             processed_through = Watermark.from_json(value["processed_through"]) if value["processed_through"] else None
-            looks, failures = int(value["looks"]), int(value["failures"])
-        except (KeyError, TypeError, ValueError):
-            log.warning("What an earlier look noted cannot be read, so the wait begins anew.")
+            polls, failures = int(value["polls"]), int(value["failures"])
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("The stored state of the wait is invalid (%s), so the wait begins anew.", error)
             return
-        self.condition, self._processed_through = condition, processed_through
+        self.criteria, self._processed_through = criteria, processed_through
         if is_same_try:
-            self.looks, self._failures = looks, failures
+            self.polls, self.failures.count = polls, failures

@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_wriftai.domain.waiting import poll_interval
 from tests.support.sandbox import Sandbox
 from tests.support.waiting_service import Run, Service
+
+
+@pytest.fixture(autouse=True)
+def _polls_may_follow_each_other_fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "poll_interval" not in request.module.__name__:
+        monkeypatch.setattr(poll_interval, "SHORTEST_INTERVAL", 0.0)
 
 
 @pytest.fixture

@@ -9,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber
-from airflow_provider_wriftai.client.summary import VersionSummary
-from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.patterns import InvalidPatternError
+from airflow_provider_wriftai.domain.search import Match
+from airflow_provider_wriftai.domain.waiting.criteria import (
+    START,
+    Criteria,
+    ResolvedCriteria,
+    Start,
+    read_newer_than,
+    read_pattern,
+)
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 from airflow_provider_wriftai.domain.watermark import Watermark
 
@@ -27,8 +36,8 @@ def _time(time: datetime) -> Watermark:
     return Watermark(frozenset(), is_all=False, number=None, oldest=time)
 
 
-def _version(number: int, notes: str | None = "x", digest: str | None = None) -> VersionSummary:
-    return VersionSummary(f"acme/det:{number}", number, BORN + timedelta(days=number), notes, digest)
+def _version(number: int, notes: str | None = "x", digest: str | None = None) -> VersionRecord:
+    return VersionRecord(VersionNumber(MODEL, number), BORN + timedelta(days=number), notes, digest)
 
 
 watermarks = st.one_of(
@@ -52,16 +61,19 @@ def _condition(digest: str | None, newer_than: Watermark | None, notes: str | No
     )
 
 
+def _resolved(digest: str | None, newer_than: Watermark | None, notes: str | None) -> ResolvedCriteria:
+    return ResolvedCriteria(_condition(digest, newer_than, notes), newer_than)
+
+
 @given(criteria, versions)
-def test_everything_that_is_given_has_to_hold(given_criteria: Any, version: VersionSummary) -> None:
+def test_everything_that_is_given_has_to_hold(given_criteria: Any, version: VersionRecord) -> None:
     digest, newer_than, notes = given_criteria
     alone = [
-        _condition(*each).matches(version)
+        _resolved(*each).match(version)
         for each in ((digest, None, None), (None, newer_than, None), (None, None, notes))
         if any(each)
     ]
-    together = _condition(digest, newer_than, notes).matches(version)
-    assert together is (False if False in alone else None if None in alone else True)
+    assert _resolved(digest, newer_than, notes).match(version) is Match.all_of(*alone)
 
 
 @given(criteria)
@@ -76,6 +88,7 @@ def test_it_comes_back_from_json_as_it_was(given_criteria: Any) -> None:
         (Criteria(version=VersionNumber(MODEL, 7)), "acme/det:7"),
         (Criteria(version=VersionId("some-id")), "some-id"),
         (Criteria(model=MODEL, newer_than=START), "a version of acme/det newer than the start of the wait"),
+        (Criteria(model=MODEL, newer_than=Start(BORN)), "a version of acme/det newer than the start of the wait"),
         (Criteria(model=MODEL, newer_than=VersionId("a")), "a version of acme/det newer than a"),
         (Criteria(model=MODEL, newer_than=_number(3)), "a version of acme/det newer than number 3"),
         (
@@ -91,19 +104,19 @@ def test_it_says_what_is_waited_for(condition: Criteria, words: str) -> None:
 
 
 def test_what_is_not_told_is_not_known_to_hold() -> None:
-    assert _condition(DIGESTS[0], None, None).matches(_version(1, digest=None)) is None
-    assert _condition(None, None, "rel").matches(_version(1, notes=None)) is None
-    assert _condition(DIGESTS[0], None, "rel").matches(_version(1, notes="x", digest=None)) is False
+    assert _resolved(DIGESTS[0], None, None).match(_version(1, digest=None)) is Match.UNKNOWN
+    assert _resolved(None, None, "rel").match(_version(1, notes=None)) is Match.UNKNOWN
+    assert _resolved(DIGESTS[0], None, "rel").match(_version(1, notes="x", digest=None)) is Match.NO
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "Give a version to wait for"),
-        ({"model": MODEL}, "What has to be true of a version of acme/det"),
-        ({"digest": DIGESTS[0]}, "Give a version to wait for"),
+        ({}, "Nothing to wait for"),
+        ({"model": MODEL}, "No criterion for the version of acme/det"),
+        ({"digest": DIGESTS[0]}, "Nothing to wait for"),
         ({"version": VersionNumber(MODEL, 7), "newer_than": START}, "no further criteria"),
-        ({"model": MODEL, "digest": "latest"}, "'latest' is no digest"),
+        ({"model": MODEL, "digest": "latest"}, "must be a digest .*'latest'"),
     ],
 )
 def test_what_cannot_be_meant(values: Any, said: str) -> None:
@@ -147,9 +160,9 @@ def test_what_newer_than_may_be(value: Any, read: Any) -> None:
         (["acme/det:7"], "newer_than must be"),
         ("acme/det", "newer_than must be"),
         ("acme/det:zero", "newer_than must be"),
-        ("other/det:7", "another model than acme/det"),
-        ("2026-01-01", "no time zone"),
-        (BORN.replace(tzinfo=None), "no time zone"),
+        ("other/det:7", "a version of acme/det; got other/det:7"),
+        ("2026-01-01", "must have a time zone"),
+        (BORN.replace(tzinfo=None), "must have a time zone"),
     ],
 )
 def test_what_newer_than_may_not_be(value: Any, said: str) -> None:
@@ -159,7 +172,7 @@ def test_what_newer_than_may_not_be(value: Any, said: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "[z-a]", "a{99999999999999999999}"])
 def test_a_pattern_that_is_none(pattern: str) -> None:
-    with pytest.raises(InvalidCriteriaError, match="no regular expression"):
+    with pytest.raises(InvalidPatternError, match="must be a regular expression"):
         read_pattern(pattern)
 
 
@@ -175,9 +188,21 @@ def test_a_pattern_that_is_none(pattern: str) -> None:
         {"model": "acme/det", "newer_than": 7},
         {"model": "acme/det", "release_notes": "("},
         {"model": "acme/det", "digest": 7},
+        {"model": "acme/det", "newer_than": {"start": "2026-01-01T00:00:00"}},
+        {"model": "acme/det", "newer_than": {"start": 7}},
+        {"model": "acme/det", "digest": DIGESTS[0], "min_size": "a criterion of a later version"},
         7,
     ],
 )
 def test_what_is_no_condition_is_told(written: Any) -> None:
     with pytest.raises(InvalidCriteriaError):
         Criteria.from_json(written)
+
+
+@given(criteria)
+def test_what_is_resolved_stays_so(given_criteria: Any) -> None:
+    digest, newer_than, notes = given_criteria
+    resolved = _resolved(digest, newer_than, notes)
+    assert resolved.as_criteria() == resolved.asked
+    started = ResolvedCriteria(Criteria(model=MODEL, newer_than=START), _number(3))
+    assert started.as_criteria() == Criteria(model=MODEL, newer_than=_number(3))

@@ -4,26 +4,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
+from airflow_provider_wriftai.domain.waiting.poll_interval import SHORTEST_INTERVAL, PollInterval
 
 
-def test_without_backoff_it_is_always_the_same() -> None:
-    assert [PollInterval(7.5).after(looks) for looks in (1, 2, 50)] == [7.5] * 3
+def test_without_backoff_the_interval_stays_the_same() -> None:
+    assert [PollInterval(7.5).after(polls) for polls in (1, 2, 50)] == [7.5] * 3
 
 
-@given(st.floats(0, 3600), st.integers(1, 100_000), st.none() | st.floats(0, 100))
-def test_with_backoff_it_doubles_with_jitter_up_to_the_longest(
-    interval: float, looks: int, longest: float | None
+@given(st.floats(1, 3600), st.integers(1, 100_000), st.none() | st.floats(2, 10_000))
+def test_with_backoff_it_doubles_with_jitter_up_to_the_maximum(
+    seconds: float, polls: int, maximum: float | None
 ) -> None:
-    least = max(int(interval * 2.0 ** (min(looks, 30) - 2)), 1)
-    seconds = PollInterval(interval, exponential=True, longest=longest).after(looks)
-    if longest is not None and longest < least:
-        assert seconds == longest
-    else:
-        assert least <= seconds <= least * 2 if longest is None else seconds <= longest
+    longest = min(seconds * 2.0 ** min(polls - 1, 63), maximum or float("inf"))
+    assert longest / 2 - 1e-9 <= PollInterval(seconds, exponential=True, maximum=maximum).after(polls) <= longest or (
+        longest / 2 < SHORTEST_INTERVAL
+    )
 
 
-@pytest.mark.parametrize(("looks", "least"), [(1, 5), (2, 10), (3, 20), (4, 40)])
-def test_it_is_the_doubling_of_airflows_sensors(looks: int, least: int) -> None:
-    drawn = [PollInterval(10, exponential=True).after(looks) for _ in range(50)]
+@pytest.mark.parametrize(("polls", "least"), [(1, 5), (2, 10), (3, 20), (4, 40)])
+def test_it_is_the_doubling_of_airflows_sensors(polls: int, least: int) -> None:
+    drawn = [PollInterval(10, exponential=True).after(polls) for _ in range(50)]
     assert least <= min(drawn) <= max(drawn) <= 2 * least
+
+
+@pytest.mark.parametrize("exponential", [False, True])
+@pytest.mark.parametrize("maximum", [None, 0, 0.5])
+def test_an_interval_of_nothing_is_one_second(exponential: bool, maximum: float | None) -> None:
+    interval = PollInterval(0, exponential, maximum)
+    assert [interval.after(polls) >= SHORTEST_INTERVAL for polls in (1, 2, 10)] == [True] * 3
+    assert interval.shortest == SHORTEST_INTERVAL
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), True, "10", None])
+def test_what_is_not_a_number_of_seconds_is_refused(seconds: object) -> None:
+    with pytest.raises(InvalidCriteriaError, match="must be a number of seconds"):
+        PollInterval(seconds if seconds is not None else "x")  # type: ignore[arg-type]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any
 
 import httpx
 import pytest
 
-from airflow_provider_wriftai.client.errors import AuthenticationError, PermissionDeniedError
+from airflow_provider_wriftai.client.errors import AuthenticationError, ConfigurationError, PermissionDeniedError
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
-from airflow_provider_wriftai.domain.waiting import poller, poller_pool
+from airflow_provider_wriftai.domain.waiting import connection_source, poller, poller_pool
+from airflow_provider_wriftai.domain.waiting import wait as waits_of_tasks
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_pattern
 from airflow_provider_wriftai.domain.waiting.errors import NeverThereError, WaitFailedError, WaitTimedOutError
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+from airflow_provider_wriftai.domain.waiting.poller import WaitMetrics
 from tests.support.sandbox import Sandbox
 from tests.support.waiting_service import Run, Service, newer_than_start
 
@@ -29,7 +30,7 @@ def test_one_poll_for_all_that_wait_on_a_model(sandbox: Sandbox, run: Run) -> No
     async def work(service: Service) -> tuple[list[str], int, int]:
         # A long pace: what is asked is asked for the first look.
         waits = [
-            asyncio.ensure_future(service.wait(condition, pace=PollInterval(3600)))
+            asyncio.ensure_future(service.wait(condition, interval=PollInterval(3600)))
             for model in models
             for condition in [given(f"{model}:2"), given(f"{model}:3"), newer_than_start(model)] * 50
         ]
@@ -70,10 +71,10 @@ def test_what_was_there_when_a_wait_began_is_not_newer(sandbox: Sandbox, run: Ru
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> str:
-        other = asyncio.ensure_future(service.wait(given(f"{model}:99"), pace=PollInterval(3600)))
+        other = asyncio.ensure_future(service.wait(given(f"{model}:99"), interval=PollInterval(3600)))
         await service.until_asked(1)
         service.publish(model)
-        late = asyncio.ensure_future(service.wait(newer_than_start(model), pace=PollInterval(0.05)))
+        late = asyncio.ensure_future(service.wait(newer_than_start(model), interval=PollInterval(0.05)))
         await service.until_asked(3)
         assert not late.done()
         service.publish(model)
@@ -89,7 +90,7 @@ def test_one_that_comes_while_a_look_is_under_way_has_a_look_of_its_own(sandbox:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> str:
-        other = asyncio.ensure_future(service.wait(given(f"{model}:99"), pace=PollInterval(0.01)))
+        other = asyncio.ensure_future(service.wait(given(f"{model}:99"), interval=PollInterval(0.01)))
         await service.until_asked(2)
         service.publish(model)
         service.gate.clear()
@@ -164,10 +165,10 @@ def test_a_wait_that_is_over(sandbox: Sandbox, run: Run) -> None:
 
     async def work(service: Service) -> None:
         with pytest.raises(
-            WaitTimedOutError, match=rf"{model}:2 was not there in time, .* newest version is {model}:1"
+            WaitTimedOutError, match=rf"{model}:2 did not appear in time, .* newest version is {model}:1"
         ):
             await service.wait(given(f"{model}:2"), seconds=0.05)
-        with pytest.raises(WaitTimedOutError, match="after 0 s and 1 look"):
+        with pytest.raises(WaitTimedOutError, match="after 0 s and 1 poll"):
             await service.wait(given(f"{model}:2"), seconds=-60.0)
         # One look is made, however late it is.
         assert await service.wait(given(f"{model}:1"), seconds=-60.0) == f"{model}:1"
@@ -181,7 +182,7 @@ def test_many_that_are_over_at_the_same_time_do_not_look_once_more_each(sandbox:
     async def work(service: Service) -> int:
         waits = [
             asyncio.ensure_future(
-                service.wait(given(f"{model}:2"), seconds=0.2 + number / 1000, pace=PollInterval(3600))
+                service.wait(given(f"{model}:2"), seconds=0.2 + number / 1000, interval=PollInterval(3600))
             )
             for number in range(50)
         ]
@@ -200,16 +201,16 @@ def test_what_may_pass_is_counted_and_forgotten_after_a_look_that_worked(sandbox
             [httpx.ConnectError("down"), httpx.Response(503), None, httpx.Response(502), httpx.Response(429)]
         )
         service.fails = lambda: next(failures, None)
-        waiting = asyncio.ensure_future(service.wait(given(f"{model}:2"), most_failures=2))
+        waiting = asyncio.ensure_future(service.wait(given(f"{model}:2"), max_failures=2))
         await service.until_asked(7)
         service.publish(model)
         assert await waiting == f"{model}:2"
 
         service.fails = lambda: httpx.Response(503)
-        with pytest.raises(WaitFailedError, match=r"3 looks in a row for .* failed, .* The last: .*503"):
-            await service.wait(given(f"{model}:3"), most_failures=2)
+        with pytest.raises(WaitFailedError, match=r"3 polls in a row for .*, after .* failed. The last error: .*503"):
+            await service.wait(given(f"{model}:3"), max_failures=2)
 
-        tolerant = asyncio.ensure_future(service.wait(given(f"{model}:3"), most_failures=None))
+        tolerant = asyncio.ensure_future(service.wait(given(f"{model}:3"), max_failures=None))
         before = len(service.asked)
         await service.until_asked(before + 10)
         service.fails = lambda: None
@@ -224,7 +225,7 @@ def test_a_wait_that_is_over_says_that_looks_failed(sandbox: Sandbox, run: Run) 
 
     async def work(service: Service) -> None:
         service.fails = lambda: httpx.ConnectError("down")
-        with pytest.raises(WaitTimedOutError, match=r"The last look failed: .*down"):
+        with pytest.raises(WaitTimedOutError, match=r"The last poll failed: .*down"):
             await service.wait(given(f"{model}:2"), seconds=0.05)
 
     run(work)
@@ -271,7 +272,7 @@ def test_everything_is_closed_at_the_end(sandbox: Sandbox, run: Run) -> None:
 
     async def work(service: Service) -> None:
         await service.wait(given(f"{model}:1"))
-        assert not any(poller_pool._hubs.values())
+        assert not any(shared.sources or shared.pools for shared in poller_pool._shared.values())
 
     run(work)
 
@@ -282,9 +283,12 @@ def test_a_connection_that_cannot_be_read_leaves_nothing_behind(sandbox: Sandbox
             raise LookupError("no such connection")
 
         service.open = fail  # type: ignore[method-assign]
-        done = await asyncio.gather(*(service.wait(given("a/b:1")) for _ in range(3)), return_exceptions=True)
-        assert [type(each) for each in done] == [LookupError] * 3
-        assert not any(poller_pool._hubs.values())
+        waits = [service.wait(given("a/b:1"), max_failures=2) for _ in range(3)]
+        done = await asyncio.gather(*waits, return_exceptions=True)
+        assert [type(each) for each in done] == [WaitFailedError] * 3
+        assert "3 polls in a row for a/b:1" in str(done[0])
+        assert "no such connection" in str(done[0])
+        assert not any(shared.sources or shared.pools for shared in poller_pool._shared.values())
 
     run(work)
 
@@ -294,7 +298,7 @@ def test_a_look_that_breaks_fails_the_waits_and_is_told(
 ) -> None:
     async def work(service: Service) -> None:
         service.fails = lambda: ZeroDivisionError("a mistake of ours")
-        with pytest.raises(WaitFailedError, match="broke"):
+        with pytest.raises(WaitFailedError, match="unexpectedly"):
             await service.wait(given("a/b:1"))
 
     run(work)
@@ -304,18 +308,131 @@ def test_a_look_that_breaks_fails_the_waits_and_is_told(
 def test_a_long_wait_tells_how_it_stands_in_its_own_log(
     sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(waits_of_tasks, "PROGRESS_INTERVAL", 0.0)
     model = sandbox.new_model(versions=1)
     told: list[str] = []
 
     async def work(service: Service) -> None:
-        waiting = asyncio.ensure_future(service.wait(given(f"{model}:2"), tell=told.append))
+        waiting = asyncio.ensure_future(service.wait(given(f"{model}:2"), log_progress=told.append))
         await service.until_asked(4)
         service.publish(model)
         await waiting
 
     run(work)
-    assert told[0].startswith(f"{model}:2 is not there yet, after 0 s and 1 look. The newest version is {model}:1.")
+    assert told[0].startswith(f"{model}:2 does not exist yet, after 0 s and 1 poll. The newest version is {model}:1.")
+
+
+def test_a_new_wait_uses_the_settings_of_its_own_beginning(sandbox: Sandbox, run: Run) -> None:
+    """Also while others wait with the old settings: their poll is not shared any more, and they go on with the new."""
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> None:
+        by_notes = Criteria(model=ModelReference.parse(model), release_notes=read_pattern("wanted"))
+        old = asyncio.ensure_future(service.wait(by_notes, interval=PollInterval(0.05)))
+        await service.until_asked(2)
+        service.token, right = "a-token-without-rights", service.token
+        with pytest.raises(AuthenticationError):
+            await service.wait(given(f"{model}:1"))
+        with pytest.raises(AuthenticationError):
+            await old  # the settings that were read last apply to all
+        service.token = right
+        assert await service.wait(given(f"{model}:1")) == f"{model}:1"
+
+    run(work)
+
+
+def test_an_open_wait_follows_a_changed_connection(sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_source, "MAX_AGE", 0.02)
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> tuple[str, list[str | None]]:
+        wait = asyncio.ensure_future(service.wait(newer_than_start(model)))
+        await service.until_asked(3)
+        service.timeout = 17.0
+        asked = len(service.asked)
+        await service.until_asked(asked + 5)
+        service.publish(model)
+        found = await wait
+        return found, service.timeouts
+
+    found, timeouts = run(work)
+    # What existed when the wait began is still what counts.
+    assert found == f"{model}:2"
+    assert (timeouts[0], timeouts[-1]) == (30.0, 17.0)
+
+
+def test_an_open_wait_whose_connection_was_deleted_fails(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_source, "MAX_AGE", 0.02)
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> None:
+        wait = asyncio.ensure_future(service.wait(given(f"{model}:2"), max_failures=3))
+        await service.until_asked(2)
+        service.refuses_to_open = ConfigurationError("Connection 'wriftai_default' does not exist.")
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            await wait
+
+    run(work)
+
+
+def test_a_connection_that_cannot_be_read_for_a_moment_ends_no_wait(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_source, "MAX_AGE", 0.02)
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> list[str]:
+        service.refuses_to_open = ConfigurationError("Connection 'wriftai_default' does not exist.")
+        waits = [asyncio.ensure_future(service.wait(given(f"{model}:2"), max_failures=10**6)) for _ in range(20)]
+        await service.until_opened(3)
+        service.refuses_to_open = None
+        await service.until_asked(3)
+        service.refuses_to_open = LookupError("The secrets backend is down.")
+        await service.until_opened(service.opened + 2)
+        service.refuses_to_open = None
+        service.publish(model)
+        return await asyncio.gather(*waits)
+
+    assert run(work) == [f"{model}:2"] * 20
+
+
+def test_connections_with_equal_settings_share_their_polls(sandbox: Sandbox, run: Run) -> None:
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> int:
+        waits = [
+            asyncio.ensure_future(
+                service.wait(given(f"{model}:2"), connection=f"conn-{number}", interval=PollInterval(3600))
+            )
+            for number in range(10)
+        ]
+        await service.until_opened(10)
+        await service.until_asked(1)
+        asked = len(service.asked)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        return asked
+
+    assert run(work) == 1
+
+
+def test_the_figures_of_waits(sandbox: Sandbox, run: Run) -> None:
+    model = sandbox.new_model(versions=1)
+    outcomes: list[str] = []
+    open_waits: list[int] = []
+
+    async def work(service: Service) -> None:
+        failures = iter([httpx.Response(503)])
+        service.fails = lambda: next(failures, None)
+        metrics = WaitMetrics(count=outcomes.append, gauge=open_waits.append)
+        await asyncio.gather(*(service.wait(given(f"{model}:1"), metrics=metrics) for _ in range(3)))
+
+    run(work)
+    assert outcomes == ["failed", "ok"]
+    assert (max(open_waits), open_waits[-1]) == (3, 0)
 
 
 def test_exponential_backoff_is_each_waits_own(sandbox: Sandbox, run: Run) -> None:
@@ -323,9 +440,9 @@ def test_exponential_backoff_is_each_waits_own(sandbox: Sandbox, run: Run) -> No
 
     async def work(service: Service) -> None:
         patient = asyncio.ensure_future(
-            service.wait(given(f"{model}:2"), pace=PollInterval(0.01, exponential=True, longest=3600.0))
+            service.wait(given(f"{model}:2"), interval=PollInterval(0.01, exponential=True, maximum=3600.0))
         )
-        hasty = asyncio.ensure_future(service.wait(given(f"{model}:2"), pace=PollInterval(0.01)))
+        hasty = asyncio.ensure_future(service.wait(given(f"{model}:2"), interval=PollInterval(0.01)))
         await service.until_asked(10)
         hasty.cancel()
         await asyncio.gather(hasty, return_exceptions=True)
@@ -335,18 +452,26 @@ def test_exponential_backoff_is_each_waits_own(sandbox: Sandbox, run: Run) -> No
     run(work)
 
 
-def test_the_triggerers_loop_is_never_blocked(sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_many_evaluations_yield_to_the_event_loop(sandbox: Sandbox, run: Run) -> None:
+    """Other triggers get their turn between the evaluations of a poll; ``benchmarks/wait.py`` measures how soon."""
     model = sandbox.new_model(versions=50)
+    turns = 0
 
     async def work(service: Service) -> None:
-        asyncio.get_running_loop().slow_callback_duration = 0.5
-        condition = Criteria(model=ModelReference.parse(model), release_notes=read_pattern("wanted"))
-        waits = [asyncio.ensure_future(service.wait(condition)) for _ in range(300)]
-        await service.until_asked(3)
+        criteria = Criteria(model=ModelReference.parse(model), release_notes=read_pattern("wanted"))
+        waits = [asyncio.ensure_future(service.wait(criteria)) for _ in range(300)]
+        await service.until_asked(2)
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while not all(wait.done() for wait in waits):
+                turns += 1
+                await asyncio.sleep(0)
+
+        others = asyncio.ensure_future(take_turns())
         service.publish(model, "wanted")
         await asyncio.gather(*waits)
+        await others
 
-    with caplog.at_level(logging.WARNING, "asyncio"):
-        run(work)
-    # What the test itself does in its task (publish, make waits) does not count.
-    assert not [message for message in caplog.messages if "Executing" in message and "in_loop" not in message]
+    run(work)
+    assert turns >= 300 // poller._EVALUATED_AT_ONCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,12 +15,22 @@ import pytest
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, parse_version
 from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.domain.results import version_result
 from airflow_provider_wriftai.domain.sansio import run
-from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
+from airflow_provider_wriftai.domain.waiting import version_cache
+from airflow_provider_wriftai.domain.waiting.criteria import (
+    START,
+    Criteria,
+    ResolvedCriteria,
+    Start,
+    read_newer_than,
+    read_pattern,
+)
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError, NeverThereError, WaitFailedError
-from airflow_provider_wriftai.domain.waiting.matching import find_every, find_newest
+from airflow_provider_wriftai.domain.waiting.matching import find_all, find_newest
 from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
-from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache, target_of
+from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache
+from airflow_provider_wriftai.domain.watermark import Age, Watermark
 from tests.support.sandbox import Sandbox
 
 Publish = Callable[..., str]
@@ -70,11 +81,11 @@ class Looking:
 
     def __init__(self, api: API, condition: Criteria) -> None:
         self._api = api
-        self.wait = SyncWait(condition, most_failures=0)
+        self.wait = SyncWait(condition, max_failures=0)
 
     def __call__(self) -> str | None:
-        version = self.wait.look(self._api)
-        return version["reference"] if version else None
+        version = self.wait.poll(self._api)
+        return str(version.reference) if version else None
 
 
 def _model(text: str) -> ModelReference:
@@ -186,9 +197,10 @@ def test_reading_further_back_hides_nothing_new(sandbox: Sandbox, api: API, publ
     resolved = run(api, listing.resolve(condition))
     newest = publish(model)
     long_ago = read_newer_than(_model(model), datetime(2020, 1, 1, tzinfo=UTC))
-    run(api, listing.reach(long_ago))  # type: ignore[arg-type]
-    assert [summary.reference for summary in run(api, listing.refresh())] == [newest]
-    assert run(api, find_newest(listing, resolved)).versions[0]["reference"] == newest
+    assert isinstance(long_ago, Watermark)
+    run(api, listing.read_back_to(long_ago))
+    assert [str(version.reference) for version in run(api, listing.refresh())] == [newest]
+    assert run(api, find_newest(listing, resolved)).versions[0].reference == parse_version(newest)
 
 
 def test_every_version_the_oldest_first(sandbox: Sandbox, api: API, publish: Publish) -> None:
@@ -198,9 +210,9 @@ def test_every_version_the_oldest_first(sandbox: Sandbox, api: API, publish: Pub
     condition = run(api, listing.resolve(Criteria(model=_model(model), newer_than=START)))
     made = [publish(model) for _ in range(7)]
     run(api, listing.refresh())
-    sought = run(api, find_every(listing, condition))
-    assert [version["reference"] for version in sought.versions] == made
-    assert not any(sought.watermark.is_below(summary) for summary in listing.newest_first)
+    sought = run(api, find_all(listing, condition))
+    assert [str(version.reference) for version in sought.versions] == made
+    assert not any(sought.processed_through.compare(summary) is Age.NEWER for summary in listing.newest_first)
 
 
 def test_a_version_that_was_deleted_before_it_was_found(sandbox: Sandbox, api: API, publish: Publish) -> None:
@@ -213,7 +225,7 @@ def test_a_version_that_was_deleted_before_it_was_found(sandbox: Sandbox, api: A
     fresh = run(api, listing.refresh())
     sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
     sought = run(api, find_newest(listing, condition, fresh))
-    assert [version["reference"] for version in sought.versions] == [kept]
+    assert [str(version.reference) for version in sought.versions] == [kept]
 
 
 def test_a_version_that_was_deleted_is_not_handed_out_any_more(sandbox: Sandbox, api: API, publish: Publish) -> None:
@@ -223,12 +235,12 @@ def test_a_version_that_was_deleted_is_not_handed_out_any_more(sandbox: Sandbox,
         Criteria(version=parse_version(newer), model=_model(model)),
         Criteria(model=_model(model), release_notes=read_pattern("x")),
     ):
-        listing = VersionCache(_model(model) if condition.version is None else target_of(condition))
+        listing = VersionCache(_model(model) if condition.version is None else condition.target)
         run(api, listing.refresh())
-        assert run(api, find_newest(listing, condition)).versions[0]["reference"] == newer
+        assert run(api, find_newest(listing, ResolvedCriteria(condition))).versions[0].reference == parse_version(newer)
     sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
     run(api, listing.refresh())
-    assert run(api, find_newest(listing, condition)).versions[0]["reference"] == older
+    assert run(api, find_newest(listing, ResolvedCriteria(condition))).versions[0].reference == parse_version(older)
 
 
 class Hiding(httpx.BaseTransport):
@@ -254,7 +266,7 @@ class Hiding(httpx.BaseTransport):
 
 
 @pytest.fixture
-def hiding() -> tuple[API, Hiding, VersionCache, Criteria]:
+def hiding() -> tuple[API, Hiding, VersionCache, ResolvedCriteria]:
     service = Hiding(datetime(2026, 5, 1, tzinfo=UTC))
     api = API(transport=service, retry=RetryPolicy(attempts=1))
     ticks = itertools.count(step=1.0)
@@ -265,60 +277,62 @@ def hiding() -> tuple[API, Hiding, VersionCache, Criteria]:
 
 
 def test_a_version_of_which_nothing_is_told_yet_is_not_passed_over(
-    hiding: tuple[API, Hiding, VersionCache, Criteria],
+    hiding: tuple[API, Hiding, VersionCache, ResolvedCriteria],
 ) -> None:
     api, service, listing, condition = hiding
     service.listed, service.unknown_digest = [1, 2, 3], {2}
     for _ in range(3):
         run(api, listing.refresh())
-        sought = run(api, find_every(listing, condition))
+        sought = run(api, find_all(listing, condition))
         assert (sought.versions, sought.is_complete) == ([], False)
     service.unknown_digest = set()
     run(api, listing.refresh())
-    sought = run(api, find_every(listing, condition))
-    assert [version["reference"] for version in sought.versions] == ["acme/det:2", "acme/det:3"]
+    sought = run(api, find_all(listing, condition))
+    assert [str(version.reference) for version in sought.versions] == ["acme/det:2", "acme/det:3"]
     assert sought.is_complete
 
 
-def test_a_version_that_stays_untold_was_deleted(hiding: tuple[API, Hiding, VersionCache, Criteria]) -> None:
+def test_a_version_that_stays_untold_was_deleted(hiding: tuple[API, Hiding, VersionCache, ResolvedCriteria]) -> None:
     api, service, listing, condition = hiding
     service.listed, service.unknown_digest = [1, 2, 3], {2}
     looks = 0
     sought = None
     while sought is None or not sought.is_complete:
         run(api, listing.refresh())
-        sought = run(api, find_every(listing, condition))
+        sought = run(api, find_all(listing, condition))
         looks += 1
         assert looks < 100
-    assert [version["reference"] for version in sought.versions] == ["acme/det:3"]
+    assert [str(version.reference) for version in sought.versions] == ["acme/det:3"]
 
 
 def test_a_lower_number_may_come_to_be_seen_after_a_higher_one(
-    hiding: tuple[API, Hiding, VersionCache, Criteria],
+    hiding: tuple[API, Hiding, VersionCache, ResolvedCriteria],
 ) -> None:
     api, service, listing, condition = hiding
     service.listed = [1, 3]
     run(api, listing.refresh())
-    assert run(api, find_every(listing, condition)).versions == []
+    assert run(api, find_all(listing, condition)).versions == []
     service.listed = [1, 2, 3]
     run(api, listing.refresh())
-    sought = run(api, find_every(listing, condition))
-    assert [version["reference"] for version in sought.versions] == ["acme/det:2", "acme/det:3"]
+    sought = run(api, find_all(listing, condition))
+    assert [str(version.reference) for version in sought.versions] == ["acme/det:2", "acme/det:3"]
 
 
-def test_a_number_that_is_listed_is_not_taken_for_deleted(hiding: tuple[API, Hiding, VersionCache, Criteria]) -> None:
+def test_a_number_that_is_listed_is_not_taken_for_deleted(
+    hiding: tuple[API, Hiding, VersionCache, ResolvedCriteria],
+) -> None:
     api, service, listing, _ = hiding
     service.born -= timedelta(days=2)
     service.listed, service.unknown_digest = [1, 2, 3], {2}
     run(api, listing.refresh())
-    given = Criteria(version=parse_version("acme/det:2"))
+    given = ResolvedCriteria(Criteria(version=parse_version("acme/det:2")))
     assert run(api, find_newest(listing, given)).versions == []
     service.unknown_digest = set()
     run(api, listing.refresh())
-    assert run(api, find_newest(listing, given)).versions[0]["reference"] == "acme/det:2"
+    assert run(api, find_newest(listing, given)).versions[0].reference == parse_version("acme/det:2")
 
 
-def test_a_model_that_was_made_again_counts_anew(hiding: tuple[API, Hiding, VersionCache, Criteria]) -> None:
+def test_a_model_that_was_made_again_counts_anew(hiding: tuple[API, Hiding, VersionCache, ResolvedCriteria]) -> None:
     api, service, listing, _ = hiding
     service.listed = [4, 5, 6]
     run(api, listing.refresh())
@@ -333,7 +347,7 @@ def test_a_number_that_was_deleted_will_never_be_there(sandbox: Sandbox, publish
     model = sandbox.new_model(versions=3)
     sandbox.delete(model, 2)
     with API(sandbox.base_url(2), sandbox.token) as api:
-        with pytest.raises(NeverThereError, match=rf"{model}:2 is not there, and never will be: .*{model}:3"):
+        with pytest.raises(NeverThereError, match=rf"{model}:2 does not exist and never will: .*{model}:3"):
             Looking(api, Criteria(version=parse_version(f"{model}:2")))()
         assert Looking(api, Criteria(version=parse_version(f"{model}:4")))() is None
     # Only just created: a lower number may still come to be seen.
@@ -348,7 +362,7 @@ def test_a_number_that_was_deleted_will_never_be_there(sandbox: Sandbox, publish
 def test_names_of_the_other_kind_are_a_mistake(sandbox: Sandbox, api: API, publish: Publish, generation: int) -> None:
     model = sandbox.new_model(versions=2)
     if generation == 2:
-        with pytest.raises(InvalidCriteriaError, match="which is not there"):
+        with pytest.raises(InvalidCriteriaError, match="which does not exist"):
             Looking(api, Criteria(model=_model(model), newer_than=VersionId("some-id")))()
         return
     with pytest.raises(InvalidCriteriaError, match="names versions by id"):
@@ -387,6 +401,59 @@ def test_a_look_that_fails_half_way_leaves_nothing_half_seen(
 def test_it_says_how_things_stand(sandbox: Sandbox, api: API) -> None:
     model = sandbox.new_model()
     looking = Looking(api, Criteria(model=_model(model), newer_than=START))
-    assert looking.wait.state == f"The service does not know {model}."
+    assert looking.wait.status == f"The service does not know {model}."
     looking()
-    assert looking.wait.state == f"{model} has no versions."
+    assert looking.wait.status == f"{model} has no versions."
+
+
+def test_the_start_may_lie_before_the_first_poll(sandbox: Sandbox, api: API, publish: Publish) -> None:
+    """A wait that began in another process finds what was published since, and not what existed before."""
+    model = sandbox.new_model()
+    now = datetime.now(UTC)
+    made = [publish(model, created_at=now - timedelta(seconds=age)) for age in (300, 200, 100, 10)]
+    for age, found in ((400, made[3]), (250, made[3]), (50, made[3]), (5, None)):
+        polling = Looking(api, Criteria(model=_model(model), newer_than=Start(now - timedelta(seconds=age))))
+        assert polling() == found
+    since = Criteria(
+        model=_model(model), newer_than=Start(now - timedelta(seconds=250)), release_notes=read_pattern("x")
+    )
+    cache = VersionCache(_model(model))
+    run(api, cache.refresh())
+    resolved = run(api, cache.resolve(since))
+    found_all = run(api, find_all(cache, resolved)).versions
+    assert [str(version.reference) for version in found_all] == made[1:]
+
+
+def test_nothing_but_what_decisions_need_is_kept(
+    sandbox: Sandbox, api: API, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_cache, "MOST_TEXT", 5000)
+    model = sandbox.new_model()
+    wanted = publish(model, "wanted")
+    for _ in range(20):
+        publish(model, "x" * 1000)
+    polling = Looking(api, Criteria(model=_model(model), release_notes=read_pattern("wanted")))
+    assert polling() == wanted
+    cache = polling.wait._cache
+    kept = [*cache.newest_first, *cache._details.values()]
+    assert all(set(version.body) <= {"size"} for version in kept)
+    assert sum(len(version.release_notes or "") for version in cache.newest_first) <= 5000
+    assert sum(len(version.release_notes or "") for version in cache._details.values()) <= 5000
+    assert cache._details_text == sum(len(version.release_notes or "") for version in cache._details.values())
+
+
+def test_every_mode_returns_the_same(sandbox: Sandbox, api: API, publish: Publish) -> None:
+    """Whether a version was given, found in a list, or by its details."""
+    model = sandbox.new_model()
+    made = publish(model, "wanted", image=3)
+    criteria = [
+        Criteria(version=parse_version(made)),
+        Criteria(model=_model(model), release_notes=read_pattern("wanted")),
+        Criteria(model=_model(model), digest=f"sha256:{3:064x}"),
+    ]
+    results = []
+    for each in criteria:
+        version = SyncWait(each, max_failures=0).poll(api)
+        assert version is not None
+        results.append(json.dumps(version_result(version)))
+    assert len(set(results)) == 1

@@ -1,0 +1,157 @@
+"""One wait of an event loop: what it is for, when its polls are due, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.waiting.criteria import Criteria, ResolvedCriteria
+from airflow_provider_wriftai.domain.waiting.errors import FailureLimit, WaitTimedOutError, format_polls
+from airflow_provider_wriftai.domain.waiting.matching import MatchResult
+from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+from airflow_provider_wriftai.domain.watermark import Watermark
+
+log = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL = 600.0
+"""Seconds between two progress lines in the log of a wait."""
+
+
+class ConnectionChangedError(WriftAIError):
+    """The settings of the connection changed during a wait, so the wait goes on with the new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a wait found.
+
+    Attributes:
+        versions: The versions, with their details, oldest first.
+        criteria: What was waited for, resolved.
+        processed_through: The watermark behind what is processed, to wait for what is newer.
+    """
+
+    versions: list[VersionRecord]
+    criteria: ResolvedCriteria
+    processed_through: Watermark
+
+
+@dataclass(eq=False, slots=True)
+class Wait:
+    """One wait.
+
+    Attributes:
+        criteria: What is waited for. Once resolved, they say what existed when the wait began.
+        interval: How long to wait between polls.
+        seconds: Seconds after which the wait is over; one poll is made whatever they are.
+        max_failures: How many polls in a row may fail; None for no limit.
+        find_all: Whether every version that matches is wanted, or the newest.
+        single_poll: Whether the wait ends with its first poll, whatever that finds.
+        log_progress: Writes a line to the log of the wait.
+        found: What was found.
+        due: When the next poll is due, by the clock of the event loop.
+        is_evaluated: Whether all known versions were searched for it.
+    """
+
+    criteria: Criteria
+    interval: PollInterval
+    seconds: float
+    max_failures: int | None = None
+    find_all: bool = False
+    single_poll: bool = False
+    log_progress: Callable[[str], None] = log.info
+    found: asyncio.Future[Found] = field(init=False, default_factory=lambda: asyncio.get_running_loop().create_future())
+    due: float = field(init=False, default=0.0)
+    is_evaluated: bool = field(init=False, default=False)
+    _resolved: ResolvedCriteria | None = field(init=False, default=None)
+    _failures: FailureLimit = field(init=False)
+    _context: contextvars.Context = field(init=False, default_factory=contextvars.copy_context)
+    _began: float = field(init=False)
+    _reported: float = field(init=False)
+    _polls: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._failures = FailureLimit(self.max_failures)
+        self._began = self._reported = self.due = asyncio.get_running_loop().time()
+
+    @property
+    def _ends(self) -> float:
+        return self._began + self.seconds
+
+    def join(self, now: float, polled_at: float | None) -> None:
+        """Join a poller.
+
+        Args:
+            now: The time, by the clock of the event loop.
+            polled_at: When the poll was made whose result the wait can use; None if there is none.
+        """
+        if self.found.done():
+            self.found = asyncio.get_running_loop().create_future()
+        self.is_evaluated = False
+        self.due = now if polled_at is None else min(polled_at + self.interval.after(1), max(self._ends, now))
+
+    @property
+    def needs_own_poll(self) -> bool:
+        """Whether it has to be known what exists when the wait begins, so that no earlier poll will do."""
+        return self._resolved is None and self.criteria.depends_on_start
+
+    @property
+    def resolved(self) -> ResolvedCriteria | None:
+        """What is waited for, resolved; None before the first poll that worked."""
+        return self._resolved
+
+    def resolve(self, criteria: ResolvedCriteria) -> None:
+        """Note what the criteria resolve to. They keep it, even if the wait goes on with another connection."""
+        self._resolved = criteria
+        self.criteria = criteria.as_criteria()
+
+    def succeed(self, criteria: ResolvedCriteria, result: MatchResult) -> None:
+        """Note what a poll found."""
+        self.is_evaluated = True
+        self._failures.reset()
+        if (result.versions or self.single_poll) and not self.found.done():
+            self.found.set_result(Found(result.versions, criteria, result.processed_through))
+
+    def fail(self, now: float, error: Exception, *, tolerate: bool = False) -> None:
+        """Note a poll that failed; too many in a row end the wait, and so does what no poll can fix.
+
+        Args:
+            now: The time, by the clock of the event loop.
+            error: Why it failed.
+            tolerate: Whether to count an error that is not retryable, too, rather than to end the wait at once.
+        """
+        if ending := self._failures.add(error, f"{self.criteria}, after {self._spent(now)},", tolerate=tolerate):
+            self.end(ending)
+
+    def end(self, error: WriftAIError) -> None:
+        """End the wait with an error."""
+        if not self.found.done():
+            # A copy: raised in many tasks, one error would collect the tracebacks of all of them.
+            self.found.set_exception(copy.copy(error))
+
+    def step(self, began: float, now: float, status: str) -> None:
+        """Go on after a poll: count it if it was due, and end the wait if its time is over.
+
+        Args:
+            began: When the poll began.
+            now: When it ended.
+            status: The state of things, as a sentence.
+        """
+        if self.due <= began:
+            self._polls += 1
+            self.due = min(began + self.interval.after(self._polls), max(self._ends, began))
+        if self._ends <= now and (self.is_evaluated or self._failures.count > 0):
+            self.end(WaitTimedOutError(f"{self.criteria} did not appear in time, after {self._spent(now)}. {status}"))
+        elif now - self._reported >= PROGRESS_INTERVAL:
+            self._reported = now
+            message = f"{self.criteria} does not exist yet, after {self._spent(now)}. {status}"
+            self._context.run(self.log_progress, message)
+
+    def _spent(self, now: float) -> str:
+        return f"{now - self._began:.0f} s and {format_polls(self._polls)}"
