@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.text import join_limited
 
 
 class InvalidImageError(WriftAIError, ValueError):
@@ -12,7 +13,7 @@ class InvalidImageError(WriftAIError, ValueError):
 
 
 class PreflightError(WriftAIError, ValueError):
-    """Something that the service must refuse; nothing was sent.
+    """The service would refuse the version. Nothing was sent.
 
     Attributes:
         problems: Everything that is wrong, each a sentence.
@@ -20,54 +21,67 @@ class PreflightError(WriftAIError, ValueError):
 
     def __init__(self, model: object, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"No version of {model} was created, and nothing was sent, because:{listed}")
+        super().__init__(
+            f"No version of {model} was created, and nothing was sent, because:{join_limited(self.problems, 50)}"
+        )
 
 
 class VersionExistsError(WriftAIError):
-    """The image has a version already, and ``if_exists`` is ``fail``.
+    """The image has a version already, and ``if_exists`` is ``"fail"``.
 
     Attributes:
-        reference: The version that is there.
+        reference: The version that exists.
     """
 
     def __init__(self, model: object, digest: str, reference: str, *, is_retry: bool = False) -> None:
         self.reference = reference
-        own = " It may be this task's own, made by an earlier try whose answer was lost." if is_retry else ""
+        own = " An earlier try of this task may have created it." if is_retry else ""
         super().__init__(
-            f"{model} has a version of image {digest} already: {reference}.{own} No other one was created, "
-            "because if_exists is 'fail'; 'reuse' returns the one that is there."
+            f"{model} already has a version of image {digest}: {reference}.{own} No other version was created, because "
+            "if_exists is 'fail'. Set it to 'reuse' to return the existing version."
         )
 
 
-class UnsettledPublishError(WriftAIError):
-    """A create had no clear answer, and it could not be settled what became of it.
+class VersionDeletedError(WriftAIError):
+    """This task published a version in an earlier try, and that version was deleted since.
 
-    Another try looks for what this one may have made before it creates anything.
+    Publishing its image again would make it the newest version, which nobody asked for.
+
+    Attributes:
+        reference: The version that was deleted.
     """
 
-    next_step = "another try looks there first, before it creates anything."
-
-    def __init__(self, model: object, digest: str, problem: str) -> None:
+    def __init__(self, digest: str, reference: str) -> None:
+        self.reference = reference
         super().__init__(
-            f"It is not known whether a version of {model} was created for image {digest}: {problem} "
-            f"Look at the newest versions of {model}; {self.next_step}"
+            f"This task published image {digest} as {reference} in an earlier try, and that version has been deleted "
+            "since. Nothing was created, because the image would become the newest version again. To publish it anew, "
+            "set remember=False, or trigger a new run."
         )
 
 
-class UnsettledAndRefusedError(UnsettledPublishError):
-    """The same, because the token is refused by now: no other try could look either."""
+class PublishStoppedError(WriftAIError):
+    """Airflow stopped the task. No create request begins after that."""
 
-    next_step = (
-        "give the connection a token that may see them, and clear the task: it looks there first, before it creates "
-        "anything."
-    )
+    retryable = True
+
+    def __init__(self, model: object) -> None:
+        super().__init__(
+            f"Airflow stopped the publishing of {model}. If a create request was under way, the next try searches for "
+            "its version first."
+        )
 
 
-class UnsettledCreateError(UnsettledPublishError):
-    """The same with ``if_exists="create"`` and nothing kept between tries: another try could make a second version."""
+class UnresolvedPublishError(WriftAIError):
+    """It is unknown whether this task created a version.
 
-    next_step = (
-        "no other try is made, because with if_exists 'create', and without a memory over the tries (Airflow 3.3), "
-        "it could create a second one."
-    )
+    ``retryable`` says whether another try can find out without creating a second version.
+    """
+
+    retryable = True
+
+    def __init__(self, model: object, digest: str, problem: str, *, next_step: str, retryable: bool) -> None:
+        self.retryable = retryable
+        super().__init__(
+            f"It is unknown whether a version of {model} was created for image {digest}: {problem} {next_step}"
+        )

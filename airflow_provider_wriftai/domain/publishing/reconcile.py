@@ -1,65 +1,60 @@
-"""Settling whether a version is there: looking again and again, for a bounded time."""
+"""Find out what an unanswered create request did: search repeatedly, for a bounded time.
+
+An empty search proves nothing while the service may still be working on the request. After ``seconds`` it does, except
+that one response may be stale (a cache, a replica that lags): so two searches in a row must be empty then.
+"""
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from airflow_provider_wriftai.client.common_types import Version
-from airflow_provider_wriftai.client.errors import TOKEN_REFUSED, WriftAIError
+from airflow_provider_wriftai.client.backoff import Backoff
+from airflow_provider_wriftai.client.errors import WriftAIError
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.sansio import Operations, Pause
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
+_BACKOFF = Backoff(initial=1.0, maximum=30.0)
+
+CONFIRMATION_SECONDS = 3.0
+"""Seconds between the last two searches."""
 
 
 def reconcile(
-    look: Callable[[], Version | None],
-    seconds: float,
-    *,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-) -> Version | None:
-    """Look until a version shows up, or until it has had time enough to.
-
-    An empty look proves nothing while the service may still be at work; one after ``seconds`` does.
+    search: Callable[[], Operations[VersionRecord | None]], seconds: float, *, clock: Callable[[], float]
+) -> Operations[VersionRecord | None]:
+    """Search until a version is found, or until it cannot appear any more.
 
     Args:
-        look: Looks once.
-        seconds: How long the service may still be at work; 0 for one look.
-        sleep: Waits a number of seconds.
-        clock: Tells the time in seconds.
+        search: Searches once.
+        seconds: How long the service may still be working on the request.
+        clock: Returns the time in seconds.
 
     Returns:
-        The version; None where it is not there.
+        The version; None if it does not exist.
 
     Raises:
-        WriftAIError: The last look, at the end of the time, failed, or one was refused: it cannot be told.
+        WriftAIError: A search failed with an error that no retry can fix, or one at the end of the time failed.
     """
     began = clock()
-    for pause in _pauses():
-        is_last = clock() - began >= seconds
+    is_confirmation = False
+    for attempt in itertools.count(1):
+        is_late_enough = clock() - began >= seconds
         try:
-            if found := look():
-                return found
-        except TOKEN_REFUSED:
-            raise
+            found = yield from search()
         except WriftAIError as error:
-            if is_last:
+            if is_late_enough or not error.retryable:
                 raise
-            log.warning("Looking failed: %s", error)
-        if is_last:
-            return None
-        passed = clock() - began
-        wait = min(pause, max(0.0, seconds - passed))
-        log.info("It is not there yet; looking again in %.0f s (%.0f of %.0f s have passed).", wait, passed, seconds)
-        sleep(wait)
-    raise AssertionError("the pauses never end")
-
-
-def _pauses() -> Iterator[float]:
-    pause = _FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(2 * pause, _LONGEST_PAUSE)
+            log.warning("Searching failed: %s", error)
+        else:
+            if found is not None or is_confirmation:
+                return found
+        elapsed = clock() - began
+        is_confirmation = is_late_enough
+        wait = CONFIRMATION_SECONDS if is_late_enough else min(_BACKOFF.delay(attempt), max(0.0, seconds - elapsed))
+        log.info("Version not found yet. Searching again in %.0f s (%.0f of %.0f s elapsed).", wait, elapsed, seconds)
+        yield Pause(wait)
+    raise AssertionError("the attempts never end")

@@ -15,20 +15,29 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import NotFoundError, RequestError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
-from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
+from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.publishing.errors import (
-    UnsettledAndRefusedError,
-    UnsettledCreateError,
-    UnsettledPublishError,
+    UnresolvedPublishError,
     VersionExistsError,
 )
-from airflow_provider_wriftai.domain.publishing.publish import DEFAULT_SETTLE_SECONDS, IfExists, PublishResult, publish
+from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
+from airflow_provider_wriftai.domain.publishing.publish import (
+    DEFAULT_SETTLE_SECONDS,
+    IfExists,
+    PublishOptions,
+    publish,
+)
+from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS
+from airflow_provider_wriftai.domain.sansio import run
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.server import running
 from tests.support.sandbox import Sandbox
 
 MODES: list[IfExists] = ["reuse", "fail", "create"]
+
+RECONCILED = DEFAULT_SETTLE_SECONDS + CONFIRMATION_SECONDS
+"""Seconds after which a version that does not appear is known not to exist."""
 
 
 class Killed(BaseException):
@@ -89,8 +98,8 @@ class Time:
         return self.now
 
 
-class Notes:
-    """A memory, which keeps only what JSON can say."""
+class JsonStateStore:
+    """A state store, which keeps only what JSON can say."""
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -117,17 +126,15 @@ def time() -> Time:
 
 
 @pytest.fixture
-def memory() -> Notes:
-    return Notes()
+def state() -> JsonStateStore:
+    return JsonStateStore()
 
 
 @pytest.fixture
-def versions(
-    sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network
-) -> Iterator[Versions]:
+def api(sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network) -> Iterator[API]:
     base_url = f"{faulty[0]}/generation-{generation}/v1"
-    with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1), timeout=0.5) as api:
-        yield Versions(api)
+    with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1), timeout=0.5) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -143,25 +150,32 @@ def model(sandbox: Sandbox) -> ModelReference:
 Publish = Callable[..., PublishResult]
 
 
+def publish_with(
+    api: API, model: ModelReference, params: CreateVersionParams, time: Time | None = None, **keywords: Any
+) -> PublishResult:
+    time = time or Time()
+    arguments = {name: keywords.pop(name) for name in ("state", "is_stopped") if name in keywords}
+    options = PublishOptions(**keywords)
+    return run(api, publish(model, params, options, clock=time.clock, **arguments), time.sleep)
+
+
 @pytest.fixture
-def publish_it(versions: Versions, model: ModelReference, params: CreateVersionParams, time: Time) -> Publish:
+def publish_it(api: API, model: ModelReference, params: CreateVersionParams, time: Time) -> Publish:
     """Publish the image, in the time of the test."""
 
-    def run(**keywords: Any) -> PublishResult:
+    def publish_changed(**keywords: Any) -> PublishResult:
         changes = keywords.pop("params", {})
-        return publish(versions, model, {**params, **changes}, sleep=time.sleep, clock=time.clock, **keywords)
+        return publish_with(api, model, {**params, **changes}, time, **keywords)
 
-    return run
+    return publish_changed
 
 
-def _someone_else_publishes(
-    sandbox: Sandbox, model: ModelReference, params: CreateVersionParams, **changes: Any
-) -> None:
+def _someone_else_publishes(sandbox: Sandbox, model: ModelReference, params: CreateVersionParams, **changes: Any) -> None:
     sandbox.store.create_version(model.owner, model.name, **{**params, **changes})
 
 
 def _wait_until_worked(faults: Faults) -> None:
-    while faults.events.get(timeout=30).stage != "executed":
+    while faults.reached.get(timeout=30).stage != "worked":
         pass
 
 
@@ -171,13 +185,13 @@ def _wait_until_worked(faults: Faults) -> None:
 @pytest.mark.parametrize("existing", [0, 3, 30])
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_new_image_gets_a_version_for_few_requests(
-    sandbox: Sandbox, versions: Versions, params: CreateVersionParams, network: Network, generation: int, existing: int,
+    sandbox: Sandbox, api: API, params: CreateVersionParams, network: Network, generation: int, existing: int,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     model = sandbox.new_model(versions=existing)
-    published = publish(versions, ModelReference.parse(model), params, if_exists=if_exists, lookback=10)
+    published = publish_with(api, ModelReference.parse(model), params, if_exists=if_exists, lookback=10)
     assert published.outcome == "created"
-    assert published.version["container_image_digest"] == params["container_image_digest"]
+    assert published.version.digest == params["container_image_digest"]
     assert sandbox.numbers(model) == list(range(existing + 1, 0, -1))
     # Lists of generation 2 carry no digest: one more request for each version that is looked at.
     details = min(existing, 10) if generation == 2 and if_exists != "create" else 0
@@ -190,9 +204,9 @@ def test_lists_that_carry_the_digest_need_no_details(
     model = sandbox.new_model(versions=8)
     with running(create_app(sandbox.store, digest_in_lists=True)) as url:
         with API(f"{url}/v1", sandbox.token, transport=network) as api:
-            assert publish(Versions(api), ModelReference.parse(model), params).outcome == "created"
+            assert publish_with(api, ModelReference.parse(model), params).outcome == "created"
             assert network.sent == ["GET", "POST"]
-            again = publish(Versions(api), ModelReference.parse(model), params)
+            again = publish_with(api, ModelReference.parse(model), params)
     assert again.outcome == "reused"
     assert again.version["schemas"] == params["schemas"]
     assert network.sent[2:] == ["GET", "GET"]
@@ -213,7 +227,7 @@ def test_details_are_fetched_newest_first_and_those_with_the_same_notes_before(
             return super().handle_request(request)
 
     with API(sandbox.base_url(2), sandbox.token, transport=Noting()) as api:
-        publish(Versions(api), model, params, lookback=6)
+        publish_with(api, model, params, lookback=6)
     assert asked == ["versions", "6", "4", "7", "5", "3", "2", "versions"]
 
 
@@ -224,7 +238,7 @@ def test_an_image_that_has_a_version_gets_no_second_one(
     with caplog.at_level(logging.WARNING):
         again = publish_it(params={"release_notes": "other"})
     assert again.outcome == "reused"
-    assert again.version["reference"] == first.version["reference"]
+    assert str(again.version.reference) == str(first.version.reference)
     assert "other release_notes than were asked for" in caplog.text
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
@@ -233,7 +247,7 @@ def test_fail_names_the_version_that_is_there(sandbox: Sandbox, publish_it: Publ
     first = publish_it()
     with pytest.raises(VersionExistsError) as caught:
         publish_it(if_exists="fail")
-    assert caught.value.reference == first.version["reference"]
+    assert caught.value.reference == str(first.version.reference)
     assert "earlier try" not in str(caught.value)
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
@@ -245,18 +259,13 @@ def test_create_makes_another_one(sandbox: Sandbox, publish_it: Publish, model: 
 
 
 def test_no_look_goes_further_back_than_asked(
-    sandbox: Sandbox,
-    publish_it: Publish,
-    model: ModelReference,
-    params: CreateVersionParams,
-    faults: Faults,
-    time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams, faults: Faults, time: Time
 ) -> None:
     """A page has five versions at least; a look at fewer is one at fewer at every turn."""
     publish_it()
     for number in range(2):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    faults.add([Fault(method="POST", execute="never", response="drop")])
+    faults.add([Fault(method="POST", work="never", answer="drop")])
     assert publish_it(if_exists="fail", lookback=1, is_retry=True).outcome == "created"
 
 
@@ -271,14 +280,14 @@ def test_only_the_newest_are_searched(
     assert publish_it(lookback=1).outcome == "reused"
 
 
-def test_a_clear_refusal_is_raised_as_it_is(versions: Versions, params: CreateVersionParams) -> None:
+def test_a_clear_refusal_is_raised_as_it_is(api: API, params: CreateVersionParams) -> None:
     with pytest.raises(NotFoundError):
-        publish(versions, ModelReference.parse("acme/no-such-model"), params)
+        publish_with(api, ModelReference.parse("acme/no-such-model"), params)
 
 
 def test_the_log_tells_the_story(publish_it: Publish, caplog: pytest.LogCaptureFixture, digest: str) -> None:
     with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.publishing"):
-        reference = publish_it().version["reference"]
+        reference = str(publish_it().version.reference)
         publish_it()
     told = [record.getMessage() for record in caplog.records]
     assert told[0].startswith("Looked at the newest 2 versions of acme/model-")
@@ -298,18 +307,18 @@ def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionPa
         return httpx.Response(200, json={"number": 7, "container_image_digest": params["container_image_digest"]})
 
     with API(transport=httpx.MockTransport(answer)) as api:
-        published = publish(Versions(api), ModelReference.parse("acme/det"), params)
-    assert (published.outcome, published.version["reference"]) == ("reused", "acme/det:7")
+        published = publish_with(api, ModelReference.parse("acme/det"), params)
+    assert (published.outcome, str(published.version.reference)) == ("reused", "acme/det:7")
 
 
 # ---- the answer to the create is lost
 
 LOST_AFTER_THE_WORK = {
-    "connection broke": Fault(method="POST", response="drop"),
-    "cut off": Fault(method="POST", response="cut"),
-    "garbled": Fault(method="POST", response="garbled"),
-    "a proxy's page": Fault(method="POST", response="html"),
-    "a login page": Fault(method="POST", response="html", status=200),
+    "connection broke": Fault(method="POST", answer="drop"),
+    "cut off": Fault(method="POST", answer="cut"),
+    "garbled": Fault(method="POST", answer="garbled"),
+    "a proxy's page": Fault(method="POST", answer="html"),
+    "a login page": Fault(method="POST", answer="html", status=200),
     "timeout": Fault(method="POST", delay=60),
     **{str(status): Fault(method="POST", status=status, headers={}) for status in (500, 502, 503, 504)},
 }
@@ -325,7 +334,7 @@ def test_a_version_whose_answer_was_lost_is_adopted(
     faults.add([fault])
     published = publish_it(if_exists=if_exists)
     assert published.outcome == "adopted"
-    assert published.version["container_image_digest"] == digest
+    assert published.version.digest == digest
     assert network.posts == 1
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
@@ -335,12 +344,10 @@ def test_a_create_that_was_never_carried_out_is_sent_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add(
-        [Fault(method="POST", execute="never", response="drop"), Fault(method="POST", execute="never", status=504)]
-    )
+    faults.add([Fault(method="POST", work="never", answer="drop"), Fault(method="POST", work="never", status=504)])
     assert publish_it(if_exists=if_exists).outcome == "created"
     assert network.posts == 3
-    assert time.now == pytest.approx(2 * DEFAULT_SETTLE_SECONDS)
+    assert time.now == pytest.approx(2 * RECONCILED)
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
@@ -349,7 +356,7 @@ def test_a_create_that_is_carried_out_late_is_not_sent_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
+    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
 
     def at_last() -> None:
         faults.release()
@@ -366,7 +373,7 @@ def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
+    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
     network.before_post = lambda: time.sleep(170)
 
     def at_last() -> None:
@@ -380,17 +387,17 @@ def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_creates_are_given_up_at_last_and_the_next_try_does_it(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, memory: Notes,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, state: JsonStateStore,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", execute="never", status=503, times=3)])
-    with pytest.raises(UnsettledPublishError, match=r"the last of 3 creates .* nothing has come of them") as caught:
-        publish_it(if_exists=if_exists, memory=memory)
-    assert not isinstance(caught.value, UnsettledCreateError)  # which has no next try
+    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    with pytest.raises(UnresolvedPublishError, match=r"the last of 3 create requests .* no version appeared") as caught:
+        publish_it(if_exists=if_exists, state=state)
+    assert caught.value.retryable is (state is not None)
     assert isinstance(caught.value.__cause__, RequestError)
     assert network.posts == 3
     assert sandbox.numbers(str(model)) == [2, 1]
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "created"
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
@@ -400,20 +407,20 @@ def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, if_exists: IfExists,
     remembers: bool,
 ) -> None:  # fmt: skip
-    memory = Notes() if remembers else None
-    faults.add([Fault(method="POST", response="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=503, times=1000)])
-    with pytest.raises(UnsettledPublishError, match="Looking for it failed") as caught:
-        publish_it(if_exists=if_exists, memory=memory)
-    # Without a memory, another try with "create" could make a second version.
-    assert isinstance(caught.value, UnsettledCreateError) is (if_exists == "create" and not remembers)
+    state = JsonStateStore() if remembers else None
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=1000)])
+    with pytest.raises(UnresolvedPublishError, match="Searching for it failed") as caught:
+        publish_it(if_exists=if_exists, state=state)
+    # Without a state, another try with "create" could make a second version.
+    assert caught.value.retryable is not (if_exists == "create" and not remembers)
 
     faults.clear()
     if remembers or if_exists == "reuse":
-        again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
-        assert again.version["reference"] == publish_it().version["reference"]
+        again = publish_it(if_exists=if_exists, state=state, is_retry=True)
+        assert str(again.version.reference) == str(publish_it().version.reference)
     elif if_exists == "fail":
-        with pytest.raises(VersionExistsError, match="may be this task's own"):
+        with pytest.raises(VersionExistsError, match="An earlier try of this task may have created it"):
             publish_it(if_exists=if_exists, is_retry=True)
     assert network.posts == 1
     assert sandbox.numbers(str(model)) == [3, 2, 1]
@@ -422,24 +429,25 @@ def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
 def test_looks_that_fail_for_a_while_do_no_harm(
     publish_it: Publish, faults: Faults, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faults.add([Fault(method="POST", response="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=503, times=4)])
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=4)])
     with caplog.at_level(logging.WARNING):
         assert publish_it().outcome == "adopted"
-    assert caplog.text.count("Looking failed") == 4
+    assert caplog.text.count("Searching failed") == 4
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_is_refused_meanwhile_ends_it_at_once_and_clearing_the_task_settles_it(
-    publish_it: Publish, faults: Faults, network: Network, time: Time, memory: Notes, status: int
+    publish_it: Publish, faults: Faults, network: Network, time: Time, state: JsonStateStore, status: int
 ) -> None:
-    faults.add([Fault(method="POST", response="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=status, times=1000)])
-    with pytest.raises(UnsettledAndRefusedError, match="give the connection a token that may see them"):
-        publish_it(memory=memory)
+    faults.add([Fault(method="POST", answer="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=status, times=1000)])
+    with pytest.raises(UnresolvedPublishError, match="clear the task: it searches") as caught:
+        publish_it(state=state)
+    assert not caught.value.retryable
     assert time.now == 0, "nothing comes of looking on"
     faults.clear()
-    assert publish_it(memory=memory, is_retry=True).outcome == "adopted"
+    assert publish_it(state=state, is_retry=True).outcome == "adopted"
     assert network.posts == 1
 
 
@@ -459,9 +467,9 @@ def test_a_listing_that_does_not_end_settles_nothing(
         return httpx.Response(200, json={"items": [version], "next_cursor": "again" if listings > 1 else "more"})
 
     with API(transport=httpx.MockTransport(answer)) as api:
-        with pytest.raises(UnsettledPublishError, match="already read") as caught:
-            publish(Versions(api), model, params, if_exists=if_exists, sleep=time.sleep, clock=time.clock)
-    assert isinstance(caught.value, UnsettledCreateError) is (if_exists == "create")
+        with pytest.raises(UnresolvedPublishError, match="was read before") as caught:
+            publish_with(api, model, params, if_exists=if_exists, time=time)
+    assert caught.value.retryable is not (if_exists == "create")
 
 
 def test_an_answer_about_another_image_is_no_answer(
@@ -478,8 +486,8 @@ def test_an_answer_about_another_image_is_no_answer(
         return httpx.Response(200, json=made[0])
 
     with API(transport=httpx.MockTransport(answer)) as api:
-        published = publish(Versions(api), model, params, sleep=time.sleep, clock=time.clock)
-    assert (published.outcome, published.version["reference"]) == ("adopted", f"{model}:8")
+        published = publish_with(api, model, params, time=time)
+    assert (published.outcome, str(published.version.reference)) == ("adopted", f"{model}:8")
 
 
 # ---- a service that does not tell of which image a version is
@@ -506,37 +514,37 @@ class Untelling(httpx.HTTPTransport):
 
 
 @pytest.fixture
-def untelling(sandbox: Sandbox, generation: int) -> Iterator[tuple[Versions, Untelling]]:
+def untelling(sandbox: Sandbox, generation: int) -> Iterator[tuple[API, Untelling]]:
     network = Untelling()
     with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as api:
-        yield Versions(api), network
+        yield api, network
 
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_where_no_digest_is_told_a_lost_version_is_known_by_its_notes(
-    sandbox: Sandbox, untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams,
-    time: Time, memory: Notes, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
+    sandbox: Sandbox, untelling: tuple[API, Untelling], model: ModelReference, params: CreateVersionParams, time: Time,
+    state: JsonStateStore, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    versions, network = untelling
+    api, network = untelling
     network.lose_answers = 1
-    outcome: dict[str, Any] = {"if_exists": if_exists, "memory": memory, "sleep": time.sleep, "clock": time.clock}
-    assert publish(versions, model, params, **outcome).outcome == "adopted"
-    assert publish(versions, model, params, is_retry=True, **outcome).outcome == "remembered"
+    outcome: dict[str, Any] = {"if_exists": if_exists, "state": state, "time": time}
+    assert publish_with(api, model, params, **outcome).outcome == "adopted"
+    assert publish_with(api, model, params, is_retry=True, **outcome).outcome == "remembered"
     assert (network.posts, sandbox.numbers(str(model))) == (1, [3, 2, 1])
-    assert ("does not tell of which image" in caplog.text) is (if_exists != "create")
+    assert ("does not report the images" in caplog.text) is (if_exists != "create")
 
 
 def test_where_no_digest_is_told_a_killed_try_without_a_memory_cannot_be_settled(
-    untelling: tuple[Versions, Untelling], model: ModelReference, params: CreateVersionParams, time: Time
+    untelling: tuple[API, Untelling], model: ModelReference, params: CreateVersionParams, time: Time
 ) -> None:
-    versions, network = untelling
-    publish(versions, model, params)
-    with pytest.raises(UnsettledPublishError, match="the service does not tell of which image it is"):
-        publish(versions, model, params, is_retry=True, sleep=time.sleep, clock=time.clock)
+    api, network = untelling
+    publish_with(api, model, params)
+    with pytest.raises(UnresolvedPublishError, match="the service does not report its image"):
+        publish_with(api, model, params, is_retry=True, time=time)
     assert network.posts == 1
     # With other notes it is none of this task's.
     other: CreateVersionParams = {**params, "release_notes": "other"}
-    assert publish(versions, model, other, is_retry=True, sleep=time.sleep, clock=time.clock).outcome == "created"
+    assert publish_with(api, model, other, is_retry=True, time=time).outcome == "created"
 
 
 # ---- a service whose clocks disagree (generation 1, where times order the versions)
@@ -551,11 +559,11 @@ def test_a_lost_version_from_a_clock_that_is_behind_is_found(
     model = ModelReference.parse(sandbox.new_model(versions=existing))
     before = sandbox.store.versions(model.owner, model.name)
     behind = datetime.fromisoformat(before[1].created_at) + timedelta(seconds=1)
-    faults.add([Fault(method="POST", execute="never", response="drop")])
+    faults.add([Fault(method="POST", work="never", answer="drop")])
     network = Network()
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, created_at=behind)
     with API(f"{faulty[0]}/generation-1/v1", sandbox.token, transport=network) as api:
-        published = publish(Versions(api), model, params, if_exists=if_exists, sleep=time.sleep, clock=time.clock)
+        published = publish_with(api, model, params, if_exists=if_exists, time=time)
     assert (published.outcome, network.posts) == ("adopted", 1)
 
 
@@ -584,12 +592,12 @@ def test_where_times_tell_nothing_no_second_version_is_made(
         )
 
     with API(transport=httpx.MockTransport(answer)) as api:
-        outcome: dict[str, Any] = {"if_exists": if_exists, "lookback": 5, "sleep": time.sleep, "clock": time.clock}
+        outcome: dict[str, Any] = {"if_exists": if_exists, "lookback": 5, "time": time}
         if if_exists == "reuse":
-            assert publish(Versions(api), model, params, **outcome).outcome == "adopted"
+            assert publish_with(api, model, params, **outcome).outcome == "adopted"
         else:
-            with pytest.raises(UnsettledPublishError, match="its time does not tell"):
-                publish(Versions(api), model, params, **outcome)
+            with pytest.raises(UnresolvedPublishError, match="its time of creation does not say"):
+                publish_with(api, model, params, **outcome)
     assert posts == 1
 
 
@@ -600,12 +608,12 @@ def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults
 ) -> None:
     first = publish_it()
-    faults.add([Fault(method="POST", execute="never", status=503, times=3)])
-    with pytest.raises(UnsettledPublishError):
+    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    with pytest.raises(UnresolvedPublishError):
         publish_it(if_exists="create")
-    faults.add([Fault(method="POST", response="drop")])
+    faults.add([Fault(method="POST", answer="drop")])
     second = publish_it(if_exists="create")
-    assert second.version["reference"] != first.version["reference"]
+    assert str(second.version.reference) != str(first.version.reference)
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
 
 
@@ -614,7 +622,7 @@ def test_somebody_elses_version_of_the_image(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", execute="never", response="drop")])
+    faults.add([Fault(method="POST", work="never", answer="drop")])
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="theirs")
     match if_exists:
         case "reuse":
@@ -632,7 +640,7 @@ def test_notes_whose_white_space_the_service_tidies_are_the_same(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", execute="never", response="drop")])
+    faults.add([Fault(method="POST", work="never", answer="drop")])
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="new notes")
     assert publish_it(params={"release_notes": " new\nnotes\n"}, if_exists="create").outcome == "adopted"
 
@@ -641,7 +649,7 @@ def test_a_lost_version_is_found_behind_many_newer_ones(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", response="drop")])
+    faults.add([Fault(method="POST", answer="drop")])
 
     def others_publish() -> None:
         for number in range(60):
@@ -652,7 +660,7 @@ def test_a_lost_version_is_found_behind_many_newer_ones(
     network.after_post = others_publish
     published = publish_it(if_exists="create")
     assert published.outcome == "adopted"
-    assert published.version["release_notes"] == "new"
+    assert published.version.release_notes == "new"
 
 
 def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
@@ -662,7 +670,7 @@ def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
     publish_it()
     for number in range(12):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    faults.add([Fault(method="POST", execute="never", response="drop")])
+    faults.add([Fault(method="POST", work="never", answer="drop")])
 
     def prune_all_but_the_image() -> None:
         for version in sandbox.store.versions(model.owner, model.name):
@@ -679,7 +687,7 @@ def test_a_try_that_was_held_up_looks_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, time: Time,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
-    class Slow(Notes):
+    class Slow(JsonStateStore):
         def save(self, value: dict[str, Any]) -> None:
             super().save(value)
             if value["reference"] is None:
@@ -687,10 +695,10 @@ def test_a_try_that_was_held_up_looks_again(
                 _someone_else_publishes(sandbox, model, params)
 
     if if_exists == "reuse":
-        assert publish_it(if_exists=if_exists, memory=Slow()).outcome == "reused"
+        assert publish_it(if_exists=if_exists, state=Slow()).outcome == "reused"
     else:
         with pytest.raises(VersionExistsError):
-            publish_it(if_exists=if_exists, memory=Slow())
+            publish_it(if_exists=if_exists, state=Slow())
     assert network.posts == 0
 
 
@@ -704,53 +712,53 @@ def _killed(publish_it: Publish, **keywords: Any) -> None:
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_task_killed_after_its_create_adopts_what_it_made(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, state: JsonStateStore, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     network.kill_after_post = True
-    _killed(publish_it, if_exists=if_exists, memory=memory)
+    _killed(publish_it, if_exists=if_exists, state=state)
     network.kill_after_post = False
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "adopted"
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "remembered"
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "adopted"
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "remembered"
     assert (network.posts, time.now) == (1, 0)
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_task_killed_before_its_create_makes_it_after_all(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, state: JsonStateStore, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     network.kill_before_post = True
-    _killed(publish_it, if_exists=if_exists, memory=memory)
+    _killed(publish_it, if_exists=if_exists, state=state)
     network.kill_before_post = False
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "created"
     # Whether the create was sent, nobody knows: the service is given the time to finish it.
-    assert time.now == pytest.approx(DEFAULT_SETTLE_SECONDS)
+    assert time.now == pytest.approx(RECONCILED)
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_create_that_is_carried_out_after_its_task_was_killed_is_found(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, memory: Notes, time: Time,
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, state: JsonStateStore, time: Time,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
     network.kill_before_post = True
-    _killed(publish_it, if_exists=if_exists, memory=memory)
+    _killed(publish_it, if_exists=if_exists, state=state)
     network.kill_before_post = False
     time.at(90, lambda: _someone_else_publishes(sandbox, model, params))
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "adopted"
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "adopted"
     assert network.posts == 0
 
 
 def test_notes_that_change_from_try_to_try_hide_nothing(
-    publish_it: Publish, network: Network, memory: Notes, caplog: pytest.LogCaptureFixture
+    publish_it: Publish, network: Network, state: JsonStateStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     network.kill_after_post = True
-    _killed(publish_it, if_exists="create", memory=memory, params={"release_notes": "try 1"})
+    _killed(publish_it, if_exists="create", state=state, params={"release_notes": "try 1"})
     network.kill_after_post = False
-    published = publish_it(if_exists="create", memory=memory, is_retry=True, params={"release_notes": "try 2"})
-    assert published.version["release_notes"] == "try 1"
+    published = publish_it(if_exists="create", state=state, is_retry=True, params={"release_notes": "try 2"})
+    assert published.version.release_notes == "try 1"
     assert "has other release_notes" in caplog.text
 
 
@@ -772,39 +780,44 @@ def test_a_retry_without_a_memory_looks_for_a_while_and_then_creates(
     publish_it: Publish, network: Network, time: Time
 ) -> None:
     assert publish_it(is_retry=True).outcome == "created"
-    assert (network.posts, time.now) == (1, DEFAULT_SETTLE_SECONDS)
+    assert (network.posts, time.now) == (1, RECONCILED)
 
 
 @pytest.mark.parametrize("if_exists", MODES)
 def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, memory: Notes, network: Network, if_exists: IfExists
+    sandbox: Sandbox,
+    publish_it: Publish,
+    model: ModelReference,
+    state: JsonStateStore,
+    network: Network,
+    if_exists: IfExists,
 ) -> None:
-    first = publish_it(if_exists=if_exists, memory=memory)
-    again = publish_it(if_exists=if_exists, memory=memory, is_retry=True)
-    assert (again.outcome, again.version["reference"]) == ("remembered", first.version["reference"])
-    sandbox.delete(str(model), 3)
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "created"
-    assert publish_it(if_exists=if_exists, memory=memory, is_retry=True).outcome == "remembered"
+    first = publish_it(if_exists=if_exists, state=state)
+    again = publish_it(if_exists=if_exists, state=state, is_retry=True)
+    assert (again.outcome, str(again.version.reference)) == ("remembered", str(first.version.reference))
+    sandbox.store.delete_version(sandbox.store.version_by_number(model.owner, model.name, 3))
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "created"
+    assert publish_it(if_exists=if_exists, state=state, is_retry=True).outcome == "remembered"
     assert sandbox.numbers(str(model)) == [4, 2, 1]
     assert network.posts == 2
 
 
 def test_a_version_that_was_reused_is_remembered_too(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams, memory: Notes
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams, state: JsonStateStore
 ) -> None:
     publish_it()
-    assert publish_it(memory=memory).outcome == "reused"
+    assert publish_it(state=state).outcome == "reused"
     for number in range(12):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    assert publish_it(memory=memory, is_retry=True).outcome == "remembered"
+    assert publish_it(state=state, is_retry=True).outcome == "remembered"
 
 
 def test_another_image_is_another_publication(
-    publish_it: Publish, memory: Notes, time: Time, caplog: pytest.LogCaptureFixture
+    publish_it: Publish, state: JsonStateStore, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish_it(memory=memory)
+    publish_it(state=state)
     with caplog.at_level(logging.INFO):
-        other = publish_it(memory=memory, is_retry=True, params={"container_image_digest": f"sha256:{7:064x}"})
+        other = publish_it(state=state, is_retry=True, params={"container_image_digest": f"sha256:{7:064x}"})
     assert (other.outcome, time.now) == ("created", 0)
     assert "another image or model" in caplog.text
 
@@ -814,41 +827,41 @@ def test_another_image_is_another_publication(
     ['"x"', "[]", "7", "{}", '{"format": 2}', '{"format": 1, "model": "x"}', '{"format": 1, "watermark": {}}'],
 )
 def test_notes_that_cannot_be_read_are_no_notes(
-    publish_it: Publish, memory: Notes, time: Time, caplog: pytest.LogCaptureFixture, noted: str
+    publish_it: Publish, state: JsonStateStore, time: Time, caplog: pytest.LogCaptureFixture, noted: str
 ) -> None:
-    memory.text = noted
-    assert publish_it(memory=memory, is_retry=True).outcome == "created"
+    state.text = noted
+    assert publish_it(state=state, is_retry=True).outcome == "created"
     assert "cannot be read" in caplog.text
-    assert time.now == DEFAULT_SETTLE_SECONDS
-    assert publish_it(memory=memory, is_retry=True).outcome == "remembered"
+    assert time.now == RECONCILED
+    assert publish_it(state=state, is_retry=True).outcome == "remembered"
 
 
 def test_with_notes_that_cannot_be_read_create_makes_no_second_one(
-    publish_it: Publish, memory: Notes, network: Network
+    publish_it: Publish, state: JsonStateStore, network: Network
 ) -> None:
-    memory.text = '{"format": 2}'
-    with pytest.raises(UnsettledCreateError, match="noted down cannot be read"):
-        publish_it(if_exists="create", memory=memory, is_retry=True)
+    state.text = '{"format": 2}'
+    with pytest.raises(UnresolvedPublishError, match="journal of an earlier try cannot be read"):
+        publish_it(if_exists="create", state=state, is_retry=True)
     assert network.posts == 0
 
 
 def test_nothing_is_created_that_could_not_be_noted_down_before(
-    sandbox: Sandbox, publish_it: Publish, model: ModelReference, memory: Notes, network: Network
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, state: JsonStateStore, network: Network
 ) -> None:
-    memory.fails_after = 0
+    state.fails_after = 0
     with pytest.raises(ConnectionError):
-        publish_it(memory=memory)
+        publish_it(state=state)
     assert network.posts == 0
 
 
 def test_a_version_that_could_not_be_noted_down_after_is_returned_all_the_same(
-    publish_it: Publish, memory: Notes, network: Network, caplog: pytest.LogCaptureFixture
+    publish_it: Publish, state: JsonStateStore, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory.fails_after = 1
-    first = publish_it(memory=memory)
+    state.fails_after = 1
+    first = publish_it(state=state)
     assert first.outcome == "created"
-    assert "could not be noted down" in caplog.text
-    memory.fails_after = 1_000
-    again = publish_it(memory=memory, is_retry=True)
-    assert (again.outcome, again.version["reference"]) == ("adopted", first.version["reference"])
+    assert "could not be stored" in caplog.text
+    state.fails_after = 1_000
+    again = publish_it(state=state, is_retry=True)
+    assert (again.outcome, str(again.version.reference)) == ("adopted", str(first.version.reference))
     assert network.posts == 1
