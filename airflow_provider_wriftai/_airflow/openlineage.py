@@ -16,40 +16,50 @@ from openlineage.client.facet_v2 import (
 )
 
 from airflow_provider_wriftai.assets.models import SCHEME
+from airflow_provider_wriftai.domain.dataset_names import service_namespace
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai.domain.images.image import Image
-    from airflow_provider_wriftai.domain.publishing.publish import PublishResult
+    from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
     from airflow_provider_wriftai.domain.retention.report import PruneReport
 
 _IMAGES = "oci"
 _Change = lifecycle_state_change_dataset.LifecycleStateChange
 
 
-def lineage_of_publish(published: PublishResult, image: Image, model: str) -> OperatorLineage[Any, Any]:
-    """Tell which image became which version.
+def lineage_of_publish(result: PublishResult, image: Image, model: str, base_url: str) -> OperatorLineage[Any, Any]:
+    """Describe which image became which version.
 
     Args:
-        published: The version, and how it came about.
+        result: The version, and how it came about.
         image: The image.
         model: ``owner/name``.
+        base_url: The base URL of the service.
 
     Returns:
-        The image as the input: ``oci://registry`` / repository where the build tells them, else ``oci`` / digest; its
-        version is the digest. The model as the output: ``wriftai`` / ``owner/name``; its version is the reference of
+        The image as the input: ``oci://registry`` / repository if the build names them, else ``oci`` / digest; its
+        version is the digest. The model as the output, in the namespace of the service; its version is the reference of
         what was published, its documentation the release notes.
     """
-    version = published.version
+    version = result.version
     facets: dict[str, DatasetFacet] = {
-        "version": _version(version["reference"]),
-        "documentation": documentation_dataset.DocumentationDatasetFacet(description=version.get("release_notes", "")),
+        "version": _version(str(version.reference)),
+        "documentation": documentation_dataset.DocumentationDatasetFacet(description=version.release_notes or ""),
     }
-    if published.outcome in ("created", "adopted"):
+    if result.outcome.is_new:
         facets["lifecycleStateChange"] = _change(_Change.CREATE)
-    return OperatorLineage(
-        inputs=[_dataset_of_image(image)],
-        outputs=[OutputDataset(namespace=SCHEME, name=model, facets=facets)],
-    )
+    return OperatorLineage(inputs=[_dataset_of_image(image)], outputs=[_dataset_of_model(model, base_url, facets)])
+
+
+def lineage_of_delete(model: str, base_url: str) -> OperatorLineage[Any, Any]:
+    """Describe that a version of a model was deleted: the model as an output that was altered.
+
+    Args:
+        model: ``owner/name``.
+        base_url: The base URL of the service.
+    """
+    facets = {"lifecycleStateChange": _change(_Change.ALTER)}
+    return OperatorLineage(outputs=[_dataset_of_model(model, base_url, facets)])
 
 
 @attrs.define
@@ -100,10 +110,13 @@ def no_lineage() -> OperatorLineage[Any, Any]:
     return OperatorLineage()
 
 
+def _dataset_of_model(model: str, base_url: str, facets: dict[str, DatasetFacet]) -> OutputDataset:
+    return OutputDataset(namespace=service_namespace(base_url), name=model, facets=facets)
+
+
 def _dataset_of_image(image: Image) -> InputDataset:
-    namespace, name = next(
-        (place for each in reversed(image.names) if (place := _place(each))), (_IMAGES, image.digest)
-    )
+    places = (place for each in reversed(image.names) if (place := _place(each)))
+    namespace, name = next(places, (_IMAGES, image.digest))
     return InputDataset(namespace=namespace, name=name, facets={"version": _version(image.digest)})
 
 

@@ -72,6 +72,30 @@ class PublishStoppedError(WriftAIError):
         )
 
 
+class DeleteStoppedError(WriftAIError):
+    """Airflow stopped the task while it deleted a version."""
+
+    retryable = True
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"Airflow stopped the task while it deleted {reference}. The version may or may not have been deleted. "
+            "Deleting it again is safe."
+        )
+
+
+class UpdateStoppedError(WriftAIError):
+    """Airflow stopped the task while it updated the configuration of a version."""
+
+    retryable = True
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"Airflow stopped the task while it updated the configuration of {reference}. It may or may not have been "
+            "updated. Updating it again is safe."
+        )
+
+
 class UnresolvedPublishError(WriftAIError):
     """It is unknown whether this task created a version.
 

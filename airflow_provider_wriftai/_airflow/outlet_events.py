@@ -1,0 +1,40 @@
+"""What the events of a task's outlets say about the version that the task published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AssetAlias
+
+from airflow_provider_wriftai.domain.dataset_names import model_of_uri
+
+if TYPE_CHECKING:
+    from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
+
+
+def describe_publish(context: Mapping[str, Any], outlets: Iterable[object], model: str, result: PublishResult) -> None:
+    """Let the events of the model's outlets say which version was published, and how it came about.
+
+    The event of an asset comes whatever the outcome is, and contains it. An alias gets an event only for a new version.
+
+    Args:
+        context: The context of the task.
+        outlets: The outlets that the user gave the task.
+        model: ``owner/name``.
+        result: What came of the publish.
+    """
+    events = context.get("outlet_events")
+    if events is None:
+        return
+    extra: dict[str, str] = {"reference": str(result.version.reference), "outcome": str(result.outcome)}
+    if result.version.digest is not None:
+        extra["container_image_digest"] = result.version.digest
+    for outlet in outlets:
+        uri = getattr(outlet, "uri", None)
+        if isinstance(uri, str) and str(model_of_uri(uri)) == model:
+            events[outlet].extra = dict(extra)
+        elif isinstance(outlet, AssetAlias) and result.outcome.is_new:
+            from airflow_provider_wriftai.assets.models import model_asset
+
+            events[outlet].add(model_asset(model), extra=dict(extra))

@@ -1,0 +1,88 @@
+"""One publish of an image at a time, among the tasks of a user on one machine.
+
+Two tasks that publish the same image at the same moment (two runs of a pipeline, a backfill) would both find no version
+and create one each. A locked file keeps the second one from searching until the first one has its version. The lock
+belongs to an open file, so a process that dies holds nothing. Without the file (no folder that can be written to,
+another owner), or when the other task takes too long, the task publishes without the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from airflow_provider_wriftai.client.backoff import Backoff
+from airflow_provider_wriftai.client.private_folder import open_private_file, private_folder
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 300.0
+"""Seconds that a task waits for another one that publishes the same image."""
+
+_POLL = Backoff(initial=0.1, maximum=2.0)
+_NAME_LENGTH = 3
+
+
+@asynccontextmanager
+async def publish_lock(
+    base_url: str, model: str, digest: str, *, folder: Path | None = None, longest_wait: float = LONGEST_WAIT
+) -> AsyncIterator[bool]:
+    """Hold the lock of an image of a model, as far as that is possible.
+
+    Args:
+        base_url: The base URL of the service.
+        model: ``owner/name``.
+        digest: The digest of the image.
+        folder: The folder of the lock files; None for the user's own.
+        longest_wait: Seconds after which the task goes on without the lock.
+
+    Yields:
+        Whether the lock is held.
+    """
+    key = hashlib.sha256(f"{base_url}\n{model.lower()}\n{digest}".encode()).hexdigest()
+    # A few thousand files at most, which are never deleted: deleting one that is being locked would let two tasks in.
+    name = f"publish-{key[:_NAME_LENGTH]}.lock"
+    try:
+        descriptor = open_private_file(folder or private_folder(), name)
+    except OSError as error:
+        log.info("Publishing without a lock against other tasks on this machine: %s.", error)
+        yield False
+        return
+    try:
+        yield await _acquire(descriptor, model, digest, longest_wait)
+    finally:
+        os.close(descriptor)
+
+
+async def _acquire(descriptor: int, model: str, digest: str, longest_wait: float) -> bool:
+    began = time.monotonic()
+    attempt = 0
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            elapsed = time.monotonic() - began
+        except OSError as error:
+            log.info("Publishing without a lock against other tasks on this machine: %s.", error)
+            return False
+        else:
+            return True
+        if elapsed >= longest_wait:
+            log.warning("The other task has not finished within %.0f s. Publishing without the lock.", longest_wait)
+            return False
+        attempt += 1
+        if attempt == 1:
+            log.info(
+                "Another task on this machine is publishing %s to %s. Waiting for it for up to %.0f s.",
+                digest,
+                model,
+                longest_wait,
+            )
+        await asyncio.sleep(min(_POLL.delay(attempt), longest_wait - elapsed))
