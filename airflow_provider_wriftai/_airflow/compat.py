@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import airflow
 
 __all__ = [
-    "ADDED_OUTLETS_WORK",
     "AIRFLOW_VERSION",
     "AIRFLOW_V_3_0_PLUS",
     "AIRFLOW_V_3_1_PLUS",
@@ -31,6 +30,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "Asset",
+    "AssetAlias",
     "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
@@ -46,7 +46,6 @@ __all__ = [
     "XComArg",
     "aget_connection",
     "conf",
-    "is_from_mapped",
 ]
 
 AIRFLOW_VERSION: Final = tuple(int(number) for number in re.findall(r"\d+", airflow.__version__)[:3])
@@ -56,10 +55,6 @@ AIRFLOW_V_3_1_PLUS: Final = AIRFLOW_VERSION >= (3, 1)
 LINKS_ARE_STORED: Final = AIRFLOW_V_3_0_PLUS
 """Whether Airflow asks for an extra link where the task ran, when it ends, and stores the answer. Airflow 2 asks in the
 web server."""
-
-ADDED_OUTLETS_WORK: Final = AIRFLOW_V_3_1_PLUS
-"""Whether an operator may add an outlet to itself. On Airflow 2 the first dataset of a process takes half a second, in
-every DAG file; on 3.0 ``airflow dags test`` fails a task whose outlet no DAG processor has seen."""
 
 TRIGGER_FAILED: Final = "__fail__"
 """The method that Airflow resumes when a trigger ended without an event."""
@@ -73,6 +68,7 @@ if AIRFLOW_VERSION < (2, 11):
 if TYPE_CHECKING:
     from airflow.sdk import (
         Asset,
+        AssetAlias,
         BaseHook,
         BaseOperator,
         BaseOperatorLink,
@@ -107,6 +103,7 @@ else:
         "AirflowSensorTimeout": _EXCEPTIONS,
         "AirflowSkipException": _EXCEPTIONS,
         "Asset": {(3, 0): "airflow.sdk", (2, 11): "airflow.datasets:Dataset"},
+        "AssetAlias": {(3, 0): "airflow.sdk", (2, 11): "airflow.datasets:DatasetAlias"},
         "BaseEventTrigger": {(3, 0): "airflow.triggers.base", (2, 11): "airflow.triggers.base:BaseTrigger"},
         "BaseHook": {(3, 1): "airflow.sdk", (2, 11): "airflow.hooks.base"},
         "BaseOperator": {(3, 0): "airflow.sdk", (2, 11): "airflow.models.baseoperator"},
@@ -132,11 +129,6 @@ else:
         module, _, own_name = home.partition(":")
         value = globals()[name] = getattr(import_module(module), own_name or name)
         return value
-
-
-def is_from_mapped(operator: BaseOperator) -> bool:
-    """Return whether the operator is the unmapped form of a mapped task, which cannot gain outlets."""
-    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 async def aget_connection(hook: type[BaseHook], conn_id: str) -> Connection:

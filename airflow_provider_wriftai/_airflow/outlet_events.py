@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AssetAlias
-
+from airflow_provider_wriftai._airflow.compat import AssetAlias
 from airflow_provider_wriftai.domain.dataset_names import model_of_uri
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-_MARKERS = ("{{", "{%", "{#")
+_MARKERS = ("{{", "{%")
 _RAW_HINT = "Put braces that are meant literally between {% raw %} and {% endraw %}."
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow_provider_wriftai._airflow.compat import ADDED_OUTLETS_WORK, BaseOperator, is_from_mapped
+from airflow_provider_wriftai._airflow.compat import BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.interruptible import InterruptibleMixin
 from airflow_provider_wriftai._airflow.metrics import count, timed
+from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
 from airflow_provider_wriftai._airflow.task_state import find_task_state, is_retry
 from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
-from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
@@ -19,51 +19,55 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
-    from airflow_provider_wriftai.client.common_types import Version
+    from airflow_provider_wriftai.client.version import VersionRecord
     from airflow_provider_wriftai.domain.images.image import Image
     from airflow_provider_wriftai.domain.images.read import BuildResult
-    from airflow_provider_wriftai.domain.publishing.publish import IfExists, PublishResult
+    from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
+    from airflow_provider_wriftai.domain.publishing.publish import IfExists, OnDuplicate
 
-_PLAIN_MODEL = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-
-MEMORY_KEY = "wriftai_create_version"
-"""Under which key of Airflow's task state store the create operator keeps what it is about to create."""
+STATE_KEY = "wriftai_create_version"
+"""The key of Airflow's task state store under which the create operator keeps its journal."""
 
 
-class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
-    """Publishes an image as a version of a model: exactly one.
+class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
+    """Publish a container image as a version of a model: exactly one.
 
-    What the service would refuse is told before anything is sent. A create without a clear answer
-    (a timeout, a broken connection, a failing proxy) is settled by looking at what the service has.
-    An image that has a version among the newest ``lookback`` gets no second one, unless ``if_exists`` says so.
-    On Airflow 3.3 the task notes down what it is about to create: a try that follows a killed one, or a user's
-    clear, gives back the version that the earlier one made.
+    The operator validates all inputs before it sends a request. If a create request has no clear outcome (a timeout, a
+    dropped connection, a 5xx response), it searches for the version for up to ``settle_seconds`` before it tries again.
+    An image that has a version among the newest ``lookback`` gets no second one, unless ``if_exists`` says so. On
+    Airflow 3.3 the task keeps a journal over its tries: a try that follows a killed one, or a user's clear, returns the
+    version that the earlier one created.
 
-    The task returns the version as plain JSON; its ``reference`` names it in other tasks. Where the model is no
-    template, its asset ``wriftai://owner/name`` is an outlet (from Airflow 3.1 on): DAGs that are scheduled on it run
-    afterwards.
+    The task returns ``reference``, ``number`` (or ``id``), ``release_notes``, ``created_at``, ``size``, and
+    ``container_image_digest`` as far as the service reports them, and ``outcome``: ``created``, ``adopted`` (created by
+    a request whose response was lost), ``reused``, or ``remembered`` (from an earlier try).
+
+    It adds no outlet by itself. If the task has the model's asset as an outlet (``outlets=[model_asset(model)]``), the
+    event contains ``reference``, ``outcome``, and ``container_image_digest``.
 
     Args:
         model: ``owner/name``.
-        image: A digest, an image reference that ends in one, or what a build left behind: the path of a
-            digest file, of a build's metadata file or of an OCI image layout on this worker, or the metadata
-            itself as a mapping or JSON.
+        image: A digest, an image reference that ends in a digest, or the output of a build tool: the path of a digest
+            file, a metadata file, or an OCI image layout on this worker, or the metadata itself as a dict or JSON text.
         release_notes: What changed, at most 255 characters; or the name of a ``.md`` template file.
-        schemas: The JSON Schemas of the version, as a mapping or as JSON text:
+        schemas: The JSON Schemas of the version, as a dict or JSON text:
             ``{"prediction": {"input": {...}, "output": {...}}}``; or the name of a ``.json`` template file.
-        image_selector: Which image is meant, where the build made several: the target of a bake, an image's name,
-            its name or platform in an OCI layout.
-        compatibilities: Which foreign endpoints the version can stand in for, each with true or false
-            (generation 2 of the API).
-        configuration: The version's ``hardware_identifier`` and ``variable_names`` (generation 2 of the API). Left
-            out, it is that of the previous version.
-        if_exists: Where the image has a version already: ``reuse`` returns it, ``fail`` fails the task,
-            ``create`` makes another one.
-        lookback: How many of the newest versions are searched for the image: 1 to 50.
-        settle_seconds: Seconds that the service may take to finish a create after its caller is gone; as long is
-            looked for what became of one without a clear answer.
-        remember: Whether the task keeps over its tries what it created (Airflow 3.3). Without, a task that is
-            cleared publishes anew, as ``if_exists`` says.
+        image_selector: Which image, if the build made several: the target of a bake, an image's name, or its name or
+            platform in an OCI layout.
+        compatibilities: Which endpoints of other vendors the version can serve, each with true or false (generation 2
+            of the API).
+        configuration: The version's ``hardware_identifier`` and ``variable_names`` (generation 2 of the API). By
+            default, that of the previous version.
+        if_exists: What to do if the image has a version: ``reuse`` returns it, ``fail`` fails the task, ``create``
+            creates another one.
+        lookback: How many of the newest versions to search for the image: 1 to 50.
+        settle_seconds: Seconds after which the service has executed a create request, or never will; for so long the
+            task searches for the version of a request without a clear outcome.
+        on_duplicate: What to do if a task on another machine creates a version of the image at the same moment:
+            ``keep`` keeps both; ``delete_own`` deletes the version that this try has just created if an older one is of
+            the same image, and returns that. Set it in all tasks that publish to the model, or in none.
+        remember: Whether to keep a journal over the task's tries (Airflow 3.3). Without it, a task that is cleared
+            publishes anew, as ``if_exists`` says.
         wriftai_conn_id: The Airflow connection.
     """
 
@@ -78,6 +82,7 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
         "if_exists",
         "lookback",
         "settle_seconds",
+        "on_duplicate",
         "remember",
         "wriftai_conn_id",
     )
@@ -85,6 +90,7 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
     template_ext: Sequence[str] = (".md", ".json")
     template_file_fields: ClassVar[tuple[str, ...]] = ("release_notes", "schemas")
     template_text_fields: ClassVar[tuple[str, ...]] = ("release_notes",)
+    template_object_fields: ClassVar[tuple[str, ...]] = ("schemas", "compatibilities", "configuration")
     operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
@@ -101,6 +107,7 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
         if_exists: IfExists = "reuse",
         lookback: int | str = 10,
         settle_seconds: float | str = 120,
+        on_duplicate: OnDuplicate = "keep",
         remember: bool | str = True,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
@@ -116,24 +123,15 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
         self.if_exists = if_exists
         self.lookback = lookback
         self.settle_seconds = settle_seconds
+        self.on_duplicate = on_duplicate
         self.remember = remember
         self.wriftai_conn_id = wriftai_conn_id
-        self._published: tuple[PublishResult, Image] | None = None
-        self._add_outlet()
-
-    def _add_outlet(self) -> None:
-        """Let DAGs that are scheduled on the model's asset run after this task, where the model is known."""
-        # A mapped task has the outlets that it is partially made with: Airflow knows no others.
-        is_known = isinstance(self.model, str) and _PLAIN_MODEL.fullmatch(self.model)
-        if not ADDED_OUTLETS_WORK or not is_known or is_from_mapped(self):
-            return
-        asset = model_asset(self.model)
-        if asset.uri not in [getattr(outlet, "uri", None) for outlet in self.outlets]:
-            self.outlets = [*self.outlets, asset]
+        self._published: tuple[PublishResult, Image, str, str] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish the image."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
+        from airflow_provider_wriftai._airflow.outlet_events import describe_publish
         from airflow_provider_wriftai._airflow.parameters import (
             ErrorCollector,
             parse_bool,
@@ -141,15 +139,24 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
             parse_int,
             parse_seconds,
         )
-        from airflow_provider_wriftai.client.versions import Versions
+        from airflow_provider_wriftai._airflow.publish_lock import publish_lock
+        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
-        from airflow_provider_wriftai.domain.publishing.publish import publish
+        from airflow_provider_wriftai.domain.publishing.publish import PublishOptions, publish
+        from airflow_provider_wriftai.domain.results import version_result
+        from airflow_provider_wriftai.domain.sansio import arun
 
         with fail_without_retry():
             errors = ErrorCollector()
             if_exists = errors.collect(parse_choice, "if_exists", self.if_exists, ("reuse", "fail", "create"))
-            lookback = errors.collect(parse_int, "lookback", self.lookback, least=1, most=50)
-            settle_seconds = errors.collect(parse_seconds, "settle_seconds", self.settle_seconds, most=3600)
+            on_duplicate = errors.collect(parse_choice, "on_duplicate", self.on_duplicate, ("keep", "delete_own"))
+            options = PublishOptions(
+                if_exists=cast("IfExists", if_exists),
+                lookback=errors.collect(parse_int, "lookback", self.lookback, least=1, most=50),
+                settle_seconds=errors.collect(parse_seconds, "settle_seconds", self.settle_seconds, most=3600),
+                on_duplicate=cast("OnDuplicate", on_duplicate),
+                is_retry=is_retry(context),
+            )
             remember = errors.collect(parse_bool, "remember", self.remember)
             new = check_new_version(
                 self.model,
@@ -163,84 +170,100 @@ class WriftAICreateVersionOperator(TemplateFieldsMixin, BaseOperator):
             )
             for warning in new.image.warnings:
                 self.log.warning("%s", warning)
-            with WriftAIHook(self.wriftai_conn_id).get_conn() as api, timed("publish"):
-                published = publish(
-                    Versions(api),
-                    new.model,
-                    new.params,
-                    if_exists=cast("IfExists", if_exists),
-                    lookback=lookback,
-                    settle_seconds=settle_seconds,
-                    memory=find_task_state(context, MEMORY_KEY) if remember else None,
-                    is_retry=is_retry(context),
-                )
-        self._published = published, new.image
-        count(f"publish.{published.outcome}")
-        store_link(self, context, api.base_url, published.version["reference"], self.model)
-        self._tell_of(published.version, new.image.digest, context)
-        return dict(published.version)
+            model = str(new.model)
+            state = find_task_state(context, STATE_KEY) if remember else None
+            api = WriftAIHook(self.wriftai_conn_id).get_conn()
+            operations = publish(new.model, new.params, options, state=state, is_stopped=self.is_stopped)
+
+            async def publish_alone() -> PublishResult:
+                if options.if_exists == "create":
+                    # Whatever other tasks create, this one creates another version.
+                    return await arun(api, operations)
+                async with publish_lock(api.base_url, model, new.image.digest):
+                    return await arun(api, operations)
+
+            async def run() -> PublishResult:
+                async with api:
+                    return await publish_alone()
+
+            with timed("publish"):
+                result = self.run_interruptibly(run, TaskStoppedError.while_publishing(model))
+        self._published = result, new.image, model, api.base_url
+        count(f"publish.{result.outcome}")
+        store_link(self, context, api.base_url, str(result.version.reference), model)
+        describe_publish(context, self.outlets, model, result)
+        return version_result(result.version, outcome=str(result.outcome))
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage, where Airflow's provider for it is installed, which image became which version."""
+        """Report to OpenLineage, if Airflow's provider for it is installed, which image became which version."""
         from airflow_provider_wriftai._airflow.openlineage import lineage_of_publish, no_lineage
 
-        if self._published is None:
-            return no_lineage()
-        return lineage_of_publish(*self._published, self.model)
-
-    def _tell_of(self, version: Version, digest: str, context: Context) -> None:
-        """Say in the asset's event which version it is about."""
-        for outlet in self.outlets:
-            if getattr(outlet, "uri", None) == model_asset(self.model).uri and "outlet_events" in context:
-                context["outlet_events"][outlet].extra = {
-                    "reference": version["reference"],
-                    "container_image_digest": digest,
-                }
+        return no_lineage() if self._published is None else lineage_of_publish(*self._published)
 
 
-class WriftAIGetVersionOperator(BaseOperator):
-    """Fetches a version, and returns it as plain JSON.
+class WriftAIGetVersionOperator(InterruptibleMixin, BaseOperator):
+    """Fetch a version.
 
-    A version that is not there fails the task; to wait for one there is the sensor.
+    A version that does not exist fails the task; to wait for one, use ``WriftAIVersionSensor``. The task returns the
+    same fields as ``WriftAICreateVersionOperator``, without ``outcome``.
 
     Args:
-        version: The version's id, or ``owner/name:number``.
+        version: The id of the version, ``owner/name:number``, or a version as a task returned it.
+        include_schemas: Whether the result also contains the version's ``schemas``, as JSON text. They were written by
+            whoever published the version, and can be large.
         wriftai_conn_id: The Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("version", "wriftai_conn_id")
+    template_fields: Sequence[str] = ("version", "include_schemas", "wriftai_conn_id")
     operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
-    def __init__(self, *, version: str | XComArg, wriftai_conn_id: str = DEFAULT_CONNECTION_ID, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        version: str | Mapping[str, Any] | XComArg,
+        include_schemas: bool | str = False,
+        wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.version = version
+        self.include_schemas = include_schemas
         self.wriftai_conn_id = wriftai_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Fetch the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai._airflow.parameters import parse_version_reference
-        from airflow_provider_wriftai.client.versions import Versions
+        from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
+        from airflow_provider_wriftai.client.endpoints import get_version
+        from airflow_provider_wriftai.client.references import parse_version
+        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.results import version_result
 
         with fail_without_retry():
-            reference = parse_version_reference("version", self.version)
-            with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-                version = Versions(api).get(reference)
+            reference = parse_version(parse_version_reference("version", self.version))
+            include_schemas = parse_bool("include_schemas", self.include_schemas)
+            api = WriftAIHook(self.wriftai_conn_id).get_conn()
+
+            async def run() -> VersionRecord:
+                async with api:
+                    return await api.async_request(get_version(reference))
+
+            version = self.run_interruptibly(run, TaskStoppedError(f"fetched {reference}", "Nothing was changed."))
         self.log.info("Fetched %s.", reference)
-        store_link(self, context, api.base_url, reference, None)
-        return dict(version)
+        store_link(self, context, api.base_url, str(reference), None)
+        return version_result(version, with_schemas=include_schemas)
 
 
-class WriftAIDeleteVersionOperator(BaseOperator):
-    """Deletes one version, whichever it is: also the newest, which callers get who name none.
+class WriftAIDeleteVersionOperator(InterruptibleMixin, BaseOperator):
+    """Delete one version, even the newest one, which callers get that do not name a version.
 
-    To prune the versions of a model by rules there is ``WriftAICleanupVersionsOperator``. The task returns
-    ``{"reference": ..., "deleted": ...}``: ``deleted`` is false where the version was gone already.
+    To prune a model's versions by rules, use ``WriftAICleanupVersionsOperator``. The task returns ``reference`` and
+    ``deleted``, which is false if the version had been deleted before.
 
     Args:
-        version: The version's id, or ``owner/name:number``.
-        fail_if_missing: Whether a version that is not there fails the task. By default that is what was asked for.
+        version: The id of the version, ``owner/name:number``, or a version as a task returned it.
+        fail_if_missing: Whether a version that does not exist fails the task.
         wriftai_conn_id: The Airflow connection.
     """
 
@@ -250,7 +273,7 @@ class WriftAIDeleteVersionOperator(BaseOperator):
     def __init__(
         self,
         *,
-        version: str | XComArg,
+        version: str | Mapping[str, Any] | XComArg,
         fail_if_missing: bool | str = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
@@ -259,25 +282,129 @@ class WriftAIDeleteVersionOperator(BaseOperator):
         self.version = version
         self.fail_if_missing = fail_if_missing
         self.wriftai_conn_id = wriftai_conn_id
+        self._deleted_from: tuple[str, str] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Delete the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
+        from airflow_provider_wriftai.client.endpoints import delete_version
         from airflow_provider_wriftai.client.errors import NotFoundError
-        from airflow_provider_wriftai.client.versions import Versions
+        from airflow_provider_wriftai.client.references import VersionNumber, parse_version
+        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
 
+        del context
         deleted = True
         with fail_without_retry():
-            reference = parse_version_reference("version", self.version)
+            reference = parse_version(parse_version_reference("version", self.version))
             fail_if_missing = parse_bool("fail_if_missing", self.fail_if_missing)
-            with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-                try:
-                    Versions(api).delete(reference)
-                except NotFoundError:
-                    if fail_if_missing:
-                        raise
-                    deleted = False
+            api = WriftAIHook(self.wriftai_conn_id).get_conn()
+
+            async def run() -> None:
+                async with api:
+                    await api.async_request(delete_version(reference))
+
+            try:
+                self.run_interruptibly(run, TaskStoppedError.while_changing(f"deleted {reference}"))
+            except NotFoundError:
+                if fail_if_missing:
+                    raise
+                deleted = False
         count("delete.deleted" if deleted else "delete.already_gone")
-        self.log.info("Deleted %s." if deleted else "%s was gone already.", reference)
-        return {"reference": reference, "deleted": deleted}
+        self.log.info("Deleted %s." if deleted else "%s had been deleted before.", reference)
+        if deleted and isinstance(reference, VersionNumber):
+            self._deleted_from = str(reference.model), api.base_url
+        return {"reference": str(reference), "deleted": deleted}
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
+        """Report to OpenLineage, if Airflow's provider for it is installed, that a version of the model was deleted.
+
+        An id (generation 1 of the API) does not say which model it belongs to, so nothing is reported for one.
+        """
+        from airflow_provider_wriftai._airflow.openlineage import lineage_of_delete, no_lineage
+
+        return no_lineage() if self._deleted_from is None else lineage_of_delete(*self._deleted_from)
+
+
+class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
+    """Change the configuration of a version: the hardware it runs on, and the variables it reads.
+
+    Requires generation 2 of the API. The task sends nothing if the configuration already is as requested, so it can be
+    repeated. It returns ``reference``, ``hardware_identifier``, ``variable_names``, and ``changed``.
+
+    Args:
+        version: ``owner/name:number``, or a version as a task returned it.
+        hardware_identifier: The hardware that the version runs on. By default, it stays as it is.
+        variable_names: The names of the variables that the version reads; they replace all current ones. By default,
+            they stay as they are.
+        wriftai_conn_id: The Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("version", "hardware_identifier", "variable_names", "wriftai_conn_id")
+    template_text_fields: ClassVar[tuple[str, ...]] = ("hardware_identifier",)
+    template_object_fields: ClassVar[tuple[str, ...]] = ("variable_names",)
+    operator_extra_links = (WriftAIVersionLink(),)
+    ui_color = "#dcecf9"
+
+    def __init__(
+        self,
+        *,
+        version: str | Mapping[str, Any] | XComArg,
+        hardware_identifier: str | XComArg | NotSet = NOTSET,
+        variable_names: Sequence[str] | str | XComArg | NotSet = NOTSET,
+        wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._explicit = ExplicitParameters(hardware_identifier=hardware_identifier, variable_names=variable_names)
+        self.version = version
+        self.hardware_identifier = none_if_notset(hardware_identifier)
+        self.variable_names = none_if_notset(variable_names)
+        self.wriftai_conn_id = wriftai_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Change the configuration."""
+        from airflow_provider_wriftai._airflow.failures import fail_without_retry
+        from airflow_provider_wriftai._airflow.parameters import (
+            InvalidParameterError,
+            parse_list,
+            parse_str,
+            parse_version_reference,
+        )
+        from airflow_provider_wriftai.client.references import parse_version
+        from airflow_provider_wriftai.domain.configuration import ConfigurationUpdate, update
+        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.sansio import arun
+
+        with fail_without_retry():
+            reference = parse_version(parse_version_reference("version", self.version))
+            hardware = self._explicit.parse(
+                self, "hardware_identifier", lambda value: parse_str("hardware_identifier", value)
+            )
+            names = self._explicit.parse(
+                self, "variable_names", lambda value: [] if value == "" else parse_list("variable_names", value)
+            )
+            if hardware is None and names is None:
+                raise InvalidParameterError("Set hardware_identifier, variable_names, or both.")
+            if not all(isinstance(name, str) and name for name in names or []):
+                raise InvalidParameterError("variable_names must be a list of names, each of them text.")
+            api = WriftAIHook(self.wriftai_conn_id).get_conn()
+
+            async def run() -> ConfigurationUpdate:
+                async with api:
+                    return await arun(api, update(reference, hardware, names, is_stopped=self.is_stopped))
+
+            stopped = TaskStoppedError.while_changing(f"updated the configuration of {reference}")
+            done = self.run_interruptibly(run, stopped)
+        self.log.info(
+            "Updated the configuration of %s." if done.changed else "The configuration of %s is as requested already.",
+            reference,
+        )
+        count("configuration.updated" if done.changed else "configuration.unchanged")
+        store_link(self, context, api.base_url, str(reference), None)
+        return {
+            "reference": str(reference),
+            "hardware_identifier": done.hardware_identifier,
+            "variable_names": list(done.variable_names),
+            "changed": done.changed,
+        }

@@ -14,7 +14,7 @@ from airflow_provider_wriftai.assets.models import convert_asset_to_openlineage,
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.domain.retention.errors import PruneIncompleteError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
-from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
+from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIDeleteVersionOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from tests.support.sandbox import Sandbox
 
@@ -50,7 +50,8 @@ def _image(image: Any, publish: Any, model: str) -> tuple[str, str]:
 def test_an_image_became_a_version(sandbox: Sandbox, publish: Any) -> None:
     model = sandbox.new_model(versions=2)
     (written,) = publish(model).outputs
-    assert (written.namespace, written.name) == ("wriftai", model)
+    # Staging and production of one model are two datasets.
+    assert (written.namespace, written.name) == (f"{sandbox.url.replace('http', 'wriftai')}/generation-2", model)
     assert written.facets["version"].datasetVersion == f"{model}:3"
     assert written.facets["documentation"].description == "new"
     assert written.facets["lifecycleStateChange"].lifecycleStateChange.name == "CREATE"
@@ -95,7 +96,7 @@ def test_the_image_is_named_by_its_registry_where_the_build_tells_it(
     assert _image(image, publish, sandbox.new_model()) == dataset
 
 
-def test_the_file_of_the_build_is_not_read_again(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
+def test_a_builds_file_is_read_once(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     file = tmp_path / "digest"
     file.write_text(f"registry.example/detector@{DIGEST}")
@@ -103,10 +104,21 @@ def test_the_file_of_the_build_is_not_read_again(sandbox: Sandbox, schemas: Any,
         task_id="p", model=sandbox.new_model(), image=str(file), release_notes="new", schemas=schemas
     )
     task.execute({})
-    for change in (lambda: file.write_text("registry.example/detector@sha256:" + "00" * 32), file.unlink):
-        change()
-        (read,) = task.get_openlineage_facets_on_complete(None).inputs
-        assert (read.namespace, read.name) == ("oci://registry.example", "detector")
+    file.unlink()
+    (read,) = task.get_openlineage_facets_on_complete(None).inputs
+    assert (read.namespace, read.name) == ("oci://registry.example", "detector")
+    assert read.facets["version"].datasetVersion == DIGEST
+
+
+@pytest.mark.parametrize(("number", "changes"), [(2, ["ALTER"]), (7, [])])
+def test_a_delete_altered_the_model(sandbox: Sandbox, number: int, changes: list[str]) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    model = sandbox.new_model(versions=3)
+    task = WriftAIDeleteVersionOperator(task_id="d", version=f"{model}:{number}")
+    task.execute({})
+    outputs = task.get_openlineage_facets_on_complete(None).outputs
+    assert [each.facets["lifecycleStateChange"].lifecycleStateChange.name for each in outputs] == changes
+    assert [each.name for each in outputs] == [model] * len(changes)
 
 
 def test_a_publish_that_failed_tells_of_nothing(sandbox: Sandbox, schemas: Any) -> None:

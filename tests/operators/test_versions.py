@@ -1,29 +1,33 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
-import airflow
 import pytest
 from airflow import DAG
 
-from airflow_provider_wriftai._airflow.compat import AirflowFailException, Asset
+from airflow_provider_wriftai._airflow.compat import AirflowFailException, Asset, AssetAlias
 from airflow_provider_wriftai.assets.models import model_asset
+from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import NotFoundError
+from airflow_provider_wriftai.client.versions import Versions
+from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
 from airflow_provider_wriftai.operators.versions import (
-    MEMORY_KEY,
+    STATE_KEY,
     WriftAICreateVersionOperator,
     WriftAIDeleteVersionOperator,
     WriftAIGetVersionOperator,
+    WriftAIUpdateVersionConfigurationOperator,
 )
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from tests.support.sandbox import Sandbox
 
-ADDS_OUTLETS = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
+SCHEMAS = {"prediction": {"input": {}, "output": {}}}
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +44,11 @@ def test_the_version_comes_back_as_plain_json(sandbox: Sandbox, digest: str, sch
     model = sandbox.new_model()
     version = _create(model, image=f"registry/det@{digest}", schemas=schemas)
     assert version["reference"] == f"{model}:1"
-    assert version["container_image_digest"] == digest
+    assert (version["container_image_digest"], version["outcome"]) == (digest, "created")
+    assert all(value is None or isinstance(value, str | int) for value in version.values())
     assert json.loads(json.dumps(version)) == version
     again = _create(model, image=digest, schemas=json.dumps(schemas))
-    assert again["reference"] == f"{model}:1"
+    assert (again["reference"], again["outcome"]) == (f"{model}:1", "reused")
     assert sandbox.numbers(model) == [1]
 
 
@@ -74,14 +79,14 @@ def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Sandbox, schemas: 
     ("changes", "said"),
     [
         ({"if_exists": "maybe"}, "must be one of 'reuse', 'fail', 'create'"),
-        ({"lookback": "0"}, "lookback must be from 1 to 50; got 0"),
-        ({"lookback": 51}, "lookback must be from 1 to 50; got 51"),
+        ({"lookback": "0"}, "lookback must be an integer from 1 to 50; got '0'"),
+        ({"lookback": 51}, "lookback must be an integer from 1 to 50; got 51"),
         ({"settle_seconds": "-1"}, "settle_seconds must be a number of seconds from 0 to 3600"),
         ({"settle_seconds": "nan"}, "settle_seconds must be a number of seconds"),
         ({"remember": "maybe"}, "remember must be true or false"),
         ({"model": "acme"}, "owner/name"),
         ({"model": "other/model"}, "403 Forbidden"),
-        ({"if_exists": "fail", "release_notes": "again"}, "has a version of image"),
+        ({"if_exists": "fail", "release_notes": "again"}, "already has a version of image"),
     ],
 )
 def test_what_no_retry_can_fix_fails_at_once(
@@ -131,7 +136,7 @@ def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
     context["ti"].try_number = 2
     assert operator.execute(context)["reference"] == first["reference"]
     assert sandbox.numbers(model) == [1]
-    assert set(store) == {MEMORY_KEY}
+    assert set(store) == {STATE_KEY}
     assert sandbox.token not in json.dumps(store)
 
     forgetful = _operator(model, digest, schemas, if_exists="create", remember="False")
@@ -139,12 +144,16 @@ def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
 
 
 def test_what_generation_2_takes_besides(sandbox: Sandbox, digest: str, schemas: Any) -> None:
-    version = _create(
-        sandbox.new_model(), image=digest, schemas=schemas, compatibilities={"openai_embeddings": True},
+    model = sandbox.new_model()
+    _create(
+        model, image=digest, schemas=schemas, compatibilities={"openai_embeddings": True},
         configuration={"hardware_identifier": "gpu-1", "variable_names": []},
     )  # fmt: skip
+    with API(sandbox.base_url(), sandbox.token) as api:
+        version: Any = Versions(api).get(f"{model}:1")
+        configuration = Versions(api).get_configuration(f"{model}:1")
     assert version["compatibilities"]["openai_embeddings"] is True
-    assert version["configuration"] == {"hardware_identifier": "gpu-1", "variable_names": []}
+    assert configuration == {"hardware_identifier": "gpu-1", "variable_names": []}
 
 
 def _rendered(folder: Path, *, native: bool = False, **parameters: Any) -> WriftAICreateVersionOperator:
@@ -216,7 +225,7 @@ def test_what_another_task_returned_is_no_template() -> None:
 
 
 def test_what_is_no_template_is_told(tmp_path: Path) -> None:
-    with pytest.raises(AirflowFailException, match=r"A parameter is no template of Jinja: .*{% raw %}"):
+    with pytest.raises(AirflowFailException, match=r"schemas is not a valid Jinja template: .*{% raw %}"):
         _rendered(tmp_path, model="a/b", image="x", release_notes="", schemas={"a": ["{%d}"]})
     (tmp_path / "notes.md").write_bytes(b"\xff\xfe")
     with pytest.raises(AirflowFailException, match="is not UTF-8"):
@@ -224,7 +233,9 @@ def test_what_is_no_template_is_told(tmp_path: Path) -> None:
 
 
 def test_a_template_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(AirflowFailException, match=r"release_notes ends like the name of a file \(\.md, \.json\)"):
+    with pytest.raises(
+        AirflowFailException, match=r"release_notes ends like the name of a template file \(\.md, \.json\)"
+    ):
         _rendered(tmp_path, model="acme/det", image="x", release_notes="Update README.md", schemas={})
     (tmp_path / "notes.md").write_text("{% include 'lost.md' %}")
     with pytest.raises(Exception, match=r"lost\.md") as caught:
@@ -236,7 +247,10 @@ def test_a_version_is_fetched(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
     fetched = WriftAIGetVersionOperator(task_id="get", version=f"{model}:2").execute({})  # type: ignore[typeddict-item]
     assert (fetched["reference"], fetched["release_notes"]) == (f"{model}:2", "Nightly build 2")
-    assert json.loads(json.dumps(fetched)) == fetched
+    assert "schemas" not in fetched
+    whole = WriftAIGetVersionOperator(task_id="get", version=fetched, include_schemas="True").execute({})  # type: ignore[typeddict-item]
+    assert whole == fetched | {"schemas": whole["schemas"]}
+    assert json.loads(whole["schemas"])["prediction"]
 
 
 def test_a_version_that_is_not_there_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
@@ -261,7 +275,8 @@ def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Sandbo
 
 @pytest.mark.parametrize("operator", [WriftAIGetVersionOperator, WriftAIDeleteVersionOperator])
 @pytest.mark.parametrize(
-    ("version", "said"), [("None", "has the task"), ("", "has the task"), ("acme/det", "owner/name:number")]
+    ("version", "said"),
+    [("None", "as a task returned it"), ("", "as a task returned it"), ("acme/det", "owner/name:number")],
 )
 def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Sandbox, operator: Any, version: str, said: str) -> None:
     asked = len(sandbox.store.requests(20_000))
@@ -273,59 +288,132 @@ def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Sandbox, operator
 # ---- the asset of the model
 
 
-def _publishing(model: Any, **parameters: Any) -> WriftAICreateVersionOperator:
-    return WriftAICreateVersionOperator(
-        task_id="publish", model=model, image="x", release_notes="x", schemas={}, **parameters
-    )
+def test_the_operator_adds_no_outlet() -> None:
+    """An asset that is mentioned in one more file may lose its watchers."""
+    assert _operator("acme/det", "x", {}).outlets == []
 
 
-def _uris(task: Any) -> list[str]:
-    return [outlet.uri for outlet in task.outlets]
-
-
-def test_the_models_asset_is_an_outlet_where_it_is_known() -> None:
-    known = ["wriftai://acme/det"] if ADDS_OUTLETS else []
-    assert _uris(_publishing("acme/det")) == known
-    for unknown in ("{{ params.model }}", "acme", None, "acme/det?x"):
-        assert _uris(_publishing(unknown)) == []
-
-
-def test_outlets_that_a_user_gives_are_kept_and_not_doubled() -> None:
-    given = [model_asset("acme/det"), Asset("s3://bucket/x")]
-    shared = list(given)
-    task = _publishing("acme/det", outlets=shared)
-    assert _uris(task) == ["wriftai://acme/det", "s3://bucket/x"]
-    _publishing("acme/other", outlets=shared)
-    assert shared == given
-
-
-def test_a_mapped_task_has_the_outlets_that_it_was_given() -> None:
-    with DAG("mapped_outlets", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
-        mapped = WriftAICreateVersionOperator.partial(
-            task_id="publish", model="acme/det", release_notes="x", schemas={}, outlets=[model_asset("acme/det")]
-        ).expand(image=["a", "b"])
-    assert _uris(mapped) == ["wriftai://acme/det"]
-
-
-def test_the_assets_event_says_which_version_it_is_about(sandbox: Sandbox, digest: str, schemas: Any) -> None:
-    model = sandbox.new_model()
-    task = WriftAICreateVersionOperator(
-        task_id="publish", model=model, image=digest, release_notes="x", schemas=schemas,
-        outlets=[Asset("s3://bucket/x"), model_asset(model)],
-    )  # fmt: skip
-    events: dict[Any, Any] = defaultdict(SimpleNamespace)
-    context: Any = {"outlet_events": _ByUri(events)}
-    task.execute(context)
-    assert {uri: vars(event) for uri, event in events.items()} == {
-        f"wriftai://{model}": {"extra": {"reference": f"{model}:1", "container_image_digest": digest}}
-    }
-
-
-class _ByUri:
-    """Airflow's events of outlets, by their URI."""
-
-    def __init__(self, events: dict[Any, Any]) -> None:
-        self._events = events
+class _Events(dict[str, SimpleNamespace]):
+    """Airflow's events of outlets, by what they are of."""
 
     def __getitem__(self, outlet: Any) -> Any:
-        return self._events[outlet.uri]
+        key = getattr(outlet, "uri", None) or outlet.name
+        return self.setdefault(key, _Event())
+
+
+class _Event(SimpleNamespace):
+    def add(self, asset: Any, extra: Any) -> None:
+        self.added = {asset.uri: extra}
+
+
+def test_the_events_of_outlets_say_which_version_and_how_it_came_about(
+    sandbox: Sandbox, digest: str, schemas: Any
+) -> None:
+    model = sandbox.new_model()
+    task = _operator(
+        model, digest, schemas, outlets=[Asset("s3://bucket/x"), model_asset(model), AssetAlias("releases")]
+    )
+    events = _Events()
+    context: Any = {"outlet_events": events}
+    task.execute(context)
+    extra = {"reference": f"{model}:1", "outcome": "created", "container_image_digest": digest}
+    uri = f"wriftai://{model}"
+    assert {key: vars(event) for key, event in events.items()} == {
+        uri: {"extra": extra},
+        "releases": {"added": {uri: extra}},
+    }
+    events.clear()
+    task.execute(context)
+    assert {key: vars(event) for key, event in events.items()} == {uri: {"extra": extra | {"outcome": "reused"}}}
+
+
+# ---- stopped by Airflow
+
+
+def test_a_task_that_is_stopped_while_it_searches_sends_no_create_request(
+    sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, digest: str, schemas: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    connection = sandbox.connection(host=f"{faulty[0]}/v1")
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(connection))
+    model = sandbox.new_model(versions=1)
+    faults.add([Fault(method="GET", delay=60)])
+    task = _operator(model, digest, schemas)
+
+    def kill_when_it_searches() -> None:
+        faults.reached.get(timeout=60)
+        task.on_kill()
+
+    killer = threading.Thread(target=kill_when_it_searches)
+    killer.start()
+    with pytest.raises(TaskStoppedError, match="Airflow stopped the task"):
+        task.execute({})  # type: ignore[typeddict-item]
+    killer.join()
+    assert sandbox.numbers(model) == [1]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: WriftAIGetVersionOperator(task_id="x", version=f"{model}:1"),
+        lambda model: WriftAIDeleteVersionOperator(task_id="x", version=f"{model}:1"),
+        lambda model: WriftAIUpdateVersionConfigurationOperator(
+            task_id="x", version=f"{model}:1", hardware_identifier="gpu-9"
+        ),
+        lambda model: _operator(model, "sha256:" + "ab" * 32, SCHEMAS),
+    ],
+)
+def test_a_task_that_was_stopped_before_its_first_request_sends_none(sandbox: Sandbox, make: Any) -> None:
+    model = sandbox.new_model(versions=1)
+    task = make(model)
+    requests = len(sandbox.store.requests(20_000))
+    task.on_kill()
+    with pytest.raises(TaskStoppedError):
+        task.execute({})
+    assert len(sandbox.store.requests(20_000)) == requests
+
+
+# ---- the configuration of a version
+
+
+def _update(version: Any, **changes: Any) -> dict[str, Any]:
+    operator = WriftAIUpdateVersionConfigurationOperator(task_id="update", version=version, **changes)
+    return operator.execute({})  # type: ignore[typeddict-item]
+
+
+def test_a_configuration_is_updated_once(sandbox: Sandbox, digest: str, schemas: Any) -> None:
+    model = sandbox.new_model()
+    published = _create(
+        model, image=digest, schemas=schemas,
+        configuration={"hardware_identifier": "cpu-1", "variable_names": ["A"]},
+    )  # fmt: skip
+    first = _update(published, hardware_identifier="gpu-1")
+    assert first == {
+        "reference": f"{model}:1",
+        "hardware_identifier": "gpu-1",
+        "variable_names": ["A"],
+        "changed": True,
+    }
+    assert _update(published, hardware_identifier="gpu-1") == first | {"changed": False}
+    assert _update(f"{model}:1", variable_names="B, C")["variable_names"] == ["B", "C"]
+    assert _update(f"{model}:1", variable_names="")["variable_names"] == []
+    requests = sandbox.store.requests(20_000)
+    assert sum(entry["method"] == "PATCH" and model in entry["path"] for entry in requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Set hardware_identifier, variable_names, or both"),
+        ({"hardware_identifier": None}, "hardware_identifier must be text"),
+        ({"hardware_identifier": ""}, "hardware_identifier must be text"),
+        ({"variable_names": None}, "variable_names must be a list"),
+        ({"variable_names": [1]}, "variable_names must be a list of names"),
+        ({"variable_names": [""]}, "variable_names must be a list of names"),
+    ],
+)
+def test_an_invalid_configuration_is_not_sent(sandbox: Sandbox, changes: dict[str, Any], said: str) -> None:
+    requests = len(sandbox.store.requests(20_000))
+    with pytest.raises(AirflowFailException, match=said):
+        _update(f"{sandbox.new_model(versions=1)}:1", **changes)
+    assert len(sandbox.store.requests(20_000)) == requests

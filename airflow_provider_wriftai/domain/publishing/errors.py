@@ -60,40 +60,26 @@ class VersionDeletedError(WriftAIError):
         )
 
 
-class PublishStoppedError(WriftAIError):
-    """Airflow stopped the task. No create request begins after that."""
+class TaskStoppedError(WriftAIError):
+    """Airflow stopped the task. No request began after that."""
 
     retryable = True
 
-    def __init__(self, model: object) -> None:
-        super().__init__(
-            f"Airflow stopped the publishing of {model}. If a create request was under way, the next try searches for "
-            "its version first."
+    def __init__(self, activity: str, next_step: str) -> None:
+        super().__init__(f"Airflow stopped the task while it {activity}. {next_step}")
+
+    @classmethod
+    def while_publishing(cls, model: object) -> TaskStoppedError:
+        """The error of a publish."""
+        return cls(
+            f"published a version of {model}",
+            "If a create request was under way, the next try searches for its version before it creates one.",
         )
 
-
-class DeleteStoppedError(WriftAIError):
-    """Airflow stopped the task while it deleted a version."""
-
-    retryable = True
-
-    def __init__(self, reference: str) -> None:
-        super().__init__(
-            f"Airflow stopped the task while it deleted {reference}. The version may or may not have been deleted. "
-            "Deleting it again is safe."
-        )
-
-
-class UpdateStoppedError(WriftAIError):
-    """Airflow stopped the task while it updated the configuration of a version."""
-
-    retryable = True
-
-    def __init__(self, reference: str) -> None:
-        super().__init__(
-            f"Airflow stopped the task while it updated the configuration of {reference}. It may or may not have been "
-            "updated. Updating it again is safe."
-        )
+    @classmethod
+    def while_changing(cls, activity: str) -> TaskStoppedError:
+        """The error of a request that is safe to repeat."""
+        return cls(activity, "If the request was under way, it may have been executed. Repeating it is safe.")
 
 
 class UnresolvedPublishError(WriftAIError):

@@ -30,7 +30,7 @@ from airflow_provider_wriftai.client.text import format_count
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.publishing.errors import (
-    PublishStoppedError,
+    TaskStoppedError,
     UnresolvedPublishError,
     VersionDeletedError,
     VersionExistsError,
@@ -112,7 +112,7 @@ def publish(
         VersionExistsError: The image has a version, and ``if_exists`` is ``"fail"``.
         VersionDeletedError: An earlier try published the version, and it was deleted since.
         UnresolvedPublishError: It is unknown whether a version was created.
-        PublishStoppedError: The task was stopped before the create request.
+        TaskStoppedError: The task was stopped before the create request.
         WriftAIError: What the client raises. Nothing was created then.
     """
     publication = _Publication(model, params, options or PublishOptions(), state, is_stopped, details_of, clock)
@@ -315,7 +315,7 @@ class _Publication:
             if found is not None:
                 return (yield from self._reuse(found, entry))
             if self.is_stopped():
-                raise PublishStoppedError(self.model)
+                raise TaskStoppedError.while_publishing(self.model)
             try:
                 created: VersionRecord = yield create_version(self.model, {**self.params})
             except RequestError as error:

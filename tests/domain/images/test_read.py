@@ -310,7 +310,10 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
         ({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG}, "which is not an image"),
         ({"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}, "image id and not the digest"),
         ({"app": {"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}}, "image id and not"),
-        ({"digest": functools.reduce(lambda inner, _: [inner], range(5000), [])}, "a list that cannot be written out as 'digest'; expected"),
+        (
+            {"digest": functools.reduce(lambda inner, _: [inner], range(5000), [])},
+            "a list that cannot be written out as 'digest'; expected",
+        ),
         ({"manifests": []}, "names no image"),
         ({"manifests": {}}, "no list of 'manifests'"),
         ({"manifests": [7]}, "no list of 'manifests'"),

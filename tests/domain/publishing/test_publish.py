@@ -17,7 +17,7 @@ from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.publishing.errors import (
-    PublishStoppedError,
+    TaskStoppedError,
     UnresolvedPublishError,
     VersionDeletedError,
     VersionExistsError,
@@ -839,7 +839,7 @@ def test_a_remembered_version_is_named_if_it_cannot_be_fetched(
 
 
 def test_a_task_that_is_stopped_sends_no_create_request(publish_it: Publish, network: Network) -> None:
-    with pytest.raises(PublishStoppedError):
+    with pytest.raises(TaskStoppedError):
         publish_it(is_stopped=lambda: True)
     assert network.posts == 0
 
