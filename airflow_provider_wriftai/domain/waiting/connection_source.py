@@ -1,10 +1,11 @@
 """What a connection says, read once for many waits.
 
 Every wait reads its connection when it begins, so that it uses the settings of that moment. Waits that begin together
-share a read: a wait may use any read that began after itself, so a burst of thousands costs one or two. While waits are open,
-the connection is read again every ``MAX_AGE`` seconds, and at once when the service refuses its token. When a read
-returns other settings, all open waits go on with those. When a read fails, each wait counts a failed poll and reads
-again at its own interval: a failed look-up may be a connection that was deleted, or a secrets backend that is down.
+share a read: a wait may use any read that began after itself, so a burst of thousands costs one or two. While waits are
+open, the connection is read again every ``MAX_AGE`` seconds, and at once when the service refuses its token. When a
+read returns other settings, all open waits go on with those. When a read fails, each wait counts a failed poll and
+reads again at its own interval: a failed look-up may be a connection that was deleted, or a secrets backend that is
+down.
 """
 
 from __future__ import annotations
