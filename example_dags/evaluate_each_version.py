@@ -1,6 +1,6 @@
 """Run once for each version that is published, by whomever.
 
-Needs Airflow 3 or newer, which starts DAGs on events from outside; before that the file holds no DAG. Needs the
+Requires Airflow 3, which starts DAGs on events from outside; on Airflow 2 the file contains no DAG. Requires the
 connection ``wriftai_default`` and the model ``acme/sentiment``.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_wriftai.assets.models import model_asset
-from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
+from airflow_provider_wriftai.assets.events import version_of
+from airflow_provider_wriftai.assets.models import watched_model
 
 try:
     from airflow.sdk import AssetWatcher, dag, task
@@ -19,17 +19,13 @@ except ImportError:  # Airflow 2.11
 
 
 def _evaluate_each_version() -> None:
-    watcher = AssetWatcher(
-        name="published",
-        trigger=WriftAIVersionPublishedTrigger(model="acme/sentiment", poll_interval=30),
-    )
-    sentiment = model_asset("acme/sentiment", watchers=[watcher])
+    sentiment = watched_model("acme/sentiment", poll_interval=30)
 
     @task
     def evaluate(triggering_asset_events: Any = None) -> list[str]:
-        """Stands for an evaluation of what was published."""
-        told = [event.extra["payload"] for event in triggering_asset_events[sentiment] if "payload" in event.extra]
-        return [f"{version['reference']}: {version['release_notes']}" for version in told]
+        """Stand for an evaluation of what was published."""
+        versions = [version_of(event) for event in triggering_asset_events[sentiment]]
+        return [f"{version['reference']}: {version.get('release_notes', '')}" for version in versions]
 
     @dag(schedule=[sentiment], start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
     def evaluate_each_version() -> None:

@@ -1,4 +1,10 @@
-"""A stream of versions of which Airflow tells when their events are stored (Airflow 3.3)."""
+"""A stream of versions whose checkpoint moves once Airflow has stored their events (Airflow 3.3).
+
+Airflow tells only the producer of a shared stream that the events of a trigger were stored. So each trigger has a
+stream of its own: the producer asks the trigger where to begin, delivers version after version, and moves the
+checkpoint behind those whose events Airflow has confirmed. The poll below is shared with everything else in the process
+all the same.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +13,48 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_wriftai._airflow.compat import AdvanceItem, SharedStreamProducer
-from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent
-from airflow_provider_wriftai.domain.watermark import Watermark
+from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent
 
 
 @dataclass(eq=False, slots=True)
 class Delivery:
-    """What goes through the stream.
+    """An item of the stream.
 
     Attributes:
-        news: The news; None in the first one, which asks where to begin.
-        begins: Where to begin.
-        save: Moves the mark.
+        event: The version; None in the first item, which asks where to begin.
+        start: Where to begin, set by the trigger.
+        save: Moves the checkpoint, set by the trigger.
     """
 
-    news: VersionEvent | None
-    begins: asyncio.Future[Watermark | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    save: Callable[[Watermark], Awaitable[None]] | None = None
+    event: VersionEvent | None
+    start: asyncio.Future[Checkpoint | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    save: Callable[[Checkpoint], Awaitable[None]] | None = None
 
 
 class VersionStream(SharedStreamProducer):
     """The stream of one trigger.
 
     Args:
-        listen: Listens for versions, from a mark on.
+        listen: Returns the versions behind a checkpoint.
     """
 
-    def __init__(self, listen: Callable[[Watermark | None], AsyncIterator[VersionEvent]]) -> None:
+    def __init__(self, listen: Callable[[Checkpoint | None], AsyncIterator[VersionEvent]]) -> None:
         self._listen = listen
 
     async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:
         """Ask where to begin, and then deliver version after version."""
         first = Delivery(None)
         yield first, first
-        async for news in self._listen(await first.begins):
-            delivery = Delivery(news)
+        async for event in self._listen(await first.start):
+            delivery = Delivery(event)
             yield delivery, delivery
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Move the mark behind what Airflow has stored."""
+        """Move the checkpoint behind what Airflow has stored."""
         last: Delivery | None = None
         for delivery, outcome in batch:
             if not outcome.is_clean:
                 break
             last = delivery
-        if last is not None and last.news is not None and last.save is not None:
-            await last.save(last.news.watermark)
+        if last is not None and last.event is not None and last.save is not None:
+            await last.save(last.event.checkpoint)

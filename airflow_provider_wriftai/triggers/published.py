@@ -1,12 +1,11 @@
-"""The trigger that starts DAGs when a version is published."""
+"""The trigger that makes an event for each published version."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
@@ -19,49 +18,45 @@ from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from airflow_provider_wriftai._airflow.checkpoint_store import AssetStateStore, CheckpointStore
     from airflow_provider_wriftai._airflow.compat import SharedStreamProducer
-    from airflow_provider_wriftai.client.common_types import Version
-    from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent
-    from airflow_provider_wriftai.domain.watermark import Watermark
+    from airflow_provider_wriftai.client.version import VersionRecord
+    from airflow_provider_wriftai.domain.waiting.criteria import NewerThan
+    from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent
     from airflow_provider_wriftai.triggers.acknowledged import Delivery
 
-
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return value
-    from airflow_provider_wriftai.client.text import truncated_repr
-    from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
-
-    raise InvalidCriteriaError(f"{name} must be a number of seconds from 0 on; got {truncated_repr(value)}.")
+_LONGEST_RETRY_DELAY = 60.0
 
 
 class WriftAIVersionPublishedTrigger(BaseEventTrigger):
-    """Fires for each version of a model that is published, by whomever: for an ``AssetWatcher`` (Airflow 3).
+    """Make an event for each version of a model that anybody publishes (Airflow 3).
 
-    One event per version, the oldest first. Its payload is the version without its schemas, and its ``model``. All
-    that waits in a triggerer on one model and connection shares one poll.
+    It belongs to the assets of :func:`~airflow_provider_wriftai.assets.models.watched_model`, which should be used
+    instead of an ``AssetWatcher`` of one's own: an asset that two DAG files give different watchers has none.
 
-    On Airflow 3.3 a mark in the asset's state store outlasts the triggerer's restarts. It is moved once Airflow has
-    stored the event, so that no version is lost; a triggerer that is killed within the second or two between the two
-    tells a version again. Before 3.3, what is published while no triggerer runs is not told.
+    The payload of an event is a :class:`~airflow_provider_wriftai.assets.events.PublishedVersion`, the oldest version
+    first. All triggers and waits of a triggerer on one model and connection share one poll.
+
+    On Airflow 3.3 a checkpoint in the asset's state store survives restarts of the triggerer. It moves once Airflow has
+    stored the event, so no version is lost. If the triggerer ends between the two, the version is delivered again.
+    Before 3.3, versions that are published while no triggerer runs are not delivered.
+
+    Equal arguments in different forms (``3`` and ``"acme/det:3"``, a number of seconds and a ``timedelta``) serialize
+    to the same values.
 
     Args:
         model: ``owner/name``.
-        release_notes: A regular expression; only versions in whose release notes it is found.
-        newer_than: Where the events begin, when the trigger runs for the first time, and before Airflow 3.3 each time
-            that it starts: a version's reference or number, or a time with its time zone. Left out: with what is
-            published from then on.
-        poll_interval: Seconds between looks.
-        seconds_between_events: Seconds between two events at least. Airflow starts one run for all events of an asset
-            that come before its scheduler has seen the first, and hands it only that one; the others wait for the
-            next event.
-        wriftai_conn_id: The Airflow connection.
+        release_notes: A regular expression. Only versions whose release notes match it make events.
+        newer_than: Where the events begin when the trigger has no checkpoint: a version's reference or number, or a
+            time with its time zone. By default, with versions published from then on.
+        poll_interval: Seconds between two polls.
+        seconds_between_events: The least number of seconds between two events.
+        wriftai_conn_id: The Airflow connection. It is read again every five minutes.
 
     Raises:
-        InvalidReferenceError: The model is not named so.
-        InvalidCriteriaError: Another argument cannot be meant.
+        InvalidReferenceError: The model is not ``owner/name``.
+        InvalidPatternError: ``release_notes`` is not a regular expression.
+        InvalidCriteriaError: Another argument is invalid.
     """
 
     def __init__(
@@ -78,22 +73,23 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
 
         super().__init__()  # type: ignore[no-untyped-call]
-        self.model = model
+        # Parsed here already, so that a mistake is an import error of the DAG file.
+        reference = ModelReference.parse(model)
+        begins = START if newer_than is None else read_newer_than(reference, newer_than)
+        self._criteria = Criteria(
+            model=reference,
+            newer_than=begins,
+            release_notes=None if release_notes is None else read_pattern(release_notes),
+        )
+        self.model = str(reference)
         self.release_notes = release_notes
-        self.newer_than = newer_than.isoformat() if isinstance(newer_than, datetime) else newer_than
+        self.newer_than = _plain(begins)
         self.poll_interval = _seconds("poll_interval", poll_interval)
         self.seconds_between_events = _seconds("seconds_between_events", seconds_between_events)
         self.wriftai_conn_id = wriftai_conn_id
-        # Here already, so that a mistake shows where the DAG is parsed.
-        reference = ModelReference.parse(model)
-        self._condition = Criteria(
-            model=reference,
-            newer_than=START if newer_than is None else read_newer_than(reference, newer_than),
-            release_notes=None if release_notes is None else read_pattern(release_notes),
-        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Tell how to make this trigger again."""
+        """Return what the trigger is made again from."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "model": self.model,
             "release_notes": self.release_notes,
@@ -104,15 +100,15 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire for each version, where Airflow does not tell that an event is stored."""
-        async for news in self.news(None):
-            if news.version is not None:
-                yield self._event(news.version)
+        """Make an event for each version, where Airflow does not confirm that an event was stored."""
+        async for event in self.listen(None):
+            if event.version is not None:
+                yield self._event(event.version)
 
     def shared_stream_key(self) -> Hashable | None:
-        """Take part in a stream where Airflow keeps the mark: only a stream tells that an event is stored.
+        """Take part in a shared stream where Airflow keeps a checkpoint: only a stream is told of stored events.
 
-        It is this trigger's own. The poll is shared all the same, and with more than triggers of this kind.
+        The stream is this trigger's own. The poll is shared all the same, and with more than triggers of this class.
         """
         if self._store is None:
             return None
@@ -120,77 +116,97 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Make the stream of the versions (Airflow 3.3)."""
+        """Return the stream of the versions (Airflow 3.3)."""
         from airflow_provider_wriftai.triggers.acknowledged import VersionStream
 
-        return VersionStream(cls(**kwargs).news)
+        return VersionStream(cls(**kwargs).listen)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Delivery]) -> AsyncIterator[TriggerEvent]:
-        """Fire for each version in the stream (Airflow 3.3)."""
+        """Make an event for each version in the stream (Airflow 3.3)."""
+        checkpoints = self.checkpoints()
         async for delivery in shared_stream:
-            if delivery.news is None:
-                since = await self._load()
-                if not delivery.begins.done():
-                    delivery.begins.set_result(since)
+            event = delivery.event
+            if event is None:
+                since = await checkpoints.load()
+                if not delivery.start.done():
+                    delivery.start.set_result(since)
                 continue
-            delivery.save = self._save
-            if delivery.news.version is not None:
-                yield self._event(delivery.news.version)
+            delivery.save = checkpoints.save
+            if event.version is None:
+                continue
+            if await checkpoints.is_delivered(event.version, event.checkpoint.service):
+                self.log.info("Another triggerer has delivered %s already.", event.version.reference)
+                continue
+            yield self._event(event.version)
 
-    async def news(self, since: Watermark | None) -> AsyncIterator[VersionEvent]:
-        """Listen for versions.
+    async def listen(self, since: Checkpoint | None) -> AsyncIterator[VersionEvent]:
+        """Yield each version that is published.
 
         Args:
-            since: From where to go on; None where the trigger runs for the first time.
+            since: Where to go on; None if there is no checkpoint.
         """
         from airflow_provider_wriftai.domain.waiting.event_stream import stream_versions
 
-        condition = self._condition if since is None else self._condition.with_newer_than(since)
-        hook = WriftAIHook(self.wriftai_conn_id)
-        async for news in stream_versions(
-            condition, self.poll_interval, self.seconds_between_events, self.wriftai_conn_id, hook.aget_conn
+        async for event in stream_versions(
+            self._criteria,
+            poll_interval=self.poll_interval,
+            seconds_between_events=self.seconds_between_events,
+            open_api=WriftAIHook(self.wriftai_conn_id).aget_conn,
+            since=since,
         ):
-            yield news
+            yield event
 
-    def _event(self, version: Version) -> TriggerEvent:
-        told = {name: value for name, value in version.items() if name != "schemas"}
-        self.log.info("%s was published.", version["reference"])
+    def checkpoints(self) -> CheckpointStore:
+        """Return where the checkpoint is kept (Airflow 3.3)."""
+        from airflow_provider_wriftai._airflow.checkpoint_store import CheckpointStore
+        from airflow_provider_wriftai.client.backoff import Backoff
+
+        store = self._store
+        if store is None:
+            raise RuntimeError("Airflow before 3.3 has no state store for assets.")
+        return CheckpointStore(store, self.checkpoint_key, Backoff(1.0, maximum=_LONGEST_RETRY_DELAY))
+
+    @property
+    def checkpoint_key(self) -> str:
+        """The key of the checkpoint in the asset's state store: a different one for different versions."""
+        identity = json.dumps([self.wriftai_conn_id, self.model, self.release_notes, self.newer_than])
+        return f"wriftai_checkpoint_{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+    @property
+    def _store(self) -> AssetStateStore | None:
+        # Airflow sets it for the trigger of a watcher; before 3.3 there is no such attribute.
+        store: AssetStateStore | None = getattr(self, "asset_state_store", None)
+        return store
+
+    def _event(self, version: VersionRecord) -> TriggerEvent:
+        from airflow_provider_wriftai.domain.results import version_result
+
+        self.log.info("%s was published.", version.reference)
         count("published.events")
-        return TriggerEvent({"model": self.model, **told})  # type: ignore[no-untyped-call]
+        return TriggerEvent(version_result(version, model=self.model, outcome="published"))  # type: ignore[no-untyped-call]
 
-    @property
-    def _mark(self) -> str:
-        """Under which key of the asset's state store the mark is kept: another one for other versions."""
-        meant = json.dumps([self.wriftai_conn_id, self.model, self.release_notes, self.newer_than])
-        return f"wriftai_published_{hashlib.sha256(meant.encode()).hexdigest()[:16]}"
 
-    @property
-    def _store(self) -> Any:
-        # Where a watcher's trigger belongs to one asset, this is that asset's; Airflow before 3.3 has none.
-        return getattr(self, "asset_state_store", None)
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    from airflow_provider_wriftai.client.text import truncated_repr
+    from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
-    async def _load(self) -> Watermark | None:
-        from airflow_provider_wriftai.domain.watermark import Watermark
+    raise InvalidCriteriaError(f"{name} must be a number of seconds, 0 or more; got {truncated_repr(value)}.")
 
-        while True:
-            try:
-                kept = await self._store.aget(self._mark)
-                break
-            except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted for ever, and nobody told
-                # So Airflow says that several assets are watched by this trigger; its subclasses are failures.
-                if type(error) is ValueError:
-                    self.log.warning("Airflow keeps no mark, so the events begin with what is published now: %s", error)
-                    return None
-                self.log.error("The mark cannot be read; trying again in %.0f s: %s", self.poll_interval, error)  # noqa: TRY400
-            await asyncio.sleep(self.poll_interval)
-        try:
-            return None if kept is None else Watermark.from_json(kept)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            self.log.error("The mark is %r, which is none; the events begin with what is published now.", kept)  # noqa: TRY400
-            return None
 
-    async def _save(self, watermark: Watermark) -> None:
-        try:
-            await self._store.aset(self._mark, watermark.to_json())
-        except Exception as error:  # noqa: BLE001 - the next one is saved again, and stands for this one too
-            self.log.warning("The mark cannot be moved: %s", error)
+def _plain(newer_than: NewerThan) -> str | int | None:
+    """Return the one way to write it as JSON."""
+    from airflow_provider_wriftai.client.references import VersionId
+    from airflow_provider_wriftai.domain.watermark import Watermark
+
+    match newer_than:
+        case Watermark(number=int(number)):
+            return number
+        case Watermark(oldest=datetime() as time):
+            return time.astimezone(UTC).isoformat()
+        case VersionId(id=version_id):
+            return version_id
+    return None

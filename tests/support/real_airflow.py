@@ -66,6 +66,16 @@ class RealAirflow:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
+    @property
+    def has_stores(self) -> bool:
+        """Whether this Airflow keeps states of tasks and assets."""
+        return HAS_STORES
+
+    @staticmethod
+    def read_json(value: Any) -> Any:
+        """Read a JSON column, whose type differs between databases and Airflows."""
+        return _read_json(value)
+
     def triggers(self) -> list[str]:
         """The classes of the triggers that there are."""
         return sorted(row[0].rpartition(".")[2] for row in self.ask("SELECT classpath FROM trigger"))

@@ -1,86 +1,199 @@
-"""Everything that is published for a model, one version after the other, for as long as somebody listens."""
+"""Every version that is published for a model, one after the other, for as long as somebody listens.
+
+The stream is a loop of waits (see ``poller_pool``) for what is newer than a checkpoint. It never ends by itself:
+whatever goes wrong is logged and tried again at growing intervals, because nobody else could do anything about it.
+
+A wait follows changes of its connection. But a version number says nothing about the versions of another service. So a
+checkpoint belongs to the service that it was made with, and a wait ends with an error as soon as its connection leads
+to another one. There the stream begins with the versions published from then on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.backoff import Backoff
+from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.references import VersionId
 from airflow_provider_wriftai.client.version import VersionRecord
-from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria
+from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, NewerThan
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
 from airflow_provider_wriftai.domain.waiting.poller_pool import OpenAPI, wait_for
 from airflow_provider_wriftai.domain.waiting.wait import Found, Wait
-from airflow_provider_wriftai.domain.watermark import Watermark
+from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 600.0
-"""Seconds between two tries at the most, where the service or the connection does not work."""
+"""Seconds between two attempts at most while the service or the connection does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far the versions of a model were delivered.
+
+    Attributes:
+        service: The base URL of the service.
+        watermark: The newest versions that were delivered or passed over.
+    """
+
+    service: str
+    watermark: Watermark
+
+    def covers(self, version: VersionRecord, service: str) -> bool:
+        """Return whether a version of a service was delivered already."""
+        return service == self.service and self.watermark.compare(version) is Age.NOT_NEWER
+
+    def merge(self, other: Checkpoint) -> Checkpoint:
+        """Return the checkpoint behind everything that either of two is behind; of another service, this one."""
+        if other.service != self.service:
+            return self
+        return replace(self, watermark=self.watermark.merge(other.watermark))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the checkpoint as JSON."""
+        return {"service": self.service, **self.watermark.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Checkpoint:
+        """Parse what :meth:`to_json` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        service = value["service"]
+        if not isinstance(service, str):
+            raise TypeError("'service' is of another type")
+        return cls(service, Watermark.from_json(value))
 
 
 @dataclass(frozen=True, slots=True)
 class VersionEvent:
-    """One version that was published; or, at first, none: only where the news begin.
+    """A version that was published; or none, where only the place is known at which the stream begins.
 
     Attributes:
         version: The version, with its details.
-        watermark: From where to go on once it is dealt with.
+        checkpoint: Where to go on once the version was delivered.
     """
 
     version: VersionRecord | None
-    watermark: Watermark
+    checkpoint: Checkpoint
 
 
 async def stream_versions(
-    condition: Criteria, interval: float, pause: float, key: str, open_api: OpenAPI
+    criteria: Criteria,
+    *,
+    poll_interval: float,
+    seconds_between_events: float,
+    open_api: OpenAPI,
+    since: Checkpoint | None = None,
 ) -> AsyncIterator[VersionEvent]:
-    """Listen for versions. Whatever goes wrong, it is told in the log and tried again.
+    """Yield every version that is published for a model.
 
     Args:
-        condition: Of which model, since when, and with which release notes.
-        interval: Seconds between looks, which are shared with all that wait on the model.
-        pause: Seconds between two versions at least.
-        key: Names the connection.
-        open_api: Opens the API.
+        criteria: The model, where to begin without a checkpoint, and the pattern of the release notes.
+        poll_interval: Seconds between two polls, which are shared with everything that waits on the model.
+        seconds_between_events: The least number of seconds between two versions.
+        open_api: Opens the API with what the connection says now.
+        since: Where to go on.
 
     Yields:
-        Where the news begin, if that had to be found out; then each version, the oldest first.
+        The place at which the stream begins, if that had to be found out; then each version, the oldest first.
     """
-    watermark = condition.newer_than
-    if not isinstance(watermark, Watermark):
-        condition = replace(condition, newer_than=watermark or START)
-        found = await retry_forever(partial(_wait, condition, interval, is_one_look=True), key, open_api)
-        # Where they begin with what is newer than a version that is there, the wait has found out what that means.
-        begins = found.criteria.newer_than if isinstance(watermark, VersionId) else None
-        watermark = begins or found.processed_through
-        yield VersionEvent(None, watermark)
+    stream = _Stream(criteria, PollInterval(poll_interval), open_api, since)
     loop = asyncio.get_running_loop()
     earliest = loop.time()
     while True:
-        condition = replace(condition, newer_than=watermark)
-        found = await retry_forever(partial(_wait, condition, interval), key, open_api)
+        for event in await stream.next_events():
+            if event.version is not None:
+                await asyncio.sleep(earliest - loop.time())
+            yield event
+            if event.version is not None:
+                earliest = loop.time() + seconds_between_events
+
+
+class ServiceChangedError(WriftAIError):
+    """The connection leads to another service than before."""
+
+
+class _Stream:
+    def __init__(
+        self, criteria: Criteria, poll_interval: PollInterval, open_api: OpenAPI, since: Checkpoint | None
+    ) -> None:
+        self._criteria = criteria
+        self._poll_interval = poll_interval
+        self._open_api = open_api
+        # A connection of its own, because it must not end the waits of others. The polls are shared all the same.
+        self._connection = f"stream-{id(self)}"
+        self._scope = asyncio.timeout(None)
+        self._service = since.service if since is not None else None
+        if since is not None:
+            self._newer_than: NewerThan = since.watermark
+        else:
+            self._newer_than = criteria.newer_than or START
+
+    async def next_events(self) -> list[VersionEvent]:
+        """Wait for new versions, or for the place at which the stream begins."""
+        found = await self._retry_forever()
+        service, watermark = self._service or "", self._newer_than
+        if not isinstance(watermark, Watermark):
+            # What was asked for is resolved now.
+            begins = found.criteria.newer_than if isinstance(watermark, VersionId) else found.processed_through
+            self._newer_than = begins or found.processed_through
+            return [VersionEvent(None, Checkpoint(service, self._newer_than))]
+        events = []
         for version in found.versions:
             watermark = watermark.advance(version)
-            await asyncio.sleep(earliest - loop.time())
-            yield VersionEvent(version, watermark)
-            earliest = loop.time() + pause
-        watermark = found.processed_through
+            events.append(VersionEvent(version, Checkpoint(service, watermark)))
+        # In generation 1, what was seen replaces what was known, which would grow forever otherwise.
+        seen = found.processed_through
+        self._newer_than = seen if watermark.number is None else watermark.merge(seen)
+        return events
 
+    def _begin_wait(self) -> Wait:
+        return Wait(
+            replace(self._criteria, newer_than=self._newer_than),
+            self._poll_interval,
+            seconds=math.inf,
+            find_all=True,
+            single_poll=not isinstance(self._newer_than, Watermark),
+        )
 
-def _wait(condition: Criteria, interval: float, *, is_one_look: bool = False) -> Wait:
-    return Wait(condition, PollInterval(interval), seconds=float("inf"), find_all=True, single_poll=is_one_look)
+    async def _open(self) -> API:
+        api = await self._open_api()
+        if self._service is None:
+            self._service = api.base_url
+        if self._service != api.base_url:
+            # A wait survives errors of its connection. This one has to end.
+            self._scope.reschedule(asyncio.get_running_loop().time())
+            raise ServiceChangedError(f"The connection leads to {api.base_url} now, and no longer to {self._service}.")
+        return api
 
+    async def _wait(self) -> Found:
+        async with asyncio.timeout(None) as self._scope:
+            return await wait_for(self._connection, self._open, self._begin_wait)
 
-async def retry_forever(begin: Callable[[], Wait], key: str, open_api: OpenAPI) -> Found:
-    pause = begin().interval.seconds
-    while True:
-        try:
-            return await wait_for(key, open_api, begin)
-        except Exception as error:  # noqa: BLE001 - whatever it is: who listens could do nothing else
-            log.error("Nothing can be heard of new versions; trying again in %.0f s. %s", pause, error)  # noqa: TRY400
-        await asyncio.sleep(pause)
-        pause = min(max(pause, 1.0) * 2, LONGEST_PAUSE)
+    async def _retry_forever(self) -> Found:
+        backoff = Backoff(max(self._poll_interval.seconds, 1.0), maximum=LONGEST_PAUSE)
+        failures = 0
+        while True:
+            try:
+                return await self._wait()
+            except Exception as error:  # noqa: BLE001 - whatever it is, who listens could do nothing else
+                if self._scope.expired():
+                    log.warning(
+                        "The connection no longer leads to %s. Watching %s where it leads now, from this moment on.",
+                        self._service, self._criteria.model,
+                    )  # fmt: skip
+                    self._service, self._newer_than = None, START
+                    continue
+                failures += 1
+                pause = backoff.delay(failures)
+                log.error("Cannot watch %s. Trying again in %.0f s. %s", self._criteria.model, pause, error)  # noqa: TRY400
+            await asyncio.sleep(pause)

@@ -1,59 +1,68 @@
-"""Listening for versions in a sandbox."""
+"""Streams of a sandbox's versions."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from datetime import UTC, datetime
+from typing import cast
 
 import httpx
 import pytest
 
-from airflow_provider_wriftai.client.references import ModelReference
-from airflow_provider_wriftai.domain.waiting import event_stream
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.references import ModelReference, parse_version
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.waiting import connection_source, event_stream
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
-from airflow_provider_wriftai.domain.waiting.event_stream import VersionEvent, stream_versions
+from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent, stream_versions
 from airflow_provider_wriftai.domain.watermark import Watermark
 from tests.support.sandbox import Sandbox
 from tests.support.waiting_service import Run, Service, newer_than_start
 
 
-def _listen(service: Service, condition: Criteria) -> AsyncIterator[VersionEvent]:
-    return stream_versions(condition, 0.01, 0.0, "wriftai_default", service.open)
+def _stream(
+    service: Service, criteria: Criteria, *, since: Checkpoint | None = None, pause: float = 0.0
+) -> AsyncGenerator[VersionEvent]:
+    stream = stream_versions(
+        criteria, poll_interval=0.01, seconds_between_events=pause, open_api=service.open, since=since
+    )
+    return cast("AsyncGenerator[VersionEvent]", stream)
 
 
-async def _next(listening: AsyncIterator[VersionEvent], count: int) -> list[str]:
-    told = [await anext(listening) for _ in range(count)]
-    return [each.version["reference"] for each in told if each.version is not None]
+async def _next(stream: AsyncGenerator[VersionEvent], count: int) -> list[str]:
+    events = [await anext(stream) for _ in range(count)]
+    return [str(event.version.reference) for event in events if event.version is not None]
 
 
 def test_each_version_once_the_oldest_first(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=3)
 
     async def work(service: Service) -> tuple[list[str], list[str]]:
-        async with aclosing(_listen(service, newer_than_start(model))) as listening:  # type: ignore[type-var]
-            begins = await anext(listening)
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            begins = await anext(stream)
             assert begins.version is None
             published = [service.publish(model) for _ in range(3)]
-            told = await _next(listening, 3)
+            delivered = await _next(stream, 3)
             # More than fit a page.
             published += [service.publish(model) for _ in range(70)]
-            told += await _next(listening, 70)
-            return published, told
+            delivered += await _next(stream, 70)
+            return published, delivered
 
-    published, told = run(work)
-    assert told == published
+    published, delivered = run(work)
+    assert delivered == published
 
 
-def test_more_than_a_page_after_the_service_knew_nothing_of_the_model_for_a_moment(sandbox: Sandbox, run: Run) -> None:
+def test_more_than_a_page_after_the_service_did_not_know_the_model_for_a_moment(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> tuple[list[str], list[str]]:
-        async with aclosing(_listen(service, newer_than_start(model))) as listening:  # type: ignore[type-var]
-            await anext(listening)
-            first = asyncio.ensure_future(anext(listening))
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            await anext(stream)
+            first = asyncio.ensure_future(anext(stream))
             await service.until_asked(3)
             service.fails = lambda: httpx.Response(404, json={"detail": "no such model"})
             await service.until_asked(len(service.asked) + 3)
@@ -61,29 +70,48 @@ def test_more_than_a_page_after_the_service_knew_nothing_of_the_model_for_a_mome
             service.fails = lambda: None
             version = (await first).version
             assert version is not None
-            return published, [version["reference"], *await _next(listening, 59)]
+            return published, [str(version.reference), *await _next(stream, 59)]
 
-    published, told = run(work)
-    assert told == published
+    published, delivered = run(work)
+    assert delivered == published
 
 
-def test_it_goes_on_from_any_mark_it_gave(sandbox: Sandbox, run: Run) -> None:
+def test_it_goes_on_from_every_checkpoint_it_gave(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
-        async with aclosing(_listen(service, newer_than_start(model))) as listening:  # type: ignore[type-var]
-            marks = [await anext(listening)]
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            events = [await anext(stream)]
             published = [service.publish(model) for _ in range(5)]
-            marks += [await anext(listening) for _ in range(5)]
-        for number, mark in enumerate(marks):
-            since = Watermark.from_json(json.loads(json.dumps(mark.watermark.to_json())))
-            condition = newer_than_start(model).with_newer_than(since)
+            events += [await anext(stream) for _ in range(5)]
+        for number, event in enumerate(events):
+            since = Checkpoint.from_json(json.loads(json.dumps(event.checkpoint.to_json())))
             service.publish(model)
             published.append(f"{model}:{7 + number}")
-            async with aclosing(_listen(service, condition)) as again:  # type: ignore[type-var]
+            async with aclosing(_stream(service, newer_than_start(model), since=since)) as again:
                 assert await _next(again, len(published) - number) == published[number:]
 
     run(work)
+
+
+def test_its_checkpoints_never_move_back(sandbox: Sandbox, run: Run) -> None:
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> list[int | None]:
+        numbers = []
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            for _ in range(20):
+                event = await anext(stream)
+                numbers.append(event.checkpoint.watermark.number)
+                service.publish(model)
+                if len(numbers) == 10:
+                    # The newest version is deleted, so that the list ends with an older one.
+                    sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
+                    service.publish(model)
+        return numbers
+
+    numbers = run(work)
+    assert numbers == sorted(numbers)
 
 
 def test_it_begins_where_it_is_told(sandbox: Sandbox, run: Run) -> None:
@@ -91,25 +119,25 @@ def test_it_begins_where_it_is_told(sandbox: Sandbox, run: Run) -> None:
     reference = ModelReference.parse(model)
 
     async def work(service: Service) -> list[str]:
-        condition = Criteria(model=reference, newer_than=read_newer_than(reference, 3))
-        async with aclosing(_listen(service, condition)) as listening:  # type: ignore[type-var]
-            return await _next(listening, 2)
+        criteria = Criteria(model=reference, newer_than=read_newer_than(reference, 3))
+        async with aclosing(_stream(service, criteria)) as stream:
+            return await _next(stream, 2)
 
     assert run(work) == [f"{model}:4", f"{model}:5"]
 
 
-def test_only_what_is_asked_for(sandbox: Sandbox, run: Run) -> None:
+def test_only_versions_whose_release_notes_match(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
     reference = ModelReference.parse(model)
 
     async def work(service: Service) -> list[str]:
-        condition = Criteria(model=reference, newer_than=read_newer_than(reference, 1), release_notes=read_pattern("r"))
+        criteria = Criteria(model=reference, newer_than=read_newer_than(reference, 1), release_notes=read_pattern("r"))
         for notes in ("release 1", "x", "release 2", "x"):
             service.publish(model, notes)
-        async with aclosing(_listen(service, condition)) as listening:  # type: ignore[type-var]
-            told = await _next(listening, 2)
+        async with aclosing(_stream(service, criteria)) as stream:
+            delivered = await _next(stream, 2)
             service.publish(model, "release 3")
-            return told + await _next(listening, 1)
+            return delivered + await _next(stream, 1)
 
     assert run(work) == [f"{model}:2", f"{model}:4", f"{model}:6"]
 
@@ -125,39 +153,154 @@ def test_whatever_goes_wrong_it_goes_on(
         failures = iter([None, None, httpx.Response(403), httpx.ConnectError("down"), httpx.Response(200, text="<p>")])
         real_open, broken = service.open, iter([LookupError("no such connection")])
 
-        async def open_or_fail() -> Any:
+        async def open_or_fail() -> API:
             if (failure := next(broken, None)) is not None:
                 raise failure
             return await real_open()
 
         service.open = open_or_fail  # type: ignore[method-assign]
         service.fails = lambda: next(failures, None)
-        async with aclosing(_listen(service, newer_than_start(model))) as listening:  # type: ignore[type-var]
-            begins = asyncio.ensure_future(anext(listening))
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            begins = asyncio.ensure_future(anext(stream))
             await service.until_asked(2)
             service.token = right
             assert (await begins).version is None
             service.publish(model)
-            return await _next(listening, 1)
+            return await _next(stream, 1)
 
     assert run(work) == [f"{model}:2"]
-    assert "Nothing can be heard of new versions" in caplog.text
+    assert f"Cannot watch {model}. Trying again" in caplog.text
     assert "was-revoked" not in caplog.text
 
 
-def test_there_is_room_between_two_versions(sandbox: Sandbox, run: Run) -> None:
+class Moved(Service):
+    """A service whose connection changes."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.host = sandbox.base_url(2)
+        self.asked_at: list[str] = []
+        self._opened = asyncio.Condition()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked_at.append(request.url.path.partition("/v1")[0])
+        return await super().handle_async_request(request)
+
+    async def until_opened(self, times: int) -> None:
+        """Wait until the connection was read so many times."""
+        async with self._opened:
+            await self._opened.wait_for(lambda: self.opened >= times)
+
+    async def open(self) -> API:
+        async with self._opened:
+            self.opened += 1
+            self._opened.notify_all()
+        return API(self.host, self.token, async_transport=self, retry=RetryPolicy(attempts=1, seconds=1))
+
+
+def test_it_follows_its_connection_to_another_service(
+    sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_source, "MAX_AGE", 0.05)
+    model = sandbox.new_model(versions=3)
+
+    async def work(_: Service) -> None:
+        service = Moved(sandbox)
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            first = await anext(stream)
+            assert first.checkpoint == Checkpoint(sandbox.base_url(2), Watermark(number=3, is_all=True))
+            begins = asyncio.ensure_future(anext(stream))
+            await service.until_asked(3)
+            # As another service: the other generation knows versions by other names.
+            service.host = sandbox.base_url(1)
+            event = await begins
+            assert event.version is None
+            assert event.checkpoint.service == sandbox.base_url(1)
+            service.asked_at.clear()
+            service.publish(model)
+            version = (await anext(stream)).version
+            assert version is not None
+            assert version.number is None
+            assert set(service.asked_at) == {"/generation-1"}
+
+    run(work)
+    assert "The connection no longer leads to" in caplog.text
+
+
+def test_a_checkpoint_of_another_service_is_not_used(sandbox: Sandbox, run: Run) -> None:
+    model = sandbox.new_model(versions=3)
+
+    async def work(service: Service) -> list[str]:
+        since = Checkpoint("https://other.example/v1", Watermark(number=700))
+        async with aclosing(_stream(service, newer_than_start(model), since=since)) as stream:
+            event = await anext(stream)
+            assert event.checkpoint.service == sandbox.base_url(2)
+            assert event.checkpoint.watermark.number == 3
+            service.publish(model)
+            return await _next(stream, 1)
+
+    assert run(work) == [f"{model}:4"]
+
+
+def test_another_token_for_the_same_service_leaves_no_gap(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_source, "MAX_AGE", 0.05)
+    model = sandbox.new_model(versions=1)
+    sandbox.store.add_token("another-token-5d2", "acme")
+
+    async def work(_: Service) -> list[str]:
+        service = Moved(sandbox)
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            await anext(stream)
+            first = asyncio.ensure_future(anext(stream))
+            await service.until_asked(3)
+            service.gate.clear()
+            opened = service.opened
+            service.token = "another-token-5d2"
+            service.publish(model)
+            await service.until_opened(opened + 1)
+            service.gate.set()
+            version = (await first).version
+            assert version is not None
+            return [str(version.reference)]
+
+    assert run(work) == [f"{model}:2"]
+
+
+def test_seconds_pass_between_two_versions(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> float:
         loop = asyncio.get_running_loop()
-        listening = stream_versions(newer_than_start(model), 0.01, 0.2, "wriftai_default", service.open)
-        async with aclosing(listening):  # type: ignore[type-var]
-            await anext(listening)
+        async with aclosing(_stream(service, newer_than_start(model), pause=0.2)) as stream:
+            await anext(stream)
             for _ in range(3):
                 service.publish(model)
-            await _next(listening, 1)
+            await _next(stream, 1)
             first = loop.time()
-            await _next(listening, 2)
+            await _next(stream, 2)
             return loop.time() - first
 
+    # At least so many: a machine under load makes it more.
     assert run(work) >= 0.4
+
+
+class TestCheckpoint:
+    def test_it_covers_what_was_delivered_of_its_service(self) -> None:
+        checkpoint = Checkpoint("https://a.example/v1", Watermark(number=7))
+        version = VersionRecord(parse_version("acme/det:7"))
+        assert checkpoint.covers(version, "https://a.example/v1")
+        assert not checkpoint.covers(VersionRecord(parse_version("acme/det:8")), "https://a.example/v1")
+        assert not checkpoint.covers(version, "https://b.example/v1")
+
+    def test_it_is_read_from_what_it_writes(self) -> None:
+        watermark = Watermark(known=frozenset({parse_version("a1")}), oldest=datetime(2026, 1, 1, tzinfo=UTC))
+        checkpoint = Checkpoint("https://a.example/v1", watermark)
+        assert Checkpoint.from_json(json.loads(json.dumps(checkpoint.to_json()))) == checkpoint
+
+    def test_two_of_one_service_are_merged_and_of_another_service_are_not(self) -> None:
+        behind, ahead = (Checkpoint("https://a.example/v1", Watermark(number=number)) for number in (5, 14))
+        assert behind.merge(ahead) == ahead.merge(behind) == ahead
+        elsewhere = Checkpoint("https://b.example/v1", Watermark(number=99))
+        assert behind.merge(elsewhere) == behind
