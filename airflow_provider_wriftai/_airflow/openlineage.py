@@ -15,7 +15,6 @@ from openlineage.client.facet_v2 import (
     lifecycle_state_change_dataset,
 )
 
-from airflow_provider_wriftai.assets.models import SCHEME
 from airflow_provider_wriftai.domain.dataset_names import service_namespace
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class PruneRunFacet(RunFacet):
     failedCount: int  # noqa: N815
 
 
-def lineage_of_prune(report: PruneReport) -> OperatorLineage[Any, Any]:
+def lineage_of_prune(report: PruneReport, base_url: str) -> OperatorLineage[Any, Any]:
     """Return that versions of a model were deleted.
 
     Args:
@@ -99,9 +98,7 @@ def lineage_of_prune(report: PruneReport) -> OperatorLineage[Any, Any]:
         interruptedCount=report["interrupted_count"],
         failedCount=report["failed_count"],
     )
-    model = OutputDataset(
-        namespace=SCHEME, name=report["model"], facets={"lifecycleStateChange": _change(_Change.ALTER)}
-    )
+    model = _dataset_of_model(report["model"], base_url, {"lifecycleStateChange": _change(_Change.ALTER)})
     return OperatorLineage(outputs=[model], run_facets={"wriftai_prune": facet})
 
 

@@ -133,6 +133,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         self._pruning: InterruptibleRun[PruneReport] | None = None
         self._is_killed = False
         self._report: PruneReport | None = None
+        self._base_url = ""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Prune the model."""
@@ -156,6 +157,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
                 async with api:
                     return await prune(api, model, policy, dry_run=dry_run, record=record)
 
+            self._base_url = api.base_url
             store_link(self, context, api.base_url, None, str(model))
             self._pruning = InterruptibleRun(run)
             if self._is_killed:
@@ -181,7 +183,7 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         """Return what the prune did to the model, for Airflow's OpenLineage provider."""
         from airflow_provider_wriftai._airflow.openlineage import lineage_of_prune, no_lineage
 
-        return no_lineage() if self._report is None else lineage_of_prune(self._report)
+        return no_lineage() if self._report is None else lineage_of_prune(self._report, self._base_url)
 
     def on_kill(self) -> None:
         """Stop: no delete begins after this."""

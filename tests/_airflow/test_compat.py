@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_wriftai._airflow import compat
-from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_0_PLUS, aget_connection, is_from_mapped
+from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_0_PLUS, aget_connection
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
-from airflow_provider_wriftai.operators.versions import WriftAIGetVersionOperator
 
 HOMES: dict[str, dict[tuple[int, int], str]] = vars(compat)["_HOMES"]
 
@@ -55,12 +54,6 @@ def test_an_older_airflow_is_named_in_the_error() -> None:
     code = "import airflow; airflow.__version__ = '2.10.5'; import airflow_provider_wriftai.hooks.wriftai"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.endswith("requires Airflow 2.11 or later; found 2.10.5.\n")
-
-
-def test_a_mapped_task_is_recognized() -> None:
-    mapped = WriftAIGetVersionOperator.partial(task_id="get").expand(version=["acme/det:1"])
-    assert is_from_mapped(mapped.unmap({"version": "acme/det:1"}))  # type: ignore[arg-type]
-    assert not is_from_mapped(WriftAIGetVersionOperator(task_id="got", version="acme/det:1"))
 
 
 @contextmanager

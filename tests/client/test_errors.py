@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import json
-import pickle
-from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
 from airflow_provider_wriftai.client import errors
 from airflow_provider_wriftai.client.errors import (
     APIError,
@@ -15,86 +12,8 @@ from airflow_provider_wriftai.client.errors import (
     InvalidRequestError,
     RequestInfo,
     ServerError,
-    WriftAIError,
     parse_error,
 )
-from airflow_provider_wriftai.domain.publishing.errors import (
-    InvalidImageError,
-    PreflightError,
-    UnsettledAndRefusedError,
-    UnsettledCreateError,
-    UnsettledPublishError,
-    VersionExistsError,
-)
-from airflow_provider_wriftai.domain.retention.errors import (
-    InvalidPolicyError,
-    PruneIncompleteError,
-    PruneRefusedError,
-    PruneStoppedError,
-    TooManyDeletionsError,
-    UnplannableError,
-)
-from airflow_provider_wriftai.domain.retention.policy import Decision, Plan
-from airflow_provider_wriftai.domain.waiting.errors import (
-    InvalidCriteriaError,
-    NeverThereError,
-    WaitFailedError,
-    WaitTimedOutError,
-)
-
-REPORT = {
-    "model": "a/b",
-    "planned": [{"reference": "a/b:1", "reason": "old"}],
-    "deleted": [],
-    "failed": [{"reference": "a/b:1", "error": "no"}],
-}
-
-EXAMPLES: list[WriftAIError] = [
-    errors.ConfigurationError("x"),
-    errors.InvalidReferenceError("x"),
-    errors.PaginationError("x"),
-    errors.ConnectionFailedError(RequestInfo("GET", "/x"), "broke", ambiguous=True),
-    errors.RequestTimeoutError(RequestInfo("GET", "/x"), "slow", ambiguous=False),
-    errors.UnreadableResponseError(RequestInfo("GET", "/x"), "was answered 200 with nonsense"),
-    *(
-        parse_error(RequestInfo("GET", "/x"), status, b'{"detail": "no"}', request_id="r1", retry_after=1.5)
-        for status in (307, 400, 401, 403, 404, 409, 422, 429, 500, 503)
-    ),
-    InvalidImageError("x"),
-    PreflightError("a/b", ["one", "two"]),
-    VersionExistsError("a/b", "sha256:0", "a/b:1"),
-    UnsettledPublishError("a/b", "sha256:0", "x"),
-    UnsettledAndRefusedError("a/b", "sha256:0", "x"),
-    UnsettledCreateError("a/b", "sha256:0", "x"),
-    InvalidPolicyError("x"),
-    UnplannableError("x"),
-    PruneIncompleteError(REPORT),
-    PruneRefusedError(REPORT),
-    PruneStoppedError("x"),
-    TooManyDeletionsError(REPORT, 0),
-    InvalidParameterError("x"),
-    InvalidCriteriaError("x"),
-    NeverThereError("x"),
-    WaitFailedError("x"),
-    WaitTimedOutError("x"),
-]
-
-
-def _all_classes(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
-    return {cls}.union(*(_all_classes(child) for child in cls.__subclasses__()))
-
-
-def test_every_error_has_an_example() -> None:
-    abstract = {errors.WriftAIError, errors.RequestError}
-    assert {type(example) for example in EXAMPLES} == _all_classes(WriftAIError) - abstract
-
-
-@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_every_error_pickles_whole(error: WriftAIError) -> None:
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    assert type(copy) is type(error)
-    assert str(copy) == str(error)
-    assert vars(copy) == vars(error)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +90,3 @@ def test_any_body_can_be_read(body: bytes, detail: str) -> None:
 )
 def test_an_error_tells_whether_the_request_may_have_been_carried_out(error: APIError, ambiguous: bool) -> None:
     assert error.ambiguous is ambiguous
-
-
-def test_a_plan_is_a_value() -> None:
-    verdict = Decision("a/b:1", datetime(2026, 1, 1, tzinfo=UTC), delete=False, reason="newest")
-    assert Plan((verdict,)) == Plan((verdict,))

@@ -5,93 +5,97 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow_provider_wriftai.client.summary import VersionSummary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai.client.common_types import Version
 from airflow_provider_wriftai.client.pagination import PaginatedResponse
-from airflow_provider_wriftai.domain.watermark import Watermark
+from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _numbered(number: int) -> Version:
-    return {"reference": f"acme/det:{number}", "number": number, "created_at": (BEGAN + timedelta(number)).isoformat()}
+MODEL = ModelReference("acme", "det")
 
 
-def _named(version_id: int, seconds: float) -> Version:
-    return {"reference": f"id-{version_id}", "created_at": (BEGAN + timedelta(seconds=seconds)).isoformat()}
+def _numbered(number: int) -> VersionRecord:
+    return VersionRecord(VersionNumber(MODEL, number), BEGAN + timedelta(number))
 
 
-def _watermark(known: list[Version], *, is_all: bool = False) -> Watermark:
-    return Watermark.of(PaginatedResponse(known, None if is_all else "more", None))
+def _named(version_id: int, seconds: float) -> VersionRecord:
+    return VersionRecord(VersionId(f"id-{version_id}"), BEGAN + timedelta(seconds=seconds))
 
 
-numbered = st.lists(st.integers(1, 1000).map(_numbered), min_size=1, unique_by=lambda version: version["reference"])
+def _watermark(known: list[VersionRecord], *, is_all: bool = False) -> Watermark:
+    return Watermark.of_page(PaginatedResponse(known, None if is_all else "more", None))
+
+
+numbered = st.lists(st.integers(1, 1000).map(_numbered), min_size=1, unique_by=lambda version: version.reference)
 named = st.lists(
     st.tuples(st.integers(1, 1000), st.integers(0, 5)).map(lambda pair: _named(*pair)),
     min_size=1,
-    unique_by=lambda version: version["reference"],
+    unique_by=lambda version: version.reference,
 )
 
 
 @given(numbered | named, st.booleans())
-def test_what_was_known_is_not_newer(known: list[Version], is_all: bool) -> None:
+def test_what_was_known_is_not_newer(known: list[VersionRecord], is_all: bool) -> None:
     watermark = _watermark(known, is_all=is_all)
-    assert not any(watermark.is_below(VersionSummary.of(version)) for version in known)
+    assert {watermark.compare(version) for version in known} == {Age.NOT_NEWER}
 
 
 @given(numbered | named)
-def test_the_order_does_not_matter(known: list[Version]) -> None:
+def test_the_order_does_not_matter(known: list[VersionRecord]) -> None:
     assert _watermark(known) == _watermark(list(reversed(known)))
 
 
 @given(numbered, st.integers(1, 2000))
-def test_the_number_tells_whatever_the_time(known: list[Version], number: int) -> None:
-    version: Version = {"reference": f"acme/det:{number}", "number": number, "created_at": "long ago"}
-    assert _watermark(known).is_below(VersionSummary.of(version)) is (number > max(each["number"] for each in known))
+def test_the_number_tells_whatever_the_time(known: list[VersionRecord], number: int) -> None:
+    is_newer = number > max(each.number or 0 for each in known)
+    version = VersionRecord(VersionNumber(MODEL, number))
+    assert _watermark(known).compare(version) is (Age.NEWER if is_newer else Age.NOT_NEWER)
 
 
 @given(named)
-def test_in_generation_1_what_was_made_after_the_oldest_that_is_known_is_newer(known: list[Version]) -> None:
+def test_in_generation_1_what_was_made_after_the_oldest_that_is_known_is_newer(known: list[VersionRecord]) -> None:
     # Two clocks may make the times: what is new need not be newer than the newest.
-    assert _watermark(known).is_below(VersionSummary.of(_named(1001, 5.5))) is True
-    assert _watermark(known).is_below(VersionSummary.of(_named(1001, -1))) is False
-    oldest = min(version["created_at"] for version in known)
-    assert _watermark(known).is_below(VersionSummary.of({"reference": "id-1001", "created_at": oldest})) is None
+    assert _watermark(known).compare(_named(1001, 5.5)) is Age.NEWER
+    assert _watermark(known).compare(_named(1001, -1)) is Age.NOT_NEWER
+    oldest = min(version.created_at for version in known if version.created_at is not None)
+    assert _watermark(known).compare(VersionRecord(VersionId("id-1001"), oldest)) is Age.UNKNOWN
 
 
 @given(numbered | named)
-def test_where_all_are_known_whatever_is_not_is_newer(known: list[Version]) -> None:
+def test_where_all_are_known_whatever_is_not_is_newer(known: list[VersionRecord]) -> None:
     watermark = _watermark(known, is_all=True)
-    assert watermark.is_below(VersionSummary.of(_named(1001, -100))) is True
-    assert watermark.is_below(VersionSummary.of({"reference": "id-1001"})) is True
+    assert watermark.compare(_named(1001, -100)) is Age.NEWER
+    assert watermark.compare(VersionRecord(VersionId("id-1001"))) is Age.NEWER
 
 
 def test_whatever_comes_into_an_empty_model_is_newer() -> None:
-    assert (
-        _watermark([], is_all=True).is_below(VersionSummary.of({"reference": "id-1", "created_at": "no time"})) is True
-    )
+    assert _watermark([], is_all=True).compare(VersionRecord(VersionId("id-1"))) is Age.NEWER
 
 
 @given(numbered | named, st.booleans())
-def test_it_comes_back_from_json_as_it_was(known: list[Version], is_all: bool) -> None:
+def test_it_comes_back_from_json_as_it_was(known: list[VersionRecord], is_all: bool) -> None:
     watermark = _watermark(known, is_all=is_all)
     assert Watermark.from_json(json.loads(json.dumps(watermark.to_json()))) == watermark
 
 
 @pytest.mark.parametrize("created_at", [None, "yesterday", "2026-01-01T00:00:00", 7])
 def test_a_time_that_cannot_be_read_tells_nothing(created_at: Any) -> None:
-    odd: Version = {"reference": "id-1", "created_at": created_at}
-    assert _watermark([_named(2, 0)]).is_below(VersionSummary.of(odd)) is None
-    assert _watermark([odd, _named(3, 0)]).is_below(VersionSummary.of(_named(2, 0))) is None
+    odd = VersionRecord.parse(VersionId("id-1"), {"created_at": created_at})
+    assert _watermark([_named(2, 0)]).compare(odd) is Age.UNKNOWN
+    assert _watermark([odd, _named(3, 0)]).compare(_named(2, 0)) is Age.UNKNOWN
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"number": "x"},
+        {"number": True},
+        {"oldest": "2026-01-01T00:00:00"},
         {"oldest": "yesterday"},
         {"known": [7]},
         {"known": None},
@@ -104,3 +108,14 @@ def test_what_is_no_watermark_is_told(changes: dict[str, Any]) -> None:
         Watermark.from_json({**written, **changes})
     with pytest.raises(KeyError):
         Watermark.from_json({})
+
+
+@given(st.lists(st.one_of(numbered, named), min_size=2, max_size=2), st.lists(st.integers(1, 2000), max_size=20))
+def test_merging_never_moves_backwards(known: list[list[VersionRecord]], numbers: list[int]) -> None:
+    first, second = map(_watermark, known)
+    merged = first.merge(second)
+    assert merged == second.merge(first)
+    assert merged.merge(first) == merged
+    for version in (*known[0], *known[1], *map(_numbered, numbers)):
+        if Age.NOT_NEWER in (first.compare(version), second.compare(version)):
+            assert merged.compare(version) is not Age.NEWER

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.images.oci_layout import INDEX, read_layout, too_large
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 from airflow_provider_wriftai.domain.shown import path_repr
 
 _GZIP = b"\x1f\x8b"

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.images.descriptor import read_digest
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Unusable, names_of, within
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 _STATUSES = {
     0: "STATUS_UNKNOWN",

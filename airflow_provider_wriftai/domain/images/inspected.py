@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_wriftai.domain.images.descriptor import read_digest
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, Unusable, names_of, parse_image
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 NOT_PUSHED = "the image was not pushed to, or pulled from, a registry. Push it first"
 

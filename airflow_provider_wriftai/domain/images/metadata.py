@@ -17,8 +17,8 @@ from airflow_provider_wriftai.domain.images import (
     push_output,
     registries,
 )
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 _MOST_KEYS = 10
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_wriftai.domain.images.descriptor import read_descriptor
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, Part, names_of
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 
 def is_index(metadata: Mapping[str, Any]) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.images.descriptor import read_digest
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, Unusable, names_of, parse_image
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 
 def is_skaffold(metadata: Mapping[str, Any]) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.images.descriptor import read_digest
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, Unusable, tagged_names
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 _PUSHED = re.compile(r"(?P<tag>\w[\w.-]{0,127}): digest: (?P<digest>sha256:[a-f0-9]{64}) size: [0-9]+", re.ASCII)
 _REPOSITORY = re.compile(r"The push refers to repository \[(?P<name>[^\s\]]+)\]")

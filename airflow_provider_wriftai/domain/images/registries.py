@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.images.descriptor import INDEX_TYPES, MANIFEST_TYPES, read_digest
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Unusable, tagged_names, within
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 _ACR_KEYS = ("outputImages", "output_images")
 _ACR_UNFINISHED = ("Queued", "Started", "Running")

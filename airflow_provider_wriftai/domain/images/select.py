@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, Part, Unusable, label, without_transport
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 _MOST_LISTED = 10
 

@@ -8,12 +8,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 
 from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, parse_image
 from airflow_provider_wriftai.domain.images.inspected import NOT_PUSHED
 from airflow_provider_wriftai.domain.images.metadata import read_metadata
 from airflow_provider_wriftai.domain.images.push_output import read_messages, read_push_lines
 from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 BYTE_ORDER_MARK = "\ufeff"
 _IMAGE_TABLE = re.compile(r"^\s*\[image\]\s*$", re.MULTILINE)

@@ -8,10 +8,6 @@ from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.text import join_limited
 
 
-class InvalidImageError(WriftAIError, ValueError):
-    """What was handed over does not tell the digest of one image."""
-
-
 class PreflightError(WriftAIError, ValueError):
     """The service would refuse the version. Nothing was sent.
 

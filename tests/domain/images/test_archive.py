@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_wriftai.domain.images import archive
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.read import read_image, read_image_digest
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 MANIFEST = json.dumps({"schemaVersion": 2, "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}]})
 DIGEST = "sha256:" + hashlib.sha256(MANIFEST.encode()).hexdigest()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.metadata import READERS
 from airflow_provider_wriftai.domain.images.read import read_image, read_image_digest
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "ef" * 32

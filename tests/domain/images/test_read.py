@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wriftai.client.references import is_digest
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import names_of, parse_image
 from airflow_provider_wriftai.domain.images.read import read_image, read_image_digest
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 BUILDS = Path(__file__).parent / "builds"
 DIGEST = "sha256:" + "ab" * 32

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.read import read_image, read_image_digest
-from airflow_provider_wriftai.domain.publishing.errors import InvalidImageError
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "ef" * 32

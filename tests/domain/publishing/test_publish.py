@@ -277,7 +277,7 @@ def test_no_look_goes_further_back_than_asked(
     publish_it()
     for number in range(2):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     assert publish_it(if_exists="fail", lookback=1, is_retry=True).outcome == "created"
 
 
@@ -327,11 +327,11 @@ def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionPa
 # ---- the answer to the create is lost
 
 LOST_AFTER_THE_WORK = {
-    "connection broke": Fault(method="POST", answer="drop"),
-    "cut off": Fault(method="POST", answer="cut"),
-    "garbled": Fault(method="POST", answer="garbled"),
-    "a proxy's page": Fault(method="POST", answer="html"),
-    "a login page": Fault(method="POST", answer="html", status=200),
+    "connection broke": Fault(method="POST", response="drop"),
+    "cut off": Fault(method="POST", response="cut"),
+    "garbled": Fault(method="POST", response="garbled"),
+    "a proxy's page": Fault(method="POST", response="html"),
+    "a login page": Fault(method="POST", response="html", status=200),
     "timeout": Fault(method="POST", delay=60),
     **{str(status): Fault(method="POST", status=status, headers={}) for status in (500, 502, 503, 504)},
 }
@@ -357,7 +357,8 @@ def test_a_create_that_was_never_carried_out_is_sent_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", answer="drop"), Fault(method="POST", work="never", status=504)])
+    dropped = Fault(method="POST", execute="never", response="drop")
+    faults.add([dropped, Fault(method="POST", execute="never", status=504)])
     assert publish_it(if_exists=if_exists).outcome == "created"
     assert network.posts == 3
     assert time.now == pytest.approx(2 * RECONCILED)
@@ -369,7 +370,7 @@ def test_a_create_that_is_carried_out_late_is_not_sent_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+    faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
 
     def at_last() -> None:
         faults.release()
@@ -386,7 +387,7 @@ def test_a_create_that_had_to_wait_before_it_was_sent_is_given_its_whole_time(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network, time: Time,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="last", delay=60, answer="drop")])
+    faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
     network.before_post = lambda: time.sleep(170)
 
     def at_last() -> None:
@@ -403,7 +404,7 @@ def test_creates_are_given_up_at_last_and_the_next_try_does_it(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     state: JsonStateStore, if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    faults.add([Fault(method="POST", execute="never", status=503, times=3)])
     with pytest.raises(UnresolvedPublishError, match=r"the last of 3 create requests .* no version appeared") as caught:
         publish_it(if_exists=if_exists, state=state)
     assert caught.value.retryable is (state is not None)
@@ -421,8 +422,8 @@ def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
     remembers: bool,
 ) -> None:  # fmt: skip
     state = JsonStateStore() if remembers else None
-    faults.add([Fault(method="POST", answer="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=1000)])
+    faults.add([Fault(method="POST", response="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=503, times=1000)])
     with pytest.raises(UnresolvedPublishError, match="Searching for it failed") as caught:
         publish_it(if_exists=if_exists, state=state)
     # Without a state, another try with "create" could make a second version.
@@ -442,8 +443,8 @@ def test_what_cannot_be_told_is_said_and_the_next_try_settles_it(
 def test_looks_that_fail_for_a_while_do_no_harm(
     publish_it: Publish, faults: Faults, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faults.add([Fault(method="POST", answer="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=503, times=4)])
+    faults.add([Fault(method="POST", response="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=503, times=4)])
     with caplog.at_level(logging.WARNING):
         assert publish_it().outcome == "adopted"
     assert caplog.text.count("Searching failed") == 4
@@ -453,8 +454,8 @@ def test_looks_that_fail_for_a_while_do_no_harm(
 def test_a_token_that_is_refused_meanwhile_ends_it_at_once_and_clearing_the_task_settles_it(
     publish_it: Publish, faults: Faults, network: Network, time: Time, state: JsonStateStore, status: int
 ) -> None:
-    faults.add([Fault(method="POST", answer="drop")])
-    network.after_post = lambda: faults.add([Fault(method="GET", work="never", status=status, times=1000)])
+    faults.add([Fault(method="POST", response="drop")])
+    network.after_post = lambda: faults.add([Fault(method="GET", execute="never", status=status, times=1000)])
     with pytest.raises(UnresolvedPublishError, match="clear the task: it searches") as caught:
         publish_it(state=state)
     assert not caught.value.retryable
@@ -572,7 +573,7 @@ def test_a_lost_version_from_a_clock_that_is_behind_is_found(
     model = ModelReference.parse(sandbox.new_model(versions=existing))
     before = sandbox.store.versions(model.owner, model.name)
     behind = datetime.fromisoformat(before[1].created_at) + timedelta(seconds=1)
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     network = Network()
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, created_at=behind)
     with API(f"{faulty[0]}/generation-1/v1", sandbox.token, transport=network) as api:
@@ -621,10 +622,10 @@ def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults
 ) -> None:
     first = publish_it()
-    faults.add([Fault(method="POST", work="never", status=503, times=3)])
+    faults.add([Fault(method="POST", execute="never", status=503, times=3)])
     with pytest.raises(UnresolvedPublishError):
         publish_it(if_exists="create")
-    faults.add([Fault(method="POST", answer="drop")])
+    faults.add([Fault(method="POST", response="drop")])
     second = publish_it(if_exists="create")
     assert str(second.version.reference) != str(first.version.reference)
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
@@ -635,7 +636,7 @@ def test_somebody_elses_version_of_the_image(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="theirs")
     match if_exists:
         case "reuse":
@@ -653,7 +654,7 @@ def test_notes_whose_white_space_the_service_tidies_are_the_same(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
     network.after_post = lambda: _someone_else_publishes(sandbox, model, params, release_notes="new notes")
     assert publish_it(params={"release_notes": " new\nnotes\n"}, if_exists="create").outcome == "adopted"
 
@@ -662,7 +663,7 @@ def test_a_lost_version_is_found_behind_many_newer_ones(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
-    faults.add([Fault(method="POST", answer="drop")])
+    faults.add([Fault(method="POST", response="drop")])
 
     def others_publish() -> None:
         for number in range(60):
@@ -683,7 +684,7 @@ def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
     publish_it()
     for number in range(12):
         _someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
-    faults.add([Fault(method="POST", work="never", answer="drop")])
+    faults.add([Fault(method="POST", execute="never", response="drop")])
 
     def prune_all_but_the_image() -> None:
         for version in sandbox.store.versions(model.owner, model.name):
@@ -822,7 +823,7 @@ def test_a_remembered_version_that_one_response_denies_is_looked_at_again(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, state: JsonStateStore, faults: Faults
 ) -> None:
     publish_it(state=state)
-    faults.add([Fault(method="GET", work="never", status=404, times=2)])
+    faults.add([Fault(method="GET", execute="never", status=404, times=2)])
     assert publish_it(state=state, is_retry=True).outcome == "remembered"
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
@@ -832,7 +833,7 @@ def test_a_remembered_version_is_named_if_it_cannot_be_fetched(
     publish_it: Publish, state: JsonStateStore, faults: Faults, status: int
 ) -> None:
     reference = str(publish_it(state=state).version.reference)
-    faults.add([Fault(method="GET", work="never", status=status)])
+    faults.add([Fault(method="GET", execute="never", status=status)])
     with pytest.raises(UnresolvedPublishError, match=f"ended with {reference}, and fetching it failed") as caught:
         publish_it(state=state, is_retry=True)
     assert caught.value.retryable is (status == 503)

@@ -253,7 +253,7 @@ def test_a_version_that_is_gone_already_is_no_failure(sandbox: Sandbox, prune_it
 
 def test_a_404_that_the_list_disagrees_with_is_a_failure(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=3)
-    faults.add([Fault(method="DELETE", work="never", status=404, times=2)])
+    faults.add([Fault(method="DELETE", execute="never", status=404, times=2)])
     with pytest.raises(PruneIncompleteError, match="answered 404, but still lists the version") as caught:
         prune_it(model, KEEP_ONE)
     assert caught.value.report["already_gone"] == []
@@ -264,7 +264,7 @@ def test_a_delete_without_an_answer_that_the_list_disagrees_with_is_a_failure(
 ) -> None:
     model = sandbox.new_model(versions=2)
     # As where a proxy loses the service, and then says itself that there is nothing.
-    faults.add([Fault(method="DELETE", work="never", status=status) for status in (503, 404)])
+    faults.add([Fault(method="DELETE", execute="never", status=status) for status in (503, 404)])
     with pytest.raises(
         PruneIncompleteError, match="did not confirm the delete as its contract says, and still lists"
     ) as caught:
@@ -276,11 +276,11 @@ def test_the_report_survives_where_doubts_cannot_be_settled(
     sandbox: Sandbox, prune_it: Prune, faults: Faults, network: Network
 ) -> None:
     model = sandbox.new_model(versions=4)
-    faults.add([Fault(method="DELETE", work="never", status=404)])
+    faults.add([Fault(method="DELETE", execute="never", status=404)])
 
     def break_the_second_list(method: str, name: str) -> None:
         if network.deleted and method == "GET":
-            faults.add([Fault(method="GET", work="never", status=500, times=9)])
+            faults.add([Fault(method="GET", execute="never", status=500, times=9)])
 
     network.before = break_the_second_list
     with pytest.raises(PruneIncompleteError, match="whether the version is gone is unknown") as caught:
@@ -315,7 +315,7 @@ def test_only_the_versions_that_were_approved_go(
 
 def test_a_delete_whose_answer_is_lost_is_done(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=6)
-    faults.add([Fault(method="DELETE", answer="drop"), Fault(method="DELETE", answer="html")])
+    faults.add([Fault(method="DELETE", response="drop"), Fault(method="DELETE", response="html")])
     report = prune_it(model, KEEP_ONE, attempts=3)
     assert len(report["deleted"]) == 5
     assert sandbox.numbers(model) == [6]
@@ -325,7 +325,7 @@ def test_a_token_that_is_revoked_half_way_ends_it_at_once(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=400)
-    faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", work="never", status=401)])
+    faults.add([Fault(method="DELETE", status=204, times=20), Fault(method="DELETE", execute="never", status=401)])
     with pytest.raises(PruneIncompleteError, match="could not be deleted") as caught:
         prune_it(model, KEEP_ONE)
     assert 20 <= len(caught.value.report["deleted"]) < 399
@@ -338,7 +338,7 @@ def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
     sandbox: Sandbox, prune_it: Prune, faults: Faults, status: int
 ) -> None:
     model = sandbox.new_model(versions=5)
-    faults.add([Fault(method="DELETE", work="never", status=status), Fault(method="DELETE", work="never", status=503)])
+    faults.add([Fault(method="DELETE", execute="never", status=each) for each in (status, 503)])
     with pytest.raises(
         PruneIncompleteError, match=r"2 of 4 versions .* could not be deleted; 2 were. Another attempt deletes the rest"
     ) as caught:
@@ -352,7 +352,7 @@ def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
 
 def test_what_is_refused_for_good_is_not_tried_again(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=5)
-    faults.add([Fault(method="DELETE", work="never", status=403, times=2)])
+    faults.add([Fault(method="DELETE", execute="never", status=403, times=2)])
     with pytest.raises(PruneIncompleteError, match="another attempt would fail, too") as caught:
         prune_it(model, KEEP_ONE)
     assert not caught.value.retryable
@@ -363,7 +363,7 @@ def test_an_outage_is_not_waited_out_version_by_version(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults
 ) -> None:
     model = sandbox.new_model(versions=120)
-    faults.add([Fault(method="DELETE", work="never", status=503, times=1000)])
+    faults.add([Fault(method="DELETE", execute="never", status=503, times=1000)])
     with pytest.raises(PruneIncompleteError, match="119 of 119 versions") as caught:
         prune_it(model, KEEP_ONE)
     assert 20 <= len(network.deleted) <= 20 + MOST_CONCURRENT
@@ -414,7 +414,7 @@ def test_many_under_a_limit_earn_no_429(sandbox: Sandbox) -> None:
 # ---- bad input: nothing is deleted
 
 
-@pytest.mark.parametrize("fault", [Fault(method="GET", answer="drop"), Fault(method="GET", answer="garbled")])
+@pytest.mark.parametrize("fault", [Fault(method="GET", response="drop"), Fault(method="GET", response="garbled")])
 def test_a_listing_that_breaks_off(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults, fault: Fault
 ) -> None:
@@ -633,7 +633,7 @@ def test_a_token_that_may_not_delete_ends_it_after_a_few(
     sandbox: Sandbox, prune_it: Prune, network: Network, faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = sandbox.new_model(versions=400)
-    faults.add([Fault(method="DELETE", work="never", status=403, times=1000)])
+    faults.add([Fault(method="DELETE", execute="never", status=403, times=1000)])
     with pytest.raises(PruneIncompleteError, match="399 of 399 versions") as caught, caplog.at_level(logging.WARNING):
         prune_it(model, KEEP_ONE)
     assert len(network.deleted) == 3
@@ -646,7 +646,7 @@ def test_many_refused_deletes_make_few_lines(
     sandbox: Sandbox, prune_it: Prune, faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = sandbox.new_model(versions=300)
-    faults.add([Fault(method="DELETE", work="never", status=409, times=1000)])
+    faults.add([Fault(method="DELETE", execute="never", status=409, times=1000)])
     with pytest.raises(PruneIncompleteError) as caught, caplog.at_level(logging.WARNING):
         prune_it(model, KEEP_ONE)
     assert caught.value.report["failed_count"] == 299
@@ -657,7 +657,8 @@ def test_what_is_done_is_on_record_when_it_is_stopped(
     sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = sandbox.new_model(versions=100)
-    faults.add([Fault(method="DELETE", status=204)] * 10 + [Fault(method="DELETE", work="never", delay=3600, times=90)])
+    hanging = Fault(method="DELETE", execute="never", delay=3600, times=90)
+    faults.add([*[Fault(method="DELETE", status=204)] * 10, hanging])
     record = _Signalling(26)
 
     async def carry_out() -> None:
