@@ -98,7 +98,9 @@ with create_session() as session:
     rows = session.scalars(
         select(XCom).where(XCom.run_id == run.run_id, XCom.dag_id == sys.argv[1], XCom.key == "return_value")
     )
-    print(json.dumps({row.task_id: XCom.deserialize_value(row) for row in rows}))
+    # Airflow 2 has deserialized what it loads.
+    read = XCom.deserialize_value if hasattr(xcom, "XComModel") else lambda row: row.value
+    print(json.dumps({row.task_id: read(row) for row in rows}))
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, DAG], env=dict(environment), stdout=subprocess.PIPE, check=False

@@ -47,7 +47,13 @@ def test_it_says_what_the_distribution_says() -> None:
 def test_it_is_what_airflow_expects(name: str) -> None:
     schema = _schema(name)
     known = schema["properties"]
-    for key, value in get_provider_info().items():
+    info = get_provider_info()
+    integrations = known.get("integrations", {}).get("items", {}).get("properties", {})
+    if tags := integrations.get("tags", {}).get("items", {}).get("enum"):
+        # Airflow reads them from 3.2 on, which knows these two; to older ones they are any text.
+        assert set(info["integrations"][0]["tags"]) - set(tags) <= {"ai", "machine-learning"}
+        tags.extend(["ai", "machine-learning"])
+    for key, value in info.items():
         if key in known:
             jsonschema.validate(value, {**known[key], "definitions": schema.get("definitions", {})})
     assert {"package-name", "name", "description", "connection-types"} <= known.keys()
