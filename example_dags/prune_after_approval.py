@@ -29,11 +29,11 @@ def prune_after_approval() -> None:
     rehearse = WriftAICleanupVersionsOperator(task_id="rehearse", model="acme/sentiment", keep_last=5, dry_run=True)
     approve = ApprovalOperator(
         task_id="approve",
-        subject="Delete {{ ti.xcom_pull(task_ids='rehearse')['planned'] | length }} versions of acme/sentiment?",
+        subject="Delete {{ ti.xcom_pull(task_ids='rehearse')['planned_count'] }} versions of acme/sentiment?",
         body="""
 | version | created | why |
 |---|---|---|
-{% for entry in ti.xcom_pull(task_ids='rehearse')['planned'] -%}
+{% for entry in ti.xcom_pull(task_ids='rehearse')['planned'][:100] -%}
 | {{ entry['reference'] }} | {{ entry['created_at'] }} | {{ entry['reason'] }} |
 {% endfor %}""",
         defaults="Reject",
@@ -43,8 +43,8 @@ def prune_after_approval() -> None:
         task_id="prune",
         model="acme/sentiment",
         keep_last=5,
-        # What came to be due after the rehearsal was not approved.
-        only="{{ ti.xcom_pull(task_ids='rehearse')['planned'] }}",
+        # Only what was approved, not what has become due since. Unlike 'planned', 'only' is never truncated.
+        only="{{ ti.xcom_pull(task_ids='rehearse')['only'] }}",
     )
     rehearse >> approve >> prune
 

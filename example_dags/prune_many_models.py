@@ -34,10 +34,10 @@ def pinned_in_production() -> list[dict[str, Any]]:
     tags=["wriftai"],
     doc_md=__doc__,
     params={
-        "keep_last": Param(10, type="integer", minimum=1, description="how many of the newest versions stay"),
-        "older_than": Param("30d", type="string", description="only versions older than this go"),
-        "max_deletions": Param(100, type="integer", minimum=0, description="where more would go, none does"),
-        "dry_run": Param(False, type="boolean", description="only report what would go"),
+        "keep_last": Param(10, type="integer", minimum=1, description="how many of the newest versions to keep"),
+        "older_than": Param("30d", type=["null", "string"], description="delete only versions older than this, if set"),
+        "max_deletions": Param(100, type="integer", minimum=0, description="if more would be deleted, none is"),
+        "dry_run": Param(False, type="boolean", description="report only what would be deleted"),
     },
 )
 def prune_many_models() -> None:
@@ -45,11 +45,12 @@ def prune_many_models() -> None:
     WriftAICleanupVersionsOperator.partial(
         task_id="prune",
         keep_last="{{ params.keep_last }}",
-        older_than="{{ params.older_than }}",
+        # An empty field of the form means: no such criterion.
+        older_than="{{ params.older_than or 'none' }}",
         protect_release_notes="(?i)release",
         max_deletions="{{ params.max_deletions }}",
         dry_run="{{ params.dry_run }}",
-        # One prune by itself uses up what the token may ask: many at once are no faster, and are refused more often.
+        # One prune by itself uses up the request budget of the token: several at once are no faster.
         max_active_tis_per_dag=1,
     ).expand_kwargs(pinned_in_production())
 
