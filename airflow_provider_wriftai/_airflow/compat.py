@@ -10,9 +10,11 @@ Names are resolved when they are first imported (PEP 562), so that a DAG file lo
 
 from __future__ import annotations
 
+import inspect
 import re
+from datetime import UTC, datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import airflow
 
@@ -21,6 +23,7 @@ __all__ = [
     "AIRFLOW_V_3_0_PLUS",
     "AIRFLOW_V_3_1_PLUS",
     "LINKS_ARE_STORED",
+    "TRIGGERS_END_TASKS",
     "TRIGGER_FAILED",
     "TRIGGER_TIMED_OUT",
     "AdvanceItem",
@@ -29,6 +32,7 @@ __all__ = [
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "AirflowTaskTimeout",
     "Asset",
     "AssetAlias",
     "BaseEventTrigger",
@@ -46,6 +50,11 @@ __all__ = [
     "XComArg",
     "aget_connection",
     "conf",
+    "has_post_execute_hook",
+    "needs_worker_to_end",
+    "run_sensor_loop",
+    "store_xcom",
+    "trigger_timeout_of",
 ]
 
 AIRFLOW_VERSION: Final = tuple(int(number) for number in re.findall(r"\d+", airflow.__version__)[:3])
@@ -61,6 +70,10 @@ TRIGGER_FAILED: Final = "__fail__"
 
 TRIGGER_TIMED_OUT: Final = "Trigger timeout"
 """The reason that Airflow then gives when the deferral's timeout had passed."""
+
+TRIGGERS_END_TASKS: Final = AIRFLOW_VERSION >= (3, 3)
+"""Whether a trigger can end its task as a worker would, and start it: only since 3.3 does the triggerer render
+templates; before, ``start_from_trigger`` is ignored (3.1, 3.2), and an XCom stored from there was never tried."""
 
 if AIRFLOW_VERSION < (2, 11):
     raise ImportError(f"airflow-provider-wriftai requires Airflow 2.11 or later; found {airflow.__version__}.")
@@ -85,6 +98,7 @@ if TYPE_CHECKING:
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        AirflowTaskTimeout,
         TaskDeferred,
     )
     from airflow.sdk.execution_time.xcom import XCom
@@ -102,6 +116,7 @@ else:
         "AirflowNotFoundException": _EXCEPTIONS,
         "AirflowSensorTimeout": _EXCEPTIONS,
         "AirflowSkipException": _EXCEPTIONS,
+        "AirflowTaskTimeout": _EXCEPTIONS,
         "Asset": {(3, 0): "airflow.sdk", (2, 11): "airflow.datasets:Dataset"},
         "AssetAlias": {(3, 0): "airflow.sdk", (2, 11): "airflow.datasets:DatasetAlias"},
         "BaseEventTrigger": {(3, 0): "airflow.triggers.base", (2, 11): "airflow.triggers.base:BaseTrigger"},
@@ -129,6 +144,78 @@ else:
         module, _, own_name = home.partition(":")
         value = globals()[name] = getattr(import_module(module), own_name or name)
         return value
+
+
+def run_sensor_loop(sensor: BaseSensorOperator, context: Context) -> object:
+    """Run the poke loop of Airflow's base class for a sensor whose own ``execute`` is running.
+
+    Airflow 2.11 takes a call of the base's ``execute`` for one from outside of a task: it warns, and fails a task with
+    ``allow_nested_operators=False``. The function that it wraps has no such check.
+    """
+    base = import_module(__name__).BaseSensorOperator
+    return inspect.unwrap(base.execute)(sensor, context)
+
+
+def needs_worker_to_end(task: Any) -> str | None:
+    """Return why a task that has its result still needs a worker to end; None if the triggerer can end it.
+
+    Args:
+        task: The task, on a worker, or as the triggerer knows it.
+    """
+    if not TRIGGERS_END_TASKS:
+        return "Airflow is older than 3.3"
+    needs = {
+        "it has outlets": task.outlets,
+        "it has a success callback": getattr(task, "has_on_success_callback", False)
+        or getattr(task, "on_success_callback", None),
+        "it has a post-execute hook": has_post_execute_hook(task),
+        "it pushes multiple outputs": task.multiple_outputs,
+        "it has a map index template": task.map_index_template,
+        "it returns the result of its DAG": getattr(task, "returns_dag_result", False),
+        "another task is mapped over its result": task.has_dag() and next(iter(task.iter_mapped_dependants()), None),
+        "a listener (such as OpenLineage) is told of successful tasks": _has_success_listeners(),
+    }
+    return next((reason for reason, applies in needs.items() if applies), None)
+
+
+def has_post_execute_hook(task: object) -> bool:
+    """Return whether the DAG gave a task a ``post_execute`` of its own. The triggerer does not know it."""
+    return getattr(task, "_post_execute_hook", None) is not None
+
+
+def _has_success_listeners() -> bool:
+    from airflow.sdk.listener import get_listener_manager
+
+    return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
+
+
+def store_xcom(task_instance: Any, key: str, value: object, *, through_backend: bool = True) -> None:
+    """Store an XCom of a task instance from the triggerer, as its worker would.
+
+    Args:
+        task_instance: The task instance, as the triggerer knows it.
+        key: The key.
+        value: The value.
+        through_backend: Whether it goes to a custom XCom backend. Extra links never do.
+    """
+    from airflow.sdk.execution_time.xcom import XCom
+
+    store = XCom.set if through_backend else XCom._set_xcom_in_db
+    store(
+        key=key,
+        value=value,
+        dag_id=task_instance.dag_id,
+        task_id=task_instance.task_id,
+        run_id=task_instance.run_id,
+        map_index=task_instance.map_index,
+    )
+
+
+def trigger_timeout_of(trigger: object) -> datetime | None:
+    """Return when the deferral of a running trigger times out, if it does. Airflow stores the moment, so it survives a
+    restart of the triggerer."""
+    moment = getattr(trigger, "timeout_after", None)
+    return moment.replace(tzinfo=moment.tzinfo or UTC) if isinstance(moment, datetime) else None
 
 
 async def aget_connection(hook: type[BaseHook], conn_id: str) -> Connection:

@@ -36,6 +36,21 @@ def request_counter() -> Callable[[str, int], None]:
     return count_up
 
 
+def gauge(name: str, value: float) -> None:
+    """Report the present value of something.
+
+    Args:
+        name: What it is the value of, such as ``wait.open``.
+        value: The value.
+    """
+    from airflow_provider_wriftai._airflow.compat import Stats
+
+    try:
+        Stats.gauge(f"{_PREFIX}.{name}", value)
+    except Exception:
+        log.debug("%s could not be reported.", name, exc_info=True)
+
+
 @contextmanager
 def timed(name: str) -> Iterator[None]:
     """Time something, also where it fails.

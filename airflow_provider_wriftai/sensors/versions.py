@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_wriftai._airflow.compat import (
     TRIGGER_FAILED,
     TRIGGER_TIMED_OUT,
+    TRIGGERS_END_TASKS,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
+    has_post_execute_hook,
+    needs_worker_to_end,
+    run_sensor_loop,
 )
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
@@ -24,43 +30,58 @@ from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParamet
 from airflow_provider_wriftai._airflow.task_state import find_task_state
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
-from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrigger, WriftAIVersionTrigger
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai.domain.images.read import BuildResult
-    from airflow_provider_wriftai.domain.waiting.criteria import Criteria
     from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
 
+__all__ = ["WriftAIVersionSensor"]
 
-MEMORY_KEY = "wriftai_wait"
-"""Under which key of Airflow's task state store a rescheduled wait is kept."""
+STATE_KEY = "wriftai_wait"
+"""The key of Airflow's task state store under which a wait is kept."""
+
+REPORT_HOLD = 10.0
+"""Seconds that pass before a task that has left its worker goes back to one. Until the scheduler has processed the
+executor's report about the first, it would take that report for one about the second, and fail the task
+(apache/airflow#66374). It runs about once a second; on a busy machine, every few seconds."""
 
 _LONGEST_WAIT = 100 * 365 * 24 * 3600
+_BEYOND_DEADLINE = timedelta(days=1)
 
 
 class WriftAIVersionSensor(BaseSensorOperator):
-    """Waits until a version is there, and returns it.
+    """Wait until a version exists, and return it.
 
-    Give either ``version``, or ``model`` and what its version has to be; where several things are given, all have to
-    hold. Of several such versions the newest is returned.
+    Give either ``version``, or ``model`` and at least one criterion. All criteria have to match. If several versions
+    do, the newest is returned.
 
     The timing parameters mean the same in every mode. With ``soft_fail`` a timeout, and nothing else, skips the task;
-    with ``never_fail`` whatever goes wrong does. Looks that fail for a reason that may pass are counted; errors that no
-    wait can mend (a refused token, a bad reference, a version that was deleted) fail the task at once.
+    with ``never_fail`` every failure does. Polls that fail for a reason that may pass are counted. Errors that no wait
+    can fix (a refused token, an invalid reference, a deleted version) fail the task at once.
 
     Args:
         version: A given version: its id, ``owner/name:number``, or a version as a task returned it.
         model: ``owner/name``.
         image: The image that the version is made of: a digest, or whatever the create operator takes.
-        newer_than: What the version has to be newer than: ``start`` (what is there when the wait begins), a version's
-            reference or number, a version as a task returned it, or a time with its time zone.
+        newer_than: What the version has to be newer than: ``start`` (what exists when the wait begins), the reference
+            or number of a version, a version as a task returned it, or a time with its time zone.
         release_notes: A regular expression that is found in the version's release notes.
-        max_consecutive_failures: How many looks in a row may fail. With Airflow's ``silent_fail``: any number.
-        deferrable: Whether the triggerer waits, so that no worker is taken up. Airflow's
-            ``operators.default_deferrable`` says what is done where it is left out.
+        max_consecutive_failures: How many polls in a row may fail. With Airflow's ``silent_fail``, any number may.
+        deferrable: Whether to wait in the triggerer, so that no worker is occupied. The default is Airflow's
+            ``operators.default_deferrable``.
+        end_from_trigger: Whether a deferred wait may end in the triggerer when the version exists (Airflow 3.3). It
+            does where that makes no difference: not if the task has outlets, a success callback, or anything else that
+            needs a worker.
+        start_from_trigger: Whether the wait also starts in the triggerer (Airflow 3.3; implies ``deferrable``). Its
+            parameters must not depend on XComs: a template may only use ``params``, ``dag_run``, and the dates and ids
+            of the run.
         wriftai_conn_id: The Airflow connection.
         kwargs: What every sensor takes: ``mode``, ``poke_interval``, ``timeout``, ``soft_fail``, ...
+
+    Raises:
+        InvalidParameterError: A parameter cannot be used with ``start_from_trigger``.
     """
 
     template_fields: Sequence[str] = (
@@ -85,166 +106,238 @@ class WriftAIVersionSensor(BaseSensorOperator):
         release_notes: str | NotSet = NOTSET,
         max_consecutive_failures: int | str = 5,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        end_from_trigger: bool = True,
+        start_from_trigger: bool = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._given = ExplicitParameters(
-            version=version,
-            model=model,
-            image=image,
-            newer_than=newer_than,
-            release_notes=release_notes,
-        )
+        given: dict[str, object] = {
+            "version": version,
+            "model": model,
+            "image": image,
+            "newer_than": newer_than,
+            "release_notes": release_notes,
+        }
+        self._explicit = ExplicitParameters(**given)
         self.version = none_if_notset(version)
         self.model = none_if_notset(model)
         self.image = none_if_notset(image)
         self.newer_than = none_if_notset(newer_than)
         self.release_notes = none_if_notset(release_notes)
         self.max_consecutive_failures = max_consecutive_failures
-        self.deferrable = deferrable
+        self.deferrable = deferrable or start_from_trigger
+        self.end_from_trigger = end_from_trigger
         self.wriftai_conn_id = wriftai_conn_id
         self._wait: SyncWait | None = None
+        self.start_from_trigger = False
+        if start_from_trigger:
+            self._start_from_trigger({name: value for name, value in given.items() if value is not NOTSET})
+
+    def _start_from_trigger(self, given: dict[str, object]) -> None:
+        """Let Airflow start the task in the triggerer, where it can."""
+        from airflow_provider_wriftai._airflow.wait_parameters import check_start_parameters
+
+        given = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
+        given["wriftai_conn_id"] = self.wriftai_conn_id
+        given["max_consecutive_failures"] = None if self.silent_fail else self.max_consecutive_failures
+        check_start_parameters(given.items())
+        if not TRIGGERS_END_TASKS:
+            return
+        timeout = timedelta(seconds=min(self.timeout, _LONGEST_WAIT))
+        # The trigger ends the wait by itself. Airflow ends it only if no triggerer runs.
+        deferral_timeout = min(self.execution_timeout or timedelta.max, timeout + _BEYOND_DEADLINE)
+        self.start_from_trigger = True
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=_path_of(WriftAIStartedVersionTrigger),
+            trigger_kwargs={
+                **given,
+                "poll_interval": self.poke_interval,
+                "timeout": timeout.total_seconds(),
+                "deferral_timeout": deferral_timeout.total_seconds(),
+                "exponential_backoff": self.exponential_backoff,
+                "max_wait": self.max_wait.total_seconds() if self.max_wait else None,
+                "end_from_trigger": self.end_from_trigger and self._ends_as_usual(),
+                "do_xcom_push": self.do_xcom_push,
+            },
+            next_method="execute_complete",
+            next_kwargs=None,
+            timeout=deferral_timeout,
+        )
+
+    def _ends_as_usual(self) -> bool:
+        """Return whether no code of a subclass or a DAG runs when the task ends."""
+        methods = ("execute_complete", "resume_execution", "post_execute")
+        is_ours = all(getattr(type(self), name) is getattr(WriftAIVersionSensor, name) for name in methods)
+        return is_ours and not has_post_execute_hook(self)
 
     def execute(self, context: Context) -> Any:
         """Wait for the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
 
+        began = datetime.now(UTC)
+        self._limit_poke_interval()
+        with self._skipping_if_never_fail(), fail_without_retry():
+            wait = self._wait = self._read_wait(context)
+            if self.deferrable:
+                return self._poll_then_defer(context, began)
         try:
-            with fail_without_retry():
-                wait = self._wait = self._read_wait(context)
-                if self.deferrable:
-                    return self._look_then_defer(context)
-        except Exception as error:
-            raise self._ending(error) from error
-        try:
-            # Outside of the base's loop: inside of it, soft_fail would skip on these errors too.
+            # Outside of the loop of the base class: inside of it, soft_fail would skip on these errors, too.
             with fail_without_retry(), self._without_silent_fail():
-                return super().execute(context)
+                return run_sensor_loop(self, context)
         except AirflowSensorTimeout as error:
-            raise self._ending(AirflowSensorTimeout(self._lateness(wait))) from error
+            with self._skipping_if_never_fail():
+                raise AirflowSensorTimeout(self._lateness(wait)) from error
         except AirflowSkipException as error:
             if self.soft_fail:
                 raise AirflowSkipException(self._lateness(wait)) from error
             raise
 
+    def _limit_poke_interval(self) -> None:
+        from airflow_provider_wriftai.domain.waiting.poll_interval import SHORTEST_INTERVAL
+
+        shortest = SHORTEST_INTERVAL
+        if self._is_rescheduled:
+            # With exponential_backoff, the first interval is half of it.
+            shortest = max(shortest, REPORT_HOLD * (2 if self.exponential_backoff else 1))
+        if self.poke_interval < shortest:
+            self.log.warning(
+                "poke_interval is %g s, which is too short. The interval is %g s instead.", self.poke_interval, shortest
+            )
+            self.poke_interval = shortest
+
     @contextmanager
     def _without_silent_fail(self) -> Iterator[None]:
-        # The base would go on after whatever error, also one that no wait can mend; the wait counts by itself.
+        # The base class would go on after any error, even one that no wait can fix. The wait counts by itself.
         silent_fail, self.silent_fail = self.silent_fail, False
         try:
             yield
         finally:
             self.silent_fail = silent_fail
 
-    def _ending(self, failure: Exception) -> Exception:
-        """The exception that ends the task where a wait fails."""
-        if not self.never_fail:
-            return failure
-        return AirflowSkipException(f"Skipped, because never_fail is set: {failure}")
+    @contextmanager
+    def _skipping_if_never_fail(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not self.never_fail or isinstance(error, AirflowSkipException):
+                raise
+            raise AirflowSkipException(f"Skipped, because never_fail is set: {error}") from error
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once for the version."""
+        """Poll once."""
+        from airflow_provider_wriftai.domain.results import version_result
+
         wait = self._wait or self._read_wait(context)
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-            version = wait.look(api)
-            if version is not None:
-                store_link(self, context, api.base_url, version["reference"], self.model)
-        count("wait.looks")
-        self.log.info("%s is %s. %s", wait.condition, "there" if version else "not there yet", wait.state)
-        if (
-            version is None
-            and (memory := find_task_state(context, MEMORY_KEY)) is not None
-            and self._is_worth_keeping(wait)
-        ):
-            memory.save({**_tries(context), **wait.to_json()})
-        return PokeReturnValue(is_done=version is not None, xcom_value=version)
+            version = wait.poll(api)
+            base_url = api.base_url
+        count("wait.polls.failed" if wait.failures.count else "wait.polls.ok")
+        if version is not None:
+            self.log.info("%s exists.", version.reference)
+            self._store_link(context, base_url, str(version.reference))
+            return PokeReturnValue(is_done=True, xcom_value=version_result(version))
+        self.log.info("%s does not exist yet. %s", wait.criteria, wait.status)
+        if (state := find_task_state(context, STATE_KEY)) is not None and self._is_worth_keeping(wait):
+            state.save({**_tries(context), **wait.to_json()})
+        return PokeReturnValue(is_done=False)
+
+    def _store_link(self, context: Context, base_url: str, reference: str) -> None:
+        try:
+            store_link(self, context, base_url, reference, self.model)
+        except Exception:  # a link is not worth a wait that has found its version
+            self.log.warning("The link to %s could not be stored.", reference, exc_info=True)
 
     def _read_wait(self, context: Context) -> SyncWait:
-        from airflow_provider_wriftai._airflow.parameters import InvalidParameterError, parse_int
-        from airflow_provider_wriftai.domain.waiting.criteria import START
+        from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
+        from airflow_provider_wriftai._airflow.wait_parameters import parse_criteria, parse_max_failures
         from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
 
-        most_failures = parse_int("max_consecutive_failures", self.max_consecutive_failures, least=0, most=10**6)
-        wait = SyncWait(self._read_condition(), None if self.silent_fail else most_failures)
-        memory = find_task_state(context, MEMORY_KEY)
-        if memory is not None:
-            kept, tries = memory.load(), _tries(context)
+        max_failures = parse_max_failures(self.max_consecutive_failures)
+        wait = SyncWait(parse_criteria(self._explicit, self), None if self.silent_fail else max_failures)
+        state = find_task_state(context, STATE_KEY)
+        if state is not None:
+            kept, tries = state.load(), _tries(context)
             if isinstance(kept, Mapping) and kept.get("began_with_try") == tries["began_with_try"]:
-                wait.go_on_from(kept, is_same_try=self._is_rescheduled and kept.get("try") == tries["try"])
-        elif self._is_rescheduled and wait.condition.newer_than is START:
+                wait.resume(kept, is_same_try=self._is_rescheduled and kept.get("try") == tries["try"])
+        elif self._is_rescheduled and wait.criteria.depends_on_start:
             raise InvalidParameterError(
-                "newer_than='start' cannot be kept from one look to the next in mode 'reschedule' before Airflow 3.3. "
-                "Wait in mode 'poke' or deferrable, or give a version or a time."
+                "newer_than='start' is lost between two polls in mode 'reschedule' before Airflow 3.3. Wait in mode "
+                "'poke' or deferrable, or give a version or a time."
             )
         return wait
-
-    def _read_condition(self) -> Criteria:
-        from airflow_provider_wriftai._airflow.parameters import parse_str, parse_version_reference
-        from airflow_provider_wriftai.client.references import ModelReference, parse_version
-        from airflow_provider_wriftai.domain.images.read import read_image_digest
-        from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
-
-        given = partial(self._given.parse, self)
-        model = given("model", ModelReference.parse)
-        return Criteria(
-            version=given("version", lambda value: parse_version(parse_version_reference("version", value))),
-            model=model,
-            digest=given("image", read_image_digest),
-            newer_than=given("newer_than", lambda value: read_newer_than(model, value)),
-            release_notes=given("release_notes", lambda value: read_pattern(parse_str("release_notes", value))),
-        )
 
     @property
     def _is_rescheduled(self) -> bool:
         return bool(self.reschedule) and not self.deferrable
 
     def _is_worth_keeping(self, wait: SyncWait) -> bool:
-        # Each look of a rescheduled wait is made by another process; of the others, a retry goes on from the first.
-        return self._is_rescheduled or wait.looks == 1
+        # Each poll of a rescheduled wait is made by another process. Of other waits, a retry goes on from the first.
+        return self._is_rescheduled or wait.polls == 1
 
     def _lateness(self, wait: SyncWait) -> str:
-        return f"{wait.condition} was not there after {self.timeout:g} s and {wait.looks} looks. {wait.state}"
+        from airflow_provider_wriftai.domain.waiting.errors import format_polls
 
-    def _look_then_defer(self, context: Context) -> Any:
-        deadline = datetime.now(UTC) + timedelta(seconds=min(self.timeout, _LONGEST_WAIT))
+        return (
+            f"{wait.criteria} did not appear in time, after {self.timeout:g} s and {format_polls(wait.polls)}. "
+            f"{wait.status}"
+        )
+
+    def _poll_then_defer(self, context: Context, began: datetime) -> Any:
         found = self.poke(context)
         if not found.is_done:
-            self._defer_until(deadline)
+            self._defer(began)
         return found.xcom_value
 
-    def _defer_until(self, deadline: datetime) -> NoReturn:
-        self.log.info("Waiting in the triggerer, looking every %g s until %s.", self.poke_interval, deadline)
+    def _defer(self, began: datetime) -> NoReturn:
+        deadline = began + timedelta(seconds=min(self.timeout, _LONGEST_WAIT))
+        self.log.info("Waiting in the triggerer, polling every %g s until %s.", self.poke_interval, deadline)
+        # Airflow 3 applies it to the processes of a task, but not between them.
+        remaining = None
+        if self.execution_timeout is not None:
+            remaining = max(began + self.execution_timeout - datetime.now(UTC), timedelta(0))
         wait = cast("SyncWait", self._wait)
         self.defer(
             trigger=WriftAIVersionTrigger(
-                condition=wait.condition.to_json(),
+                criteria=wait.criteria.to_json(),
                 poll_interval=self.poke_interval,
-                deadline=deadline.isoformat(),
+                deadline=deadline,
                 exponential_backoff=self.exponential_backoff,
-                max_wait=self.max_wait.total_seconds() if self.max_wait else None,
-                max_consecutive_failures=wait.most_failures,
+                max_wait=self.max_wait,
+                max_consecutive_failures=wait.failures.maximum,
                 wriftai_conn_id=self.wriftai_conn_id,
+                end_from_trigger=self._can_end_from_trigger(),
+                do_xcom_push=self.do_xcom_push,
+                hold=REPORT_HOLD,
             ),
             method_name="execute_complete",
+            timeout=remaining,
         )
+
+    def _can_end_from_trigger(self) -> bool:
+        if not self.end_from_trigger:
+            return False
+        reason = needs_worker_to_end(self) or (None if self._ends_as_usual() else "a subclass takes part")
+        if reason is not None:
+            self.log.info("A worker will end the task, because %s.", reason)
+        return reason is None
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Go on with what the trigger found out.
 
         Raises:
-            AirflowSensorTimeout: The version was not there in time.
+            AirflowSensorTimeout: The version did not appear in time.
             AirflowSkipException: The same with ``soft_fail``, or any failure with ``never_fail``.
             AirflowFailException: Something that no retry can fix.
             WaitFailedError: Anything else that ended the wait.
         """
+        from airflow_provider_wriftai.client.text import truncated_repr
         from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 
         match event:
-            case {"status": "ready", "version": {"reference": reference, **_others} as version}:
-                self.log.info("%s is there.", reference)
-                with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
-                    store_link(self, context, api.base_url, reference, self.model)
+            case {"status": "ready", "version": {"reference": reference, **_others} as version, "base_url": base_url}:
+                self.log.info("%s exists.", reference)
+                self._store_link(context, base_url, reference)
                 return version
             case {"status": "timeout", "message": message}:
                 if self.soft_fail:
@@ -256,24 +349,39 @@ class WriftAIVersionSensor(BaseSensorOperator):
                 failure = WaitFailedError(message)
             case _:
                 failure = WaitFailedError(
-                    f"The trigger sent an event that this version of the provider does not know: {event!r}. "
-                    "Workers and triggerers must run the same version of it."
+                    "The trigger sent an event that this version of the provider does not know: "
+                    f"{truncated_repr(event)}. Workers and triggerers must run the same version of it."
                 )
-        raise self._ending(failure)
+        with self._skipping_if_never_fail():
+            raise failure
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
-        # Not the sensor base's way: under soft_fail that skips on every failure (apache/airflow#71255).
-        if next_method == TRIGGER_FAILED:
-            reason = (next_kwargs or {}).get("error", "unknown")
-            self.log.error("The trigger failed: %s\n%s", reason, "\n".join((next_kwargs or {}).get("traceback") or ()))
-            status = "timeout" if reason == TRIGGER_TIMED_OUT else "failed"
-            return self.execute_complete(context, {"status": status, "message": f"The wait ended: {reason}."})
-        return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        # Not as the base class does: under soft_fail that skips on every failure (apache/airflow#71255).
+        if next_method != TRIGGER_FAILED:
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        kwargs = next_kwargs or {}
+        reason = kwargs.get("error", "unknown")
+        if reason == TRIGGER_TIMED_OUT:
+            limit = self.execution_timeout
+            if limit is not None and limit <= timedelta(seconds=self.timeout) + _BEYOND_DEADLINE:
+                # As on a worker: whatever soft_fail and never_fail say.
+                raise AirflowTaskTimeout(f"The wait did not end within the execution_timeout of {limit}.")
+            message = "The version did not appear in time, and no triggerer has reported why."
+            return self.execute_complete(context, {"status": "timeout", "message": message})
+        traceback = [line for line in kwargs.get("traceback") or () if line.strip()]
+        self.log.error("The trigger failed: %s\n%s", reason, "".join(traceback))
+        cause = f" ({traceback[-1].strip()})" if traceback else ""
+        message = f"The trigger of the wait failed: {reason}{cause}."
+        return self.execute_complete(context, {"status": "failed", "message": message})
+
+
+def _path_of(trigger: type[object]) -> str:
+    return f"{trigger.__module__}.{trigger.__qualname__}"
 
 
 def _tries(context: Context) -> dict[str, int | None]:
-    """Tell which try this is, and with which the wait began: as Airflow counts, the first since a clear."""
+    """Return which try this is, and with which the wait began: as Airflow counts, the first since a clear."""
     ti = context.get("ti")
     if ti is None:
         return {"began_with_try": None, "try": None}

@@ -4,26 +4,39 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow import DAG
 
 from airflow_provider_wriftai._airflow.compat import (
+    TRIGGERS_END_TASKS,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
+    Asset,
     TaskDeferred,
 )
+from airflow_provider_wriftai.domain.waiting import poll_interval
 from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
+from airflow_provider_wriftai.sensors import versions
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
-from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrigger, WriftAIVersionTrigger
 from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
 def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
+
+
+@pytest.fixture(autouse=True)
+def _without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll_interval, "SHORTEST_INTERVAL", 0.0)
+    monkeypatch.setattr(versions, "REPORT_HOLD", 0.0)
 
 
 def _sensor(version: Any, **parameters: Any) -> WriftAIVersionSensor:
@@ -123,10 +136,10 @@ def test_what_a_version_has_to_be(
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({}, "Give a version to wait for"),
-        ({"model": "acme/det"}, "What has to be true"),
+        ({}, "Nothing to wait for"),
+        ({"model": "acme/det"}, "No criterion"),
         ({"model": "acme", "newer_than": "start"}, "'owner/name'"),
-        ({"newer_than": "start"}, "Give a version|model"),
+        ({"newer_than": "start"}, "Nothing to wait for"),
         ({"model": "acme/det", "newer_than": None}, "newer_than must be"),
         ({"model": "acme/det", "newer_than": "None"}, "newer_than must be"),
         ({"model": "acme/det", "release_notes": ""}, "leave the parameter out"),
@@ -136,7 +149,7 @@ def test_what_a_version_has_to_be(
         ({"model": None, "newer_than": "start"}, "model"),
         ({"version": "acme/det:1", "newer_than": "start", "model": "acme/det"}, "no further criteria"),
         ({"version": "acme/det:1", "model": "acme/other"}, "acme/other"),
-        ({"version": "acme/det:1", "max_consecutive_failures": "many"}, "whole number"),
+        ({"version": "acme/det:1", "max_consecutive_failures": "many"}, "must be an integer"),
     ],
 )
 def test_a_mistake_fails_at_once(mode: dict[str, Any], parameters: dict[str, Any], said: str) -> None:
@@ -153,7 +166,7 @@ def test_a_version_as_a_task_returned_it(sandbox: Sandbox, mode: dict[str, Any])
 def test_a_version_that_was_deleted_fails_at_once(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     model = sandbox.new_model(versions=3)
     sandbox.delete(model, 2)
-    with pytest.raises(AirflowFailException, match="never will be"):
+    with pytest.raises(AirflowFailException, match="never will"):
         _wait(_sensor(f"{model}:2", **mode))
 
 
@@ -164,14 +177,14 @@ def test_failures_that_may_pass_are_counted(
     sandbox: Sandbox, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
-    with pytest.raises(WaitFailedError, match=r"3 looks in a row for acme/det:1 failed.* The last: ") as caught:
+    with pytest.raises(WaitFailedError, match=r"3 polls in a row for acme/det:1 failed.* The last error: ") as caught:
         _wait(_sensor("acme/det:1", poke_interval=0.01, max_consecutive_failures="2", soft_fail=True, **mode))
     assert sandbox.token not in str(caught.value)
 
 
 def test_with_silent_fail_they_are_not(sandbox: Sandbox, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
-    with pytest.raises(AirflowSensorTimeout, match="The last look failed: "):
+    with pytest.raises(AirflowSensorTimeout, match="The last poll failed: "):
         _wait(_sensor("acme/det:1", poke_interval=0.01, timeout=0.3, silent_fail=True, **mode))
 
 
@@ -222,7 +235,7 @@ def test_a_rescheduled_wait_counts_failures_over_its_processes(
     store = TaskStateStore()
     for _ in range(2):
         assert not _poke_anew(store, version="acme/det:1", max_consecutive_failures=2).is_done
-    with pytest.raises(WaitFailedError, match="3 looks in a row"):
+    with pytest.raises(WaitFailedError, match="3 polls in a row"):
         _poke_anew(store, version="acme/det:1", max_consecutive_failures=2)
 
 
@@ -270,7 +283,7 @@ def test_a_bad_reference_fails_at_once_with_and_without_soft_fail(
 
 @pytest.mark.parametrize("version", [None, "None", "", 12, True, ["acme/det:1"]])
 def test_a_version_that_another_task_did_not_give_fails_at_once(mode: dict[str, Any], version: Any) -> None:
-    with pytest.raises(AirflowFailException, match="Has the task that was to give it returned one"):
+    with pytest.raises(AirflowFailException, match="Check that the task it comes from"):
         _wait(_sensor(version, **mode))
 
 
@@ -314,7 +327,7 @@ def test_never_fail_skips_on_anything(mode: dict[str, Any]) -> None:
         ({"status": "failed", "message": "no", "final": False}, {"soft_fail": True}, WaitFailedError),
         ({"status": "unheard of"}, {}, WaitFailedError),
         ({"status": "ready"}, {}, WaitFailedError),
-        ({"status": "ready", "version": {}}, {}, WaitFailedError),
+        ({"status": "ready", "version": {}, "base_url": ""}, {}, WaitFailedError),
         ({"status": "unheard of"}, {"soft_fail": True}, WaitFailedError),
         (None, {}, WaitFailedError),
     ],
@@ -322,3 +335,148 @@ def test_never_fail_skips_on_anything(mode: dict[str, Any]) -> None:
 def test_what_a_trigger_may_say(event: Any, parameters: dict[str, Any], ends: type[Exception]) -> None:
     with pytest.raises(ends):
         _sensor("acme/det:1", **parameters).resume_execution("execute_complete", {"event": event}, {})
+
+
+def _deferral(sensor: WriftAIVersionSensor) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        sensor.execute({})
+    return caught.value
+
+
+needs_airflow_3_3 = pytest.mark.skipif(not TRIGGERS_END_TASKS, reason="before Airflow 3.3, workers end every task")
+
+
+class _WithItsOwnEnd(WriftAIVersionSensor):
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
+        return "mine"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "ends"),
+    [
+        ({}, TRIGGERS_END_TASKS),
+        ({"do_xcom_push": False}, TRIGGERS_END_TASKS),
+        ({"end_from_trigger": False}, False),
+        ({"on_success_callback": lambda context: None}, False),
+        ({"post_execute": lambda context, result: None}, False),
+    ],
+)
+def test_what_may_end_in_the_triggerer(sandbox: Sandbox, parameters: dict[str, Any], ends: bool) -> None:
+    deferral = _deferral(_sensor(f"{sandbox.new_model()}:1", deferrable=True, **parameters))
+    assert deferral.trigger.serialize()[1]["end_from_trigger"] is ends
+
+
+def test_what_needs_a_worker_does_not_end_in_the_triggerer(sandbox: Sandbox) -> None:
+    version = f"{sandbox.new_model()}:1"
+    subclass = _WithItsOwnEnd(task_id="wait", version=version, deferrable=True)
+    with_outlet = _sensor(version, deferrable=True)
+    with_outlet.outlets = [Asset("released")]
+    for sensor in (subclass, with_outlet):
+        assert _deferral(sensor).trigger.serialize()[1]["end_from_trigger"] is False
+
+
+@needs_airflow_3_3
+def test_a_wait_whose_result_is_mapped_over_does_not_end_in_the_triggerer(sandbox: Sandbox) -> None:
+    from airflow.sdk import task
+
+    with DAG("mapped_over", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        sensor = _sensor(f"{sandbox.new_model()}:1", deferrable=True)
+
+        @task
+        def tell(item: Any) -> None:
+            pass
+
+        tell.expand(item=sensor.output)
+    assert _deferral(sensor).trigger.serialize()[1]["end_from_trigger"] is False
+
+
+def test_a_deferral_keeps_the_execution_timeout(sandbox: Sandbox) -> None:
+    version = f"{sandbox.new_model()}:1"
+    limited = _deferral(_sensor(version, deferrable=True, execution_timeout=timedelta(seconds=100)))
+    assert limited.timeout is not None
+    assert timedelta(seconds=90) < limited.timeout <= timedelta(seconds=100)
+    assert _deferral(_sensor(version, deferrable=True)).timeout is None
+
+
+@pytest.mark.parametrize("parameters", [{}, {"soft_fail": True}, {"never_fail": True}])
+def test_an_execution_timeout_ends_as_on_a_worker(parameters: dict[str, Any]) -> None:
+    sensor = _sensor("acme/det:1", execution_timeout=timedelta(seconds=6), **parameters)
+    with pytest.raises(AirflowTaskTimeout, match="execution_timeout of 0:00:06"):
+        sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+
+
+def test_a_trigger_that_failed_says_why() -> None:
+    kwargs = {"error": "Trigger failure", "traceback": ["Traceback:\n", "  in run\n", "TypeError: version skew\n"]}
+    with pytest.raises(WaitFailedError, match=r"Trigger failure \(TypeError: version skew\)"):
+        _sensor("acme/det:1").resume_execution("__fail__", kwargs, {})
+
+
+def test_a_poke_interval_of_nothing_is_limited(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
+    sensor = _sensor(f"{sandbox.new_model()}:1", poke_interval=0, deferrable=True)
+    assert _deferral(sensor).trigger.serialize()[1]["poll_interval"] == poll_interval.SHORTEST_INTERVAL
+    # A rescheduled task must not come back before the scheduler knows that it left.
+    for parameters, interval in (({}, 10.0), ({"exponential_backoff": True}, 20.0)):
+        rescheduled = _sensor("acme/det:1", mode="reschedule", poke_interval=3, **parameters)
+        rescheduled._limit_poke_interval()
+        assert rescheduled.poke_interval == interval
+
+
+@pytest.mark.parametrize("parameters", [{}, {"never_fail": True}, {"soft_fail": True}])
+def test_no_exception_is_its_own_cause(mode: dict[str, Any], parameters: dict[str, Any]) -> None:
+    """The log of Airflow 2.11 and of some structlogs never ends for one that is."""
+    for sensor in (_sensor("acme/det", **parameters, **mode), _sensor("acme/det:1", timeout=0, **parameters, **mode)):
+        with pytest.raises(Exception, match="acme/det") as caught:
+            _wait(sensor)
+        seen: list[BaseException] = []
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert all(error is not each for each in seen)
+            seen.append(error)
+            error = error.__cause__ or error.__context__
+
+
+def test_a_wait_starts_in_the_triggerer_on_request(sandbox: Sandbox) -> None:
+    sensor = _waiting(
+        model="{{ params.model }}", newer_than="start", start_from_trigger=True, timeout=60, poke_interval=7
+    )
+    assert sensor.start_from_trigger is TRIGGERS_END_TASKS
+    assert sensor.deferrable
+    if TRIGGERS_END_TASKS:
+        arguments = sensor.start_trigger_args
+        assert arguments is not None
+        assert arguments.timeout == timedelta(days=1, seconds=60)
+        trigger = WriftAIStartedVersionTrigger(**json.loads(json.dumps(arguments.trigger_kwargs)))
+        assert (trigger.model, trigger.newer_than, trigger.timeout) == ("{{ params.model }}", "start", 60)
+        assert trigger.end_from_trigger
+    # By itself, execute is whole: for dag.test(), and for an Airflow that does not start it there.
+    sensor.model = sandbox.new_model(versions=1)
+    assert _deferral(sensor).method_name == "execute_complete"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"version": "{{ ti.xcom_pull(task_ids='publish') }}"}, "version uses ti"),
+        ({"version": "{{ task_instance.xcom_pull() }}"}, "version uses task_instance"),
+        ({"model": "acme/det", "image": {"digest": "{{ ti.xcom_pull() }}"}, "newer_than": 1}, "image uses ti"),
+        ({"version": "{{ prev_start_date_success }}"}, "uses prev_start_date_success"),
+        ({"version": "acme/det:1", "wriftai_conn_id": "{{ var.value.connection }}"}, "wriftai_conn_id uses var"),
+        ({"version": object()}, "version is a object"),
+    ],
+)
+def test_what_the_triggerer_cannot_render_is_refused_when_the_dag_is_parsed(
+    parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _waiting(start_from_trigger=True, **parameters)
+
+
+def test_the_result_of_another_task_cannot_start_a_wait_in_the_triggerer(sandbox: Sandbox) -> None:
+    with DAG("of_another_task", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        other = _sensor("acme/det:1")
+        with pytest.raises(ValueError, match=r"version is a PlainXComArg.*set start_from_trigger=False"):
+            WriftAIVersionSensor(task_id="next", version=other.output, start_from_trigger=True)

@@ -43,7 +43,7 @@ class FailureLimit:
 
         Args:
             error: Why it failed. What is not an error of this package counts as retryable.
-            what: What was polled for, and for how long, for the message.
+            what: What was polled for, for the message.
             tolerate: Whether to go on after an error that is not retryable, too, until the limit is reached.
 
         Returns:

@@ -181,9 +181,8 @@ class Poller:
 
     def _note_failure(self, error: WriftAIError, waits: Iterable[Wait]) -> None:
         self._failure = error
-        now = asyncio.get_running_loop().time()
         for wait in list(waits):
-            wait.fail(now, error)
+            wait.fail(error)
 
     async def _evaluate(self, waits: Iterable[Wait], fresh: list[VersionRecord] | None) -> None:
         """Search for what each wait is for: among what is new, or at first among all."""

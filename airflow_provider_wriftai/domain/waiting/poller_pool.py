@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -51,7 +51,7 @@ class PollerPool:
         if poller is None:
             poller = self._pollers[target] = Poller(self.api, VersionCache(target), metrics)
         try:
-            return await poller.wait(wait)
+            return replace(await poller.wait(wait), base_url=self.api.base_url)
         finally:
             if poller.is_idle and self._pollers.get(target) is poller:
                 del self._pollers[target]
@@ -182,7 +182,7 @@ async def _pause_after_failed_read(wait: Wait, error: Exception) -> None:
     now = asyncio.get_running_loop().time()
     wait.join(now, None)
     # Even a connection that does not exist: a secrets backend that is down for a moment looks the same.
-    wait.fail(now, error, tolerate=True)
+    wait.fail(error, tolerate=True)
     wait.step(now, now, f"The connection could not be read: {error}")
     if wait.found.done():
         await wait.found

@@ -35,11 +35,13 @@ class Found:
         versions: The versions, with their details, oldest first.
         criteria: What was waited for, resolved.
         processed_through: The watermark behind what is processed, to wait for what is newer.
+        base_url: The base URL of the API that has them.
     """
 
     versions: list[VersionRecord]
     criteria: ResolvedCriteria
     processed_through: Watermark
+    base_url: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -118,15 +120,14 @@ class Wait:
         if (result.versions or self.single_poll) and not self.found.done():
             self.found.set_result(Found(result.versions, criteria, result.processed_through))
 
-    def fail(self, now: float, error: Exception, *, tolerate: bool = False) -> None:
+    def fail(self, error: Exception, *, tolerate: bool = False) -> None:
         """Note a poll that failed; too many in a row end the wait, and so does what no poll can fix.
 
         Args:
-            now: The time, by the clock of the event loop.
             error: Why it failed.
             tolerate: Whether to count an error that is not retryable, too, rather than to end the wait at once.
         """
-        if ending := self._failures.add(error, f"{self.criteria}, after {self._spent(now)},", tolerate=tolerate):
+        if ending := self._failures.add(error, str(self.criteria), tolerate=tolerate):
             self.end(ending)
 
     def end(self, error: WriftAIError) -> None:

@@ -1,0 +1,108 @@
+"""The parameters of a wait, parsed alike on a worker and in the triggerer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_provider_wriftai._airflow.parameters import (
+    ExplicitParameters,
+    InvalidParameterError,
+    parse_int,
+    parse_str,
+    parse_version_reference,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_wriftai.domain.waiting.criteria import Criteria
+
+START_CONTEXT = frozenset(
+    {
+        "dag_run", "data_interval_end", "data_interval_start", "ds", "ds_nodash", "logical_date", "macros", "params",
+        "run_id", "ts", "ts_nodash", "ts_nodash_with_tz",
+    }
+)  # fmt: skip
+"""Variables that a template may use if its task starts in the triggerer: plain data, already there. Others make the
+triggerer ask Airflow for something while it renders. It has no answer to the request for an XCom, and hangs with all
+its triggers (Airflow 3.3.2)."""
+
+
+def parse_criteria(explicit: ExplicitParameters, task: object) -> Criteria:
+    """Parse what a task waits for.
+
+    Args:
+        explicit: Which parameters the DAG sets.
+        task: What has the rendered parameters: a sensor or a trigger.
+
+    Raises:
+        WriftAIError: A parameter is invalid.
+    """
+    from airflow_provider_wriftai.client.references import ModelReference, parse_version
+    from airflow_provider_wriftai.domain.images.read import read_image_digest
+    from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
+
+    given = partial(explicit.parse, task)
+    model = given("model", ModelReference.parse)
+    return Criteria(
+        version=given("version", lambda value: parse_version(parse_version_reference("version", value))),
+        model=model,
+        digest=given("image", read_image_digest),
+        newer_than=given("newer_than", lambda value: read_newer_than(model, value)),
+        release_notes=given("release_notes", lambda value: read_pattern(parse_str("release_notes", value))),
+    )
+
+
+def parse_max_failures(value: object) -> int:
+    """Parse how many polls in a row may fail.
+
+    Raises:
+        InvalidParameterError: The value is invalid.
+    """
+    return parse_int("max_consecutive_failures", value, least=0, most=10**6)
+
+
+def check_start_parameters(parameters: Iterable[tuple[str, object]]) -> None:
+    """Check that the triggerer can render the parameters of a task that starts there.
+
+    Args:
+        parameters: The names and values, not rendered yet.
+
+    Raises:
+        InvalidParameterError: A parameter depends on another task, or on something else that a worker has to fetch.
+    """
+    for name, value in parameters:
+        _check_start_parameter(name, value)
+
+
+def _check_start_parameter(name: str, value: object) -> None:
+    if isinstance(value, str):
+        _check_template(name, value)
+    elif isinstance(value, dict | list | tuple):
+        for item in [*value.keys(), *value.values()] if isinstance(value, dict) else value:
+            _check_start_parameter(name, item)
+    elif value is not None and not isinstance(value, int | float):
+        raise InvalidParameterError(
+            f"{name} is a {type(value).__name__}. A task with start_from_trigger=True takes text, numbers, and lists "
+            "or dicts of them. The result of another task needs a worker: set start_from_trigger=False."
+        )
+
+
+def _check_template(name: str, text: str) -> None:
+    if "{" not in text:
+        return
+    from jinja2 import Environment, TemplateError, meta
+
+    try:
+        tree = Environment(autoescape=True).parse(text)
+        foreign = meta.find_undeclared_variables(tree) - START_CONTEXT
+        includes = any(True for _ in meta.find_referenced_templates(tree))
+    except (TemplateError, RecursionError) as error:
+        raise InvalidParameterError(f"{name} is not a valid Jinja template: {error}.") from error
+    if foreign or includes:
+        used = ", ".join(sorted(foreign)) if foreign else "another template"
+        raise InvalidParameterError(
+            f"{name} uses {used}, which the triggerer cannot provide. With start_from_trigger=True a template may use "
+            f"{', '.join(sorted(START_CONTEXT))}. For anything else, such as an XCom, set start_from_trigger=False."
+        )
