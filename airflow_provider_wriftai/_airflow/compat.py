@@ -22,6 +22,7 @@ __all__ = [
     "AIRFLOW_VERSION",
     "AIRFLOW_V_3_0_PLUS",
     "AIRFLOW_V_3_1_PLUS",
+    "HAS_WATCHERS",
     "LINKS_ARE_STORED",
     "TRIGGERS_END_TASKS",
     "TRIGGER_FAILED",
@@ -35,6 +36,7 @@ __all__ = [
     "AirflowTaskTimeout",
     "Asset",
     "AssetAlias",
+    "AssetWatcher",
     "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
@@ -61,6 +63,9 @@ AIRFLOW_VERSION: Final = tuple(int(number) for number in re.findall(r"\d+", airf
 AIRFLOW_V_3_0_PLUS: Final = AIRFLOW_VERSION >= (3, 0)
 AIRFLOW_V_3_1_PLUS: Final = AIRFLOW_VERSION >= (3, 1)
 
+HAS_WATCHERS: Final = AIRFLOW_V_3_0_PLUS
+"""Whether triggers can watch assets, and start DAGs."""
+
 LINKS_ARE_STORED: Final = AIRFLOW_V_3_0_PLUS
 """Whether Airflow asks for an extra link where the task ran, when it ends, and stores the answer. Airflow 2 asks in the
 web server."""
@@ -82,6 +87,7 @@ if TYPE_CHECKING:
     from airflow.sdk import (
         Asset,
         AssetAlias,
+        AssetWatcher,
         BaseHook,
         BaseOperator,
         BaseOperatorLink,
@@ -119,6 +125,7 @@ else:
         "AirflowTaskTimeout": _EXCEPTIONS,
         "Asset": {(3, 0): "airflow.sdk", (2, 11): "airflow.datasets:Dataset"},
         "AssetAlias": {(3, 0): "airflow.sdk", (2, 11): "airflow.datasets:DatasetAlias"},
+        "AssetWatcher": {(3, 0): "airflow.sdk", (2, 11): "builtins:object"},
         "BaseEventTrigger": {(3, 0): "airflow.triggers.base", (2, 11): "airflow.triggers.base:BaseTrigger"},
         "BaseHook": {(3, 1): "airflow.sdk", (2, 11): "airflow.hooks.base"},
         "BaseOperator": {(3, 0): "airflow.sdk", (2, 11): "airflow.models.baseoperator"},

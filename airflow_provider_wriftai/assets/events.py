@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict, cast
 
+from airflow_provider_wriftai.assets.models import model_of
+
 Outcome = Literal["created", "adopted", "reused", "remembered", "published"]
 """How the version of an event came about.
 
@@ -67,6 +69,6 @@ def version_of(event: object) -> PublishedVersion:
             "Was it created by hand?"
         )
     version = {name: fields[name] for name in _FIELDS if fields.get(name) is not None}
-    version.setdefault("model", fields["reference"].rpartition(":")[0])
+    version.setdefault("model", model_of(getattr(event, "asset", None)) or fields["reference"].rpartition(":")[0])
     version.setdefault("outcome", "published")
     return cast("PublishedVersion", version)

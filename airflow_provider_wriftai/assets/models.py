@@ -12,7 +12,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_0_PLUS, Asset
+from airflow_provider_wriftai._airflow.compat import HAS_WATCHERS, Asset
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 
 if TYPE_CHECKING:
@@ -81,10 +81,9 @@ def watched_model(
         InvalidCriteriaError: Another argument is invalid.
         NotImplementedError: This is Airflow 2, which does not start DAGs on events from outside.
     """
-    if not AIRFLOW_V_3_0_PLUS:
+    if not HAS_WATCHERS:
         raise NotImplementedError("Watching a model requires Airflow 3.0. Wait with WriftAIVersionSensor instead.")
-    from airflow.sdk import AssetWatcher
-
+    from airflow_provider_wriftai._airflow.compat import AssetWatcher
     from airflow_provider_wriftai.client.references import ModelReference
     from airflow_provider_wriftai.domain.dataset_names import model_uri
     from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger

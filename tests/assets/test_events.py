@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_wriftai.assets.events import version_of
+from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.client.references import parse_version
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.results import version_result
@@ -14,6 +15,7 @@ from airflow_provider_wriftai.domain.results import version_result
 @dataclass
 class Event:
     extra: Any
+    asset: Any = None
 
 
 RECORD = VersionRecord.parse(
@@ -48,6 +50,11 @@ def test_both_kinds_of_event_have_one_shape() -> None:
 def test_what_airflow_or_others_add_is_left_out() -> None:
     version = version_of(Event({"reference": "acme/det:7", "schemas": {"__id__": 1}, "x": 1, "number": None}))
     assert version == {"model": "acme/det", "reference": "acme/det:7", "outcome": "published"}
+
+
+def test_the_asset_tells_the_model_where_the_version_has_only_an_id() -> None:
+    version = version_of(Event({"reference": "6f1d", "outcome": "reused"}, model_asset("acme/det")))
+    assert version == {"model": "acme/det", "reference": "6f1d", "outcome": "reused"}
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"payload": None}, {"payload": {"number": 7}}, {"reference": 7}, "x"])

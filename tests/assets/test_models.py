@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_0_PLUS
+from airflow_provider_wriftai._airflow.compat import HAS_WATCHERS
 from airflow_provider_wriftai.assets.models import model_asset, model_of, watched_model
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.domain.patterns import InvalidPatternError
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
-only_airflow_3 = pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow 2 has no watchers")
+only_airflow_3 = pytest.mark.skipif(not HAS_WATCHERS, reason="Airflow 2 has no watchers")
 
 SAME: list[list[dict[str, Any]]] = [
     [{}, {"poll_interval": 60}, {"poll_interval": timedelta(minutes=1), "seconds_between_events": 5}],
@@ -91,7 +91,7 @@ def test_a_mistake_is_an_import_error_of_the_dag_file(arguments: dict[str, Any],
         watched_model(**arguments)
 
 
-@pytest.mark.skipif(AIRFLOW_V_3_0_PLUS, reason="Airflow 3 has watchers")
+@pytest.mark.skipif(HAS_WATCHERS, reason="Airflow 3 has watchers")
 def test_airflow_2_says_what_to_use_instead() -> None:
     with pytest.raises(NotImplementedError, match="WriftAIVersionSensor"):
         watched_model("acme/det")
@@ -102,7 +102,7 @@ _SEGMENT = st.text(st.characters(exclude_characters="/:?#%\\", exclude_categorie
 
 @given(_SEGMENT.filter(lambda text: text not in (".", "..")), _SEGMENT.filter(lambda text: text not in (".", "..")))
 def test_every_model_has_an_asset_that_tells_it(owner: str, name: str) -> None:
-    makers: list[Callable[..., Any]] = [model_asset, *([watched_model] if AIRFLOW_V_3_0_PLUS else [])]
+    makers: list[Callable[..., Any]] = [model_asset, *([watched_model] if HAS_WATCHERS else [])]
     for make in makers:
         for connection in ("wriftai_default", "staging"):
             asset = make(f"{owner}/{name}", wriftai_conn_id=connection)
@@ -133,7 +133,7 @@ class TestOpenLineage:
         staging = {"conn_type": "wriftai", "host": "https://staging.example:8443/wriftai/v1", "password": "t"}
         monkeypatch.setenv("AIRFLOW_CONN_STAGING", json.dumps(staging))
         assets = [model_asset("acme/det"), model_asset("acme/det", wriftai_conn_id="staging")]
-        if AIRFLOW_V_3_0_PLUS:
+        if HAS_WATCHERS:
             assets.append(watched_model("acme/det", wriftai_conn_id="staging"))
         datasets = [convert_asset_to_openlineage(asset, None) for asset in assets]
         named = [(dataset.namespace, dataset.name) for dataset in datasets if dataset is not None]

@@ -103,11 +103,10 @@ def test_its_checkpoints_never_move_back(sandbox: Sandbox, run: Run) -> None:
             for _ in range(20):
                 event = await anext(stream)
                 numbers.append(event.checkpoint.watermark.number)
-                service.publish(model)
                 if len(numbers) == 10:
-                    # The newest version is deleted, so that the list ends with an older one.
+                    # The newest version is deleted, so that the list begins with an older one.
                     sandbox.store.delete_version(sandbox.store.versions(*model.split("/"))[0])
-                    service.publish(model)
+                service.publish(model)
         return numbers
 
     numbers = run(work)
