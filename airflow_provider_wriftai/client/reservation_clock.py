@@ -79,7 +79,7 @@ class ReservationClock:
         if file is None or file.pid != os.getpid() or os.fstat(file.descriptor).st_nlink == 0:
             self.close()
             file = self._file = _OpenFile(open_private_file(self._folder, self._name))
-            _remove_unused(self._folder)
+            _remove_unused(self._folder, self._name)
         return file
 
     def close(self) -> None:
@@ -116,11 +116,11 @@ def _boot() -> str:
         return ""
 
 
-def _remove_unused(folder: Path) -> None:
-    """Remove the files of tokens and machines that were not seen for a long time."""
+def _remove_unused(folder: Path, used: str) -> None:
+    """Remove the other files of tokens and machines that were not seen for a long time."""
     for entry in os.scandir(folder):
         with contextlib.suppress(OSError):
-            if entry.stat(follow_symlinks=False).st_mtime < time.time() - _UNUSED_AFTER:
+            if entry.name != used and entry.stat(follow_symlinks=False).st_mtime < time.time() - _UNUSED_AFTER:
                 os.unlink(entry.path)  # noqa: PTH108 - one entry of a scan
 
 

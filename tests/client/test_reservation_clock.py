@@ -307,7 +307,9 @@ def test_a_file_that_is_removed_is_made_again(folder: Path) -> None:
 
 def test_files_that_nobody_uses_are_removed(folder: Path) -> None:
     _reserve(ReservationClock(folder, "old"), time.monotonic())
-    os.utime(folder / "old", (0, 0))
+    _reserve(ReservationClock(folder, "budget"), time.monotonic())
+    for name in ("old", "budget"):
+        os.utime(folder / name, (0, 0))
     _reserve(ReservationClock(folder, "budget"), time.monotonic())
     assert [path.name for path in folder.iterdir()] == ["budget"]
 
