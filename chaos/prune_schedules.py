@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
-from schedules import LATEST, STATUSES, Fault, look_fault
+Fault = dict[str, Any]
+
+STATUSES = (500, 502, 503, 504)
+# The service is taken to finish what it has begun within two minutes after its caller is gone.
+LATEST = 115.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def prune_schedule(seed: int) -> PruneSchedule:
         seed=seed,
         generation=1 + seed % 2,
         versions=draw.choice((1, 2, 5, 12, 12, 30, 30, 70)),
-        looks=tuple(look_fault(draw) for _ in range(draw.choice((0, 0, 1, 2, 4, 8)))),
+        looks=tuple(_look_fault(draw) for _ in range(draw.choice((0, 0, 1, 2, 4, 8)))),
         deletes=tuple(_delete_fault(draw) for _ in range(draw.choice((0, 1, 2, 5, 10, 25)))),
         late=draw.uniform(0, LATEST),
         dies_at=draw.randrange(40) if draw.random() < 0.4 else None,
@@ -67,11 +72,25 @@ def _delete_fault(draw: random.Random) -> Fault:
     kind = draw.choice(("never", "done", "late", "refused", "not this one"))
     if kind == "refused":
         headers = draw.choice(({}, {"retry-after": "60"}, {"retry-after": "1"}, {"retry-after": "0"}))
-        return {"method": "DELETE", "execute": "never", "status": 429, "headers": headers}
+        return {"method": "DELETE", "work": "never", "status": 429, "headers": headers}
     if kind == "not this one":
-        return {"method": "DELETE", "execute": "never", "status": draw.choice((403, 404, 409))}
+        return {"method": "DELETE", "work": "never", "status": draw.choice((403, 404, 409))}
     if kind == "late":
-        return {"method": "DELETE", "execute": "last", "delay": 600, "response": "drop"}
-    answers: list[Fault] = [{"response": "drop"}, {"response": "html"}, {"response": "html", "status": 200}]
+        return {"method": "DELETE", "work": "last", "delay": 600, "answer": "drop"}
+    answers: list[Fault] = [{"answer": "drop"}, {"answer": "html"}, {"answer": "html", "status": 200}]
     answers += [{"status": status} for status in STATUSES]
-    return {"method": "DELETE", "execute": "first" if kind == "done" else "never", **draw.choice(answers)}
+    return {"method": "DELETE", "work": "first" if kind == "done" else "never", **draw.choice(answers)}
+
+
+def _look_fault(draw: random.Random) -> Fault:
+    """Draw what happens to a read."""
+    answers: list[Fault] = [
+        {"answer": "drop"},
+        {"answer": "html"},
+        {"answer": "garbled"},
+        {"answer": "cut"},
+        *({"work": "never", "status": status} for status in (*STATUSES, 429)),
+        {},
+        {},
+    ]
+    return {"method": "GET", **draw.choice(answers)}

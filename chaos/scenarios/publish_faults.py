@@ -1,57 +1,37 @@
-"""Publish under random faults, with time compressed; the official client under the same ones beside it."""
+"""Publish under every schedule of up to a few faults, in virtual time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 
+from explorer.__main__ import explore_case
+from explorer.explore import Case, Exploration, full_cases, quick_cases
 from scenario import Finding, Kind, Outcome, Row, Scenario, Setting
-from streamed import HERE, streamed
 
 _COUNTS = frozenset({Kind.LOST, Kind.DUPLICATED})
-_OURS = Row("publish-faults", "publish under random faults", "publications", _COUNTS)
-_OFFICIAL = Row("official-client", "wriftai 0.34.0 under the same", "publications", _COUNTS, is_peer=True)
-_PYTHON = HERE.parent / ".venv-wriftai-0.34.0" / "bin" / "python"
+_ROW = Row("publish-faults", "publish under every schedule of faults", "schedules", _COUNTS)
+_PROCESSES = 2
 
 
 def _carry_out(setting: Setting) -> Iterator[Outcome]:
-    for said in streamed("ours.py", setting.seeds):
-        yield _outcome(said)
-    if not setting.with_peers:
-        return
-    if not _PYTHON.exists():
-        setting.say("The official client is not beside it: it is not installed in .venv-wriftai-0.34.0.")
-        return
-    for said in streamed("official.py", setting.seeds, str(_PYTHON)):
-        yield _official_outcome(said)
+    full = full_cases()
+    # Nothing is drawn at random: the runs are cases, all of them in a full campaign.
+    cases = full if setting.runs >= len(full) else list(islice(quick_cases(), setting.runs))
+    with ProcessPoolExecutor(_PROCESSES) as pool:
+        for case, found in zip(cases, pool.map(explore_case, cases), strict=True):
+            yield _outcome(setting.seed, case, found)
 
 
-def _outcome(said: dict[str, Any]) -> Outcome:
-    findings = tuple(Finding(Kind(kind), what) for kind, what in said["findings"])
-    return Outcome(
-        said["seed"],
-        said["faults"],
-        clear_errors=said["ended"] == "failed",
-        error=said["error"],
-        findings=findings,
-        notes={"creates sent": said["creates"], "tasks killed": said["killed"]},
+def _outcome(seed: int, case: Case, found: Exploration) -> Outcome:
+    findings = tuple(
+        Finding(Kind.DUPLICATED if "duplicated" in problem else Kind.LOST, f"{case}, {schedule}: {problem}")
+        for schedule, problem in found.violations
     )
+    return Outcome(seed, found.faults, runs=found.schedules, findings=findings)
 
 
-def _official_outcome(said: dict[str, Any]) -> Outcome:
-    findings = []
-    if said["versions"] > 1:
-        findings.append(Finding(Kind.DUPLICATED, f"{said['versions']} versions"))
-    if said["versions"] == 0 and said["ended"] == "published":
-        findings.append(Finding(Kind.LOST, "there is none"))
-    return Outcome(
-        said["seed"],
-        said["faults"],
-        clear_errors=said["ended"] == "failed",
-        findings=tuple(findings),
-        notes={"versions too many": max(0, said["versions"] - 1), "made twice by one call": said["after_one_call"] > 1},
-        row=_OFFICIAL.name,
-    )
-
-
-SCENARIO = Scenario("publish-faults", (_OURS, _OFFICIAL), runs=1200, quick_runs=150, carry_out=_carry_out)
+SCENARIO = Scenario(
+    "publish-faults", (_ROW,), runs=len(full_cases()), quick_runs=len(quick_cases()), carry_out=_carry_out
+)

@@ -37,7 +37,7 @@ from airflow_provider_wriftai.domain.publishing.errors import (
 )
 from airflow_provider_wriftai.domain.publishing.journal import JournalEntry, StateStore
 from airflow_provider_wriftai.domain.publishing.outcome import PublishOutcome, PublishResult
-from airflow_provider_wriftai.domain.publishing.reconcile import reconcile
+from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS, reconcile
 from airflow_provider_wriftai.domain.publishing.search import has_release_notes, list_newer, list_newest
 from airflow_provider_wriftai.domain.sansio import Operations, Pause
 from airflow_provider_wriftai.domain.search import FetchDetails, SearchResult, match_digest, search_versions
@@ -251,18 +251,16 @@ class _Publication:
         for look in range(1, _MOST_LOOKS + 1):
             page = yield from self._list_newest()
             candidates = page.items[: self.options.lookback]
+            if look == 1:
+                known = {version.reference for version in page.items}
             result = yield from self._search_among(candidates)
             if result.first or not result.missing or look == _MOST_LOOKS:
                 break
             # The list has versions whose details do not exist: one of the two is stale.
             yield Pause(_ANOTHER_LOOK.delay(look))
         if result.first is None:
-            same = [version for version in result.unknown if has_release_notes(version, self.release_notes)]
-            if same and must_be_certain:
-                self._raise_unresolved(
-                    f"An earlier try of this task may have created {same[0].reference}. It has the same release notes, "
-                    "and the service does not report its image."
-                )
+            suspects = [v for v in result.unknown if must_be_certain or v.reference not in known]
+            self._refuse_unknown(suspects)
             if result.unknown:
                 log.warning(
                     "The service does not report the images of %s. None of them is reused.",
@@ -356,8 +354,13 @@ class _Publication:
             began = self.clock()
             if self.options.if_exists != "create" and began - self.searched_at > _FRESH_SECONDS:
                 found = yield from self._search_newer(entry.watermark)
+                if found is None:
+                    # One response may be stale, and this try may be a zombie whose successor has finished.
+                    yield Pause(CONFIRMATION_SECONDS)
+                    found = yield from self._search_newer(entry.watermark)
                 if found is not None:
                     return found
+                began = self.clock()
             self._save(entry)
             oldest = began if self.options.if_exists == "create" else min(began, self.searched_at)
             if self.clock() - oldest <= _FRESH_SECONDS:
@@ -367,7 +370,19 @@ class _Publication:
     def _search_newer(self, watermark: Watermark) -> Operations[VersionRecord | None]:
         self.searched_at = self.clock()
         newer = yield from list_newer(self.model, watermark)
-        return (yield from self._search_among(newer)).first
+        result = yield from self._search_among(newer)
+        if result.first is None:
+            self._refuse_unknown(result.unknown)
+        return result.first
+
+    def _refuse_unknown(self, suspects: Sequence[VersionRecord]) -> None:
+        """Create nothing beside a version that may be this task's own, as far as can be determined."""
+        same = [version for version in suspects if has_release_notes(version, self.release_notes)]
+        if same:
+            self._raise_unresolved(
+                f"Another try of this task may have created {same[0].reference}. It has the same release notes, and "
+                "the service does not report its image."
+            )
 
     def _finish_created(self, created: VersionRecord, entry: JournalEntry) -> Operations[PublishResult]:
         log.info("Created %s.", created.reference)
