@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -93,7 +93,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         "max_consecutive_failures",
         "wriftai_conn_id",
     )
-    operator_extra_links = (WriftAIVersionLink(),)
+    operator_extra_links: Collection[WriftAIVersionLink] = (WriftAIVersionLink(),)
     ui_color = "#e3f4e1"
 
     def __init__(
@@ -297,6 +297,9 @@ class WriftAIVersionSensor(BaseSensorOperator):
         if self.execution_timeout is not None:
             remaining = max(began + self.execution_timeout - datetime.now(UTC), timedelta(0))
         wait = cast("SyncWait", self._wait)
+        # When this process ends, Airflow stores its links: an empty one, perhaps over the one that the trigger has
+        # stored.
+        self.operator_extra_links = ()
         self.defer(
             trigger=WriftAIVersionTrigger(
                 criteria=wait.criteria.to_json(),
@@ -357,6 +360,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
+        self.operator_extra_links = type(self).operator_extra_links
         # Not as the base class does: under soft_fail that skips on every failure (apache/airflow#71255).
         if next_method != TRIGGER_FAILED:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)

@@ -15,7 +15,7 @@ deadline = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
 def trigger(reference: str) -> WriftAIVersionTrigger:
-    return WriftAIVersionTrigger(condition={"version": reference}, poll_interval=plan.interval, deadline=deadline)
+    return WriftAIVersionTrigger(criteria={"version": reference}, poll_interval=plan.interval, deadline=deadline)
 
 
 asyncio.run(staged(plan, trigger))

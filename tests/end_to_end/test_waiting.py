@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.polling import until
@@ -28,12 +29,22 @@ OTHERS = {
 }
 
 
+def _is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/v2/monitor/health").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 @pytest.mark.skipif(not HAS_STORES, reason="before Airflow 3.3, waits start and end on workers")
 @pytest.mark.timeout(600)
 def test_waits_start_and_end_in_the_triggerer(sandbox: Sandbox, tmp_path: Path, repository: Path, schemas: Any) -> None:
     model = sandbox.new_model(versions=1)
     environment = {"AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()), "WAITED_FOR": model}
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "waiting_dags", environment) as airflow:
+        # A worker that cannot reach Airflow's API yet fails its task.
+        _until(lambda: _is_healthy(airflow.url) and airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'waiting'"))
+        airflow.command("dags", "trigger", "waiting")
         for name in (*IN_TRIGGERER, "ended_by_worker", "with_outlet", "started_with_outlet"):
             airflow.until("waiting", name, "deferred")
         airflow.until("waiting", "poke", "running")

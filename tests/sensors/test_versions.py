@@ -22,6 +22,7 @@ from airflow_provider_wriftai._airflow.compat import (
 )
 from airflow_provider_wriftai.domain.waiting import poll_interval
 from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
+from airflow_provider_wriftai.links.versions import WriftAIVersionLink
 from airflow_provider_wriftai.sensors import versions
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrigger, WriftAIVersionTrigger
@@ -480,3 +481,12 @@ def test_the_result_of_another_task_cannot_start_a_wait_in_the_triggerer(sandbox
         other = _sensor("acme/det:1")
         with pytest.raises(ValueError, match=r"version is a PlainXComArg.*set start_from_trigger=False"):
             WriftAIVersionSensor(task_id="next", version=other.output, start_from_trigger=True)
+
+
+def test_a_worker_that_defers_stores_no_link_over_that_of_the_trigger(sandbox: Sandbox) -> None:
+    sensor = _sensor(f"{sandbox.new_model()}:1", deferrable=True)
+    _deferral(sensor)
+    assert not sensor.operator_extra_links
+    with pytest.raises(WaitFailedError):
+        sensor.resume_execution("execute_complete", {"event": None}, {})
+    assert [type(link) for link in sensor.operator_extra_links] == [WriftAIVersionLink]

@@ -13,7 +13,7 @@ from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 MODEL = os.environ["WAITED_FOR"]
 
 
-@dag(schedule="@once", start_date=datetime(2026, 1, 1), catchup=False, params={"model": Param(MODEL)})
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, params={"model": Param(MODEL)})
 def waiting() -> None:
     wait: dict[str, Any] = {"version": f"{MODEL}:2", "poke_interval": 2, "timeout": 600}
     started = {**wait, "version": "{{ params.model }}:2", "start_from_trigger": True}
