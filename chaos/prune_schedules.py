@@ -72,24 +72,24 @@ def _delete_fault(draw: random.Random) -> Fault:
     kind = draw.choice(("never", "done", "late", "refused", "not this one"))
     if kind == "refused":
         headers = draw.choice(({}, {"retry-after": "60"}, {"retry-after": "1"}, {"retry-after": "0"}))
-        return {"method": "DELETE", "work": "never", "status": 429, "headers": headers}
+        return {"method": "DELETE", "execute": "never", "status": 429, "headers": headers}
     if kind == "not this one":
-        return {"method": "DELETE", "work": "never", "status": draw.choice((403, 404, 409))}
+        return {"method": "DELETE", "execute": "never", "status": draw.choice((403, 404, 409))}
     if kind == "late":
-        return {"method": "DELETE", "work": "last", "delay": 600, "answer": "drop"}
-    answers: list[Fault] = [{"answer": "drop"}, {"answer": "html"}, {"answer": "html", "status": 200}]
+        return {"method": "DELETE", "execute": "last", "delay": 600, "response": "drop"}
+    answers: list[Fault] = [{"response": "drop"}, {"response": "html"}, {"response": "html", "status": 200}]
     answers += [{"status": status} for status in STATUSES]
-    return {"method": "DELETE", "work": "first" if kind == "done" else "never", **draw.choice(answers)}
+    return {"method": "DELETE", "execute": "first" if kind == "done" else "never", **draw.choice(answers)}
 
 
 def _look_fault(draw: random.Random) -> Fault:
     """Draw what happens to a read."""
     answers: list[Fault] = [
-        {"answer": "drop"},
-        {"answer": "html"},
-        {"answer": "garbled"},
-        {"answer": "cut"},
-        *({"work": "never", "status": status} for status in (*STATUSES, 429)),
+        {"response": "drop"},
+        {"response": "html"},
+        {"response": "garbled"},
+        {"response": "cut"},
+        *({"execute": "never", "status": status} for status in (*STATUSES, 429)),
         {},
         {},
     ]
