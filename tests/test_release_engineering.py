@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import release_check
+from scripts import release_check
 
 from airflow_provider_wriftai import __version__
 
