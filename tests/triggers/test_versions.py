@@ -297,3 +297,14 @@ def test_the_result_is_that_of_a_worker(sandbox: Sandbox) -> None:
     assert found is not None
     for trigger in (_trigger(f"{model}:1"), _started(version=f"{model}:1")):
         assert json.dumps(_payload(trigger)["version"]) == json.dumps(version_result(found))
+
+
+def test_its_figures_go_to_airflows_metrics(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+    reported: list[tuple[str, float]] = []
+    metrics = "airflow_provider_wriftai._airflow.metrics"
+    monkeypatch.setattr(f"{metrics}.count", lambda name, number=1: counted.append(name))
+    monkeypatch.setattr(f"{metrics}.gauge", lambda name, value: reported.append((name, value)))
+    assert _payload(_trigger(f"{sandbox.new_model(versions=1)}:1"))["status"] == "ready"
+    assert counted == ["wait.polls.ok", "wait.ready"]
+    assert reported == [("wait.open", 1), ("wait.open", 0)]

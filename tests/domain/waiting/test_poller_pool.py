@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_wriftai.client.errors import AuthenticationError, ConfigurationError, PermissionDeniedError
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
+from airflow_provider_wriftai.domain.patterns import PatternTimeoutError
 from airflow_provider_wriftai.domain.waiting import connection_source, poller, poller_pool
 from airflow_provider_wriftai.domain.waiting import wait as waits_of_tasks
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_pattern
@@ -475,3 +476,18 @@ def test_many_evaluations_yield_to_the_event_loop(sandbox: Sandbox, run: Run) ->
 
     run(work)
     assert turns >= 300 // poller._EVALUATED_AT_ONCE
+
+
+def test_a_pattern_that_takes_too_long_ends_its_own_wait_only(sandbox: Sandbox, run: Run) -> None:
+    model = sandbox.new_model(versions=1)
+
+    async def work(service: Service) -> str:
+        service.publish(model, "a" * 60 + "b")
+        hostile = Criteria(model=ModelReference.parse(model), release_notes=read_pattern("(a|aa)+$"))
+        waits = [asyncio.ensure_future(service.wait(each)) for each in (hostile, given(f"{model}:3"))]
+        with pytest.raises(PatternTimeoutError, match=r"\(a\|aa\)\+\$"):
+            await waits[0]
+        service.publish(model)
+        return await waits[1]
+
+    assert run(work) == f"{model}:3"
