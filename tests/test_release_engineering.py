@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripts import release_check
 
 from airflow_provider_wriftai import __version__
+from scripts import release_check
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -223,6 +223,9 @@ class API:
             if failure is None:
                 raise
             return failure
+        except BaseException as interruption:  # noqa: BLE001 - it is raised again
+            # Such as Airflow's timeout of a task. The frames below this one hold the headers of the request.
+            raise interruption.with_traceback(None)  # noqa: B904 - it is the same exception
         finally:
             exchange.release()
         return None

@@ -58,7 +58,7 @@ def test_what_tasks_count(sandbox: Sandbox, stats: Stats, digest: str, schemas: 
         "wriftai.delete.deleted": 1,
         "wriftai.delete.already_gone": 1,
         "wriftai.prune.deleted": 2,
-        "wriftai.wait.looks": 1,
+        "wriftai.wait.polls.ok": 1,
     }
     assert (stats.counted["wriftai.requests.post.201"], stats.counted["wriftai.requests.delete.204"]) == (1, 3)
     assert stats.counted["wriftai.requests.delete.404"] == 1
@@ -71,7 +71,7 @@ def test_what_triggers_count(sandbox: Sandbox, stats: Stats) -> None:
     async def run() -> None:
         for reference in (f"{model}:1", f"{model}:2", "acme/det"):
             trigger = WriftAIVersionTrigger(
-                condition={"version": reference},
+                criteria={"version": reference},
                 poll_interval=0.01,
                 deadline=(datetime.now(UTC) + timedelta(seconds=0.05)).isoformat(),
             )

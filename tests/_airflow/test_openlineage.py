@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_wriftai.assets.models import convert_asset_to_openlineage, model_asset
 from airflow_provider_wriftai.client.errors import NotFoundError
+from airflow_provider_wriftai.domain.dataset_names import service_namespace
 from airflow_provider_wriftai.domain.retention.errors import PruneIncompleteError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator, WriftAIDeleteVersionOperator
@@ -139,7 +140,7 @@ def test_a_prune_altered_the_model(sandbox: Sandbox, dry_run: bool, changes: lis
     task = WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=1, dry_run=dry_run)
     task.execute({})
     told = task.get_openlineage_facets_on_complete(None)
-    assert [(each.namespace, each.name) for each in told.outputs] == [("wriftai", model)] * len(changes)
+    assert [(each.namespace, each.name) for each in told.outputs] == [(service_namespace(sandbox.base_url()), model)] * len(changes)
     assert [each.facets["lifecycleStateChange"].lifecycleStateChange.name for each in told.outputs] == changes
     facets = [(facet.deleted, facet.deletedCount) for facet in told.run_facets.values()]
     assert facets == [([f"{model}:1", f"{model}:2"], 2)] * len(changes)
@@ -160,10 +161,11 @@ def test_a_prune_that_failed_half_way_tells_of_what_it_did(
     assert [each.name for each in task.get_openlineage_facets_on_complete(None).outputs] == [model]
 
 
-def test_the_asset_of_a_model_is_the_same_dataset() -> None:
+def test_the_asset_of_a_model_is_the_same_dataset(sandbox: Sandbox) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     dataset = convert_asset_to_openlineage(model_asset("acme/detector"), None)
-    assert (dataset.namespace, dataset.name) == ("wriftai", "acme/detector")
+    assert dataset is not None
+    assert (dataset.namespace, dataset.name) == (service_namespace(sandbox.base_url()), "acme/detector")
 
 
 def test_nobody_has_to_have_it(sandbox: Sandbox, schemas: Any) -> None:
@@ -171,6 +173,7 @@ def test_nobody_has_to_have_it(sandbox: Sandbox, schemas: Any) -> None:
     code = f"""
 import sys
 sys.modules["openlineage"] = None
+from airflow_provider_wriftai.domain.dataset_names import service_namespace
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator

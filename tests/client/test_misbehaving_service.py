@@ -8,6 +8,7 @@ import logging
 import tracemalloc
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from airflow_provider_wriftai.client import exchange
@@ -249,3 +250,24 @@ class TestThroughAProxy:
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
         monkeypatch.setenv("NO_PROXY", exempt)
         assert (find_proxy(url) is not None) is is_used
+
+
+def test_an_interruption_leaves_no_frame_with_the_token() -> None:
+    """A timeout of Airflow's strikes amid a request; trackers of errors show the local variables of all frames."""
+
+    class Interruption(BaseException):
+        pass
+
+    class Interrupted(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            headers = dict(request.headers)
+            assert headers["authorization"]
+            raise Interruption
+
+    with API("https://h.example/v1", TOKEN, transport=Interrupted()) as api:
+        with pytest.raises(Interruption) as caught:
+            Versions(api).get("acme/det:1")
+    frame = caught.value.__traceback__
+    while frame is not None:
+        assert TOKEN not in str({name: repr(value) for name, value in frame.tb_frame.f_locals.items()})
+        frame = frame.tb_next

@@ -21,7 +21,7 @@ from tests.support.sandbox import Sandbox
 try:
     from airflow.sdk import task
 except ImportError:  # Airflow 2.11
-    from airflow.decorators import task
+    from airflow.decorators import task  # type: ignore[no-redef]
 
 
 @pytest.fixture(autouse=True)

@@ -380,7 +380,7 @@ def test_what_needs_a_worker_does_not_end_in_the_triggerer(sandbox: Sandbox) -> 
 def test_a_wait_whose_result_is_mapped_over_does_not_end_in_the_triggerer(sandbox: Sandbox) -> None:
     from airflow.sdk import task
 
-    with DAG("mapped_over", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):  # noqa: AIR311
+    with DAG("mapped_over", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
         sensor = _sensor(f"{sandbox.new_model()}:1", deferrable=True)
 
         @task
@@ -477,7 +477,7 @@ def test_what_the_triggerer_cannot_render_is_refused_when_the_dag_is_parsed(
 
 
 def test_the_result_of_another_task_cannot_start_a_wait_in_the_triggerer(sandbox: Sandbox) -> None:
-    with DAG("of_another_task", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):  # noqa: AIR311
+    with DAG("of_another_task", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
         other = _sensor("acme/det:1")
         with pytest.raises(ValueError, match=r"version is a PlainXComArg.*set start_from_trigger=False"):
             WriftAIVersionSensor(task_id="next", version=other.output, start_from_trigger=True)

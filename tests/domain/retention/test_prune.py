@@ -149,7 +149,7 @@ def test_images_are_looked_up_only_where_it_depends_on_them(
     sandbox: Sandbox, prune_it: Prune, network: Network, generation: int
 ) -> None:
     model = sandbox.new_model(versions=10)
-    digest = sandbox.store.version_by_number(*model.split("/"), 3).container_image_digest
+    digest = sandbox.version(model, 3).container_image_digest
     prune_it(model, _protecting(model, digest, notes="build 1$", keep_last=6))
     assert sandbox.numbers(model) == [10, 9, 8, 7, 6, 5, 3, 1]
     looked_up = sorted(name for method, name in network.asked if method == "GET" and name != "versions")
@@ -239,7 +239,7 @@ def test_the_oldest_goes_first_and_several_at_once(sandbox: Sandbox, prune_it: P
 
 def test_a_version_that_is_gone_already_is_no_failure(sandbox: Sandbox, prune_it: Prune, network: Network) -> None:
     model = sandbox.new_model(versions=4)
-    gone = sandbox.store.version_by_number(*model.split("/"), 2)
+    gone = sandbox.version(model, 2)
 
     def somebody_else_deletes(method: str, name: str) -> None:
         if method == "DELETE":

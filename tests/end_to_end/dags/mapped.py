@@ -12,7 +12,7 @@ from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOper
 try:
     from airflow.sdk import dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.decorators import dag, task
+    from airflow.decorators import dag, task  # type: ignore[no-redef]
 
 
 @task

@@ -11,7 +11,7 @@ from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOpe
 try:
     from airflow.sdk import dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.decorators import dag, task
+    from airflow.decorators import dag, task  # type: ignore[no-redef]
 
 RULES = ("older_than", "protect", "protect_release_notes", "only", "max_deletions")
 

@@ -13,7 +13,7 @@ from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 try:
     from airflow.sdk import dag
 except ImportError:  # Airflow 2.11
-    from airflow.decorators import dag
+    from airflow.decorators import dag  # type: ignore[no-redef]
 
 MODEL = os.environ["MODEL"]
 THERE, NEVER_THERE, NOT_YET = f"{MODEL}:3", f"{MODEL}:2", f"{MODEL}:9"

@@ -6,13 +6,14 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 
 try:
     from airflow.sdk import dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.decorators import dag, task
+    from airflow.decorators import dag, task  # type: ignore[no-redef]
 
 MODEL = os.environ["MODEL"]
 
@@ -24,7 +25,7 @@ def write_down(poked: object, rescheduled: object, deferred: object) -> None:
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
 def three_modes() -> None:
-    modes = [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}]
+    modes: list[dict[str, Any]] = [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}]
     waits = [
         WriftAIVersionSensor(
             task_id=f"wait_{number}", version=f"{MODEL}:{number}", poke_interval=1, timeout=120, **mode

@@ -6,18 +6,16 @@ import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_wriftai._airflow.compat import ADDED_OUTLETS_WORK, AIRFLOW_VERSION
-from airflow_provider_wriftai.assets.models import model_asset
+from airflow_provider_wriftai._airflow.compat import AIRFLOW_VERSION, HAS_WATCHERS
+from airflow_provider_wriftai.assets.events import version_of
+from airflow_provider_wriftai.assets.models import model_asset, watched_model
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
-from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
 
 try:
-    from airflow.sdk import AssetWatcher, dag, task
+    from airflow.sdk import dag, task
 except ImportError:  # Airflow 2.11
-    from airflow.decorators import dag, task
-
-    AssetWatcher = None  # type: ignore[assignment, misc]
+    from airflow.decorators import dag, task  # type: ignore[no-redef]
 
 HAS_STORES = AIRFLOW_VERSION >= (3, 3)
 BEGAN = datetime(2026, 1, 1)
@@ -54,7 +52,7 @@ def publishes() -> None:
         image="sha256:" + "cd" * 32,
         release_notes="x",
         schemas={"prediction": {"input": {}, "output": {}}},
-        **({} if ADDED_OUTLETS_WORK else {"outlets": [model_asset(PUBLISHED)]}),
+        outlets=[model_asset(PUBLISHED)],
     )
 
 
@@ -66,22 +64,21 @@ def follows() -> None:
     @task
     def tell(**context: Any) -> list[Any]:
         events = context.get("triggering_asset_events") or context["triggering_asset_events"]
-        return [event.extra for event in events[model_asset(PUBLISHED) if AssetWatcher else model_asset(PUBLISHED).uri]]
+        return [event.extra for event in events[model_asset(PUBLISHED) if HAS_WATCHERS else model_asset(PUBLISHED).uri]]
 
     tell()
 
 
 follows()
 
-if AssetWatcher is not None:
-    trigger = WriftAIVersionPublishedTrigger(model=os.environ["HEARD_OF"], poll_interval=2, seconds_between_events=3)
-    published = model_asset(os.environ["HEARD_OF"], [AssetWatcher("published", trigger=trigger)])
+if HAS_WATCHERS:
+    published = watched_model(os.environ["HEARD_OF"], poll_interval=2, seconds_between_events=3)
 
     @dag(schedule=[published], start_date=BEGAN, catchup=False, max_active_runs=16)
     def hears() -> None:
         @task
         def tell(triggering_asset_events: Any = None) -> list[str]:
-            return [event.extra["payload"]["reference"] for event in triggering_asset_events[published]]
+            return [version_of(event).reference for event in triggering_asset_events[published]]
 
         tell()
 
