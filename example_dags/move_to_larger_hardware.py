@@ -1,6 +1,6 @@
 """Publish a version on small hardware, evaluate it there, and then move it to the large one.
 
-Needs the connection ``wriftai_default`` and the model ``acme/detector``. The image comes from the run's parameters, and
+Needs the connection ``wriftai_default`` and the model ``acme/sentiment``. The image comes from the run's parameters, and
 hardware is named as your WriftAI account names it.
 """
 
@@ -19,7 +19,7 @@ try:
 except ImportError:  # Airflow 2.11
     from airflow.decorators import dag, task
 
-MODEL = "acme/detector"
+MODEL = "acme/sentiment"
 SMALL = "cpu-1"
 LARGE = "gpu-1"
 SCHEMAS: dict[str, Any] = {"prediction": {"input": {"type": "object"}, "output": {"type": "object"}}}

@@ -16,6 +16,8 @@ from .publishers import run_publishers
 from .service import Service
 from .workload import Configuration, Task
 
+_MODES_WITH_DUPLICATES: tuple[IfExists, ...] = ("reuse", "fail")
+
 CONFIGURATIONS = tuple(
     Configuration(if_exists, has_store, generation, digests)
     for if_exists, has_store, (generation, digests) in itertools.product(
@@ -65,7 +67,7 @@ def full_cases() -> list[Case]:
     duplicates = [
         Configuration(if_exists, has_store, generation, digests, "delete_own")
         for if_exists, has_store, (generation, digests) in itertools.product(
-            ("reuse", "fail"), (True, False), ((1, "lists"), (2, "lists"))
+            _MODES_WITH_DUPLICATES, (True, False), ((1, "lists"), (2, "lists"))
         )
     ]
     return [

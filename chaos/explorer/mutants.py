@@ -9,6 +9,7 @@ from unittest import mock
 
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.publishing import publish as code
+from airflow_provider_wriftai.domain.publishing.reconcile import reconcile
 from airflow_provider_wriftai.domain.sansio import Operations
 from airflow_provider_wriftai.domain.search import Match
 
@@ -29,16 +30,13 @@ def _without_confirmation(search: _Search, seconds: float, *, clock: Callable[[]
         return found
 
     try:
-        return (yield from _RECONCILE(confirmed, seconds, clock=clock))
+        return (yield from reconcile(confirmed, seconds, clock=clock))
     except _NotThereError:
         return None
 
 
 class _NotThereError(Exception):
     pass
-
-
-_RECONCILE = code.reconcile
 
 
 def _save_only(self: Any, entry: Any) -> Operations[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from airflow_provider_wriftai.client.errors import (
 from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
 from airflow_provider_wriftai.domain.publishing.publish import IfExists, OnDuplicate, PublishOptions, publish
-from airflow_provider_wriftai.domain.sansio import Batch, Operations, Pause
+from airflow_provider_wriftai.domain.sansio import Batch, Operations, Pause, Step
 
 from .nemesis import Nemesis
 from .service import DIGEST, MODEL, NOTES, OTHER_DIGEST, Service
@@ -182,23 +182,25 @@ class Task:
         return publish(MODEL, params, options, state=state, clock=self.service.clock)
 
     def _drive(self, operations: Operations[PublishResult], number: int) -> PublishResult:
-        resume, value = operations.send, None
+        resume: Callable[[Any], Step] = operations.send
+        value: Any = None
         while True:
             try:
-                step = resume(value)  # type: ignore[arg-type]
+                step = resume(value)
             except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+                result: PublishResult = stop.value
+                return result
             resume = operations.send
             match step:
                 case Pause(seconds=seconds):
                     self.service.advance(seconds)
                     value = None
                 case Batch(operations=batch):
-                    value = [self.attempt(each, number) for each in batch]  # type: ignore[assignment]
+                    value = [self.attempt(each, number) for each in batch]
                 case _:
                     value = self.attempt(step, number)
                     if isinstance(value, WriftAIError):
-                        resume = operations.throw  # type: ignore[assignment]
+                        resume = operations.throw
 
     def attempt(self, operation: Operation[Any], number: int = 1) -> Any:
         """Send a request; something may go wrong. Returns the result or the error."""

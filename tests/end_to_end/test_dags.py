@@ -111,8 +111,16 @@ def test_a_hand_over(
     said = run_dag(repository / "example_dags", dag)
     (version,) = sentiment()
     assert version.release_notes.startswith(notes)
-    assert f"for image {version.container_image_digest}" in said
+    assert f"no version of {version.container_image_digest} exists" in said
     assert version.schemas["prediction"]["input"]["type"] == "object"
+
+
+def test_a_version_is_moved_to_larger_hardware(
+    run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]]
+) -> None:
+    run_dag(repository / "example_dags", "move_to_larger_hardware")
+    (version,) = sentiment()
+    assert version.configuration["hardware_identifier"] == "gpu-1"
 
 
 def test_rules_from_a_dags_params(
