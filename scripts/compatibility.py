@@ -25,7 +25,6 @@ ROWS = {
     "DAGs that start when anybody publishes": {"events"},
     "… and no version is lost over a restart of the triggerer": {"events, over restarts"},
     "the model's asset as an outlet, where it is given": {"outlet, given"},
-    "… and added by itself": {"outlet, added"},
     '`newer_than="start"` in mode `reschedule`': {"start, rescheduled"},
     "the button from a task to its version": {"rest"},
     "a person's approval before a prune (Airflow's own operator)": {"approval"},

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict, cast
 
-from airflow_provider_wriftai.assets.models import model_of
-
 Outcome = Literal["created", "adopted", "reused", "remembered", "published"]
 """How the version of an event came about.
 
@@ -69,6 +67,14 @@ def version_of(event: object) -> PublishedVersion:
             "Was it created by hand?"
         )
     version = {name: fields[name] for name in _FIELDS if fields.get(name) is not None}
-    version.setdefault("model", model_of(getattr(event, "asset", None)) or fields["reference"].rpartition(":")[0])
+    version.setdefault("model", _model_of(event) or fields["reference"].rpartition(":")[0])
     version.setdefault("outcome", "published")
     return cast("PublishedVersion", version)
+
+
+def _model_of(event: object) -> str | None:
+    from airflow_provider_wriftai.domain.dataset_names import model_of_uri
+
+    uri = getattr(getattr(event, "asset", None), "uri", None)
+    model = model_of_uri(uri) if isinstance(uri, str) else None
+    return None if model is None else str(model)

@@ -106,15 +106,6 @@ def watched_model(
     return Asset(name=uri, uri=uri, extra=arguments, watchers=[AssetWatcher(WATCHER_NAME, trigger)])
 
 
-def model_of(asset: object) -> str | None:
-    """Return the model that an asset is about, as ``owner/name``; None if it is not the asset of a model."""
-    from airflow_provider_wriftai.domain.dataset_names import model_of_uri
-
-    uri = getattr(asset, "uri", None)
-    model = model_of_uri(uri) if isinstance(uri, str) else None
-    return None if model is None else str(model)
-
-
 def _connection_query(wriftai_conn_id: str) -> dict[str, str]:
     return {} if wriftai_conn_id == DEFAULT_CONNECTION_ID else {"connection": wriftai_conn_id}
 
@@ -132,12 +123,12 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset 
     """
     from openlineage.client.event_v2 import Dataset
 
-    from airflow_provider_wriftai.domain.dataset_names import connection_of_uri
+    from airflow_provider_wriftai.domain.dataset_names import connection_of_uri, model_of_uri
 
-    name = model_of(asset)
-    if name is None:
+    model = model_of_uri(asset.uri)
+    if model is None:
         return None
-    return Dataset(namespace=_namespace_of(connection_of_uri(asset.uri) or DEFAULT_CONNECTION_ID), name=name)
+    return Dataset(namespace=_namespace_of(connection_of_uri(asset.uri) or DEFAULT_CONNECTION_ID), name=str(model))
 
 
 def _namespace_of(wriftai_conn_id: str) -> str:

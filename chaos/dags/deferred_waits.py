@@ -7,11 +7,10 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import AssetWatcher, dag, task
+from airflow.sdk import dag, task
 
-from airflow_provider_wriftai.assets.models import model_asset
+from airflow_provider_wriftai.assets.models import model_asset, watched_model
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
-from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,8 +24,7 @@ def waits() -> None:
 waits()
 
 for number, model in enumerate(json.loads(os.environ["HEARD_OF"])):
-    trigger = WriftAIVersionPublishedTrigger(model=model, poll_interval=1, seconds_between_events=1)
-    heard_of = model_asset(model, [AssetWatcher("published", trigger=trigger)])
+    heard_of = watched_model(model, poll_interval=1, seconds_between_events=1)
 
     # Nothing but the events counts here, and without a run the machine has time for them.
     @dag(f"hears-{number}", schedule=[heard_of, model_asset("acme/never")], start_date=BEGAN, catchup=False)

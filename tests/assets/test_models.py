@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wriftai._airflow.compat import HAS_WATCHERS
-from airflow_provider_wriftai.assets.models import model_asset, model_of, watched_model
+from airflow_provider_wriftai.assets.models import model_asset, watched_model
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
+from airflow_provider_wriftai.domain.dataset_names import model_of_uri
 from airflow_provider_wriftai.domain.patterns import InvalidPatternError
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
@@ -107,18 +108,7 @@ def test_every_model_has_an_asset_that_tells_it(owner: str, name: str) -> None:
         for connection in ("wriftai_default", "staging"):
             asset = make(f"{owner}/{name}", wriftai_conn_id=connection)
             assert asset.uri.isascii()
-            assert model_of(asset) == f"{owner}/{name}"
-
-
-@pytest.mark.parametrize("uri", ["s3://acme/det", "wriftai://acme", "wriftai://acme/det/more", "wriftai://[acme/det"])
-def test_another_asset_is_about_no_model(uri: str) -> None:
-    class Outlet:
-        pass
-
-    outlet = Outlet()
-    outlet.uri = uri  # type: ignore[attr-defined]
-    assert model_of(outlet) is None
-    assert model_of(object()) is None
+            assert str(model_of_uri(asset.uri)) == f"{owner}/{name}"
 
 
 @pytest.mark.skipif(

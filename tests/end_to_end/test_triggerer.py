@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_1_PLUS
 from tests.support.polling import until
 from tests.support.real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
 from tests.support.sandbox import Sandbox
@@ -87,7 +86,6 @@ def test_a_triggerer_that_is_killed_amid_it_all(
     shown = {
         "deferred": True,
         "outlet, given": True,
-        "outlet, added": AIRFLOW_V_3_1_PLUS,
         "events": not AIRFLOW_2,
         "events, over restarts": HAS_STORES,
         "start, rescheduled": HAS_STORES,

@@ -64,7 +64,8 @@ def follows() -> None:
     @task
     def tell(**context: Any) -> list[Any]:
         events = context.get("triggering_asset_events") or context["triggering_asset_events"]
-        return [event.extra for event in events[model_asset(PUBLISHED) if HAS_WATCHERS else model_asset(PUBLISHED).uri]]
+        asset = model_asset(PUBLISHED)
+        return [version_of(event) for event in events[asset if HAS_WATCHERS else asset.uri]]
 
     tell()
 
@@ -78,7 +79,7 @@ if HAS_WATCHERS:
     def hears() -> None:
         @task
         def tell(triggering_asset_events: Any = None) -> list[str]:
-            return [version_of(event).reference for event in triggering_asset_events[published]]
+            return [version_of(event)["reference"] for event in triggering_asset_events[published]]
 
         tell()
 
