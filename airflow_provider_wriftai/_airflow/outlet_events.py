@@ -7,28 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wriftai._airflow.compat import AssetAlias
 from airflow_provider_wriftai.domain.dataset_names import model_of_uri
+from airflow_provider_wriftai.domain.results import version_result
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
 
 
-def describe_publish(context: Mapping[str, Any], outlets: Iterable[object], model: str, result: PublishResult) -> None:
+def describe_publish(
+    context: Mapping[str, Any], outlets: Iterable[object], model: str, wriftai_conn_id: str, result: PublishResult
+) -> None:
     """Let the events of the model's outlets say which version was published, and how it came about.
 
     The event of an asset comes whatever the outcome is, and contains it. An alias gets an event only for a new version.
+    The fields are those of a watcher's events: ``assets.events.PublishedVersion``.
 
     Args:
         context: The context of the task.
         outlets: The outlets that the user gave the task.
         model: ``owner/name``.
+        wriftai_conn_id: The connection that it was published with.
         result: What came of the publish.
     """
     events = context.get("outlet_events")
     if events is None:
         return
-    extra: dict[str, str] = {"reference": str(result.version.reference), "outcome": str(result.outcome)}
-    if result.version.digest is not None:
-        extra["container_image_digest"] = result.version.digest
+    extra = version_result(result.version, model=model, outcome=str(result.outcome))
     for outlet in outlets:
         uri = getattr(outlet, "uri", None)
         if isinstance(uri, str) and str(model_of_uri(uri)) == model:
@@ -36,4 +39,4 @@ def describe_publish(context: Mapping[str, Any], outlets: Iterable[object], mode
         elif isinstance(outlet, AssetAlias) and result.outcome.is_new:
             from airflow_provider_wriftai.assets.models import model_asset
 
-            events[outlet].add(model_asset(model), extra=dict(extra))
+            events[outlet].add(model_asset(model, wriftai_conn_id=wriftai_conn_id), extra=dict(extra))

@@ -43,7 +43,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
     a request whose response was lost), ``reused``, or ``remembered`` (from an earlier try).
 
     It adds no outlet by itself. If the task has the model's asset as an outlet (``outlets=[model_asset(model)]``), the
-    event contains ``reference``, ``outcome``, and ``container_image_digest``.
+    event contains the same fields and ``model``; ``assets.events.version_of`` reads them.
 
     Args:
         model: ``owner/name``.
@@ -191,7 +191,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         self._published = result, new.image, model, api.base_url
         count(f"publish.{result.outcome}")
         store_link(self, context, api.base_url, str(result.version.reference), model)
-        describe_publish(context, self.outlets, model, result)
+        describe_publish(context, self.outlets, model, self.wriftai_conn_id, result)
         return version_result(result.version, outcome=str(result.outcome))
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:

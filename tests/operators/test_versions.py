@@ -12,6 +12,7 @@ import pytest
 from airflow import DAG
 
 from airflow_provider_wriftai._airflow.compat import AirflowFailException, Asset, AssetAlias
+from airflow_provider_wriftai.assets.events import version_of
 from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import NotFoundError
@@ -315,8 +316,9 @@ def test_the_events_of_outlets_say_which_version_and_how_it_came_about(
     )
     events = _Events()
     context: Any = {"outlet_events": events}
-    task.execute(context)
-    extra = {"reference": f"{model}:1", "outcome": "created", "container_image_digest": digest}
+    extra = {**task.execute(context), "model": model}
+    assert version_of(SimpleNamespace(extra=extra)) == extra
+    assert (extra["reference"], extra["outcome"], extra["container_image_digest"]) == (f"{model}:1", "created", digest)
     uri = f"wriftai://{model}"
     assert {key: vars(event) for key, event in events.items()} == {
         uri: {"extra": extra},
