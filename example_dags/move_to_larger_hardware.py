@@ -1,7 +1,7 @@
 """Publish a version on small hardware, evaluate it there, and then move it to the large one.
 
-Needs the connection ``wriftai_default`` and the model ``acme/sentiment``. The image comes from the run's parameters, and
-hardware is named as your WriftAI account names it.
+Needs the connection ``wriftai_default`` and the model ``acme/sentiment``. The image comes from the run's parameters,
+and hardware is named as your WriftAI account names it.
 """
 
 from __future__ import annotations

@@ -140,7 +140,9 @@ def test_a_prune_altered_the_model(sandbox: Sandbox, dry_run: bool, changes: lis
     task = WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=1, dry_run=dry_run)
     task.execute({})
     told = task.get_openlineage_facets_on_complete(None)
-    assert [(each.namespace, each.name) for each in told.outputs] == [(service_namespace(sandbox.base_url()), model)] * len(changes)
+    assert [(each.namespace, each.name) for each in told.outputs] == [
+        (service_namespace(sandbox.base_url()), model)
+    ] * len(changes)
     assert [each.facets["lifecycleStateChange"].lifecycleStateChange.name for each in told.outputs] == changes
     facets = [(facet.deleted, facet.deletedCount) for facet in told.run_facets.values()]
     assert facets == [([f"{model}:1", f"{model}:2"], 2)] * len(changes)
