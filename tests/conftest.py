@@ -43,7 +43,7 @@ def _airflow_2_has_looked_for_providers() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             importlib.import_module("airflow.models.taskinstance")
-            ProvidersManager()
+            ProvidersManager()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,7 @@ def package(repository: Path) -> Path:
 
 def _imports(file: Path) -> set[str]:
     """Every module that a file imports, wherever in it."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

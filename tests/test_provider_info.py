@@ -70,7 +70,7 @@ def test_airflow_shows_where_the_documentation_is() -> None:
     urls = [url.partition(", ")[::2] for url in metadata(DISTRIBUTION).get_all("Project-URL") or ()]
     assert dict(urls)["Documentation"].startswith("https://")
     try:
-        from airflow.utils.docs import get_doc_url_for_provider
+        from airflow.utils.docs import get_doc_url_for_provider  # type: ignore[attr-defined]
     except ImportError:
         manager = importlib.import_module("airflow.providers_manager").ProvidersManager()
         shown = manager.providers[DISTRIBUTION].data.get("documentation-url")

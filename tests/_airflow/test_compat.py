@@ -70,12 +70,13 @@ def _supervisor() -> Iterator[tuple[socket.socket, Counter[str]]]:
         with ours, ours.makefile("rb") as stream:
             while length := stream.read(4):
                 frame = decoder.decode(stream.read(int.from_bytes(length, "big")))
-                kind = (frame.body or {})["type"]
+                request = frame.body or {}
+                kind = request["type"]
                 asked[kind] += 1
                 body: dict[str, Any] | None = None
                 if kind == "GetConnection":
                     empty = dict.fromkeys(("host", "schema", "login", "port", "extra"))
-                    conn_id = frame.body["conn_id"]
+                    conn_id = request["conn_id"]
                     body = {**empty, "conn_id": conn_id, "conn_type": "wriftai", "password": f"token of {conn_id}"}
                     body["type"] = "ConnectionResult"
                 ours.sendall(_ResponseFrame(id=frame.id, body=body).as_bytes())

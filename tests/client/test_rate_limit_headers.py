@@ -39,7 +39,7 @@ def _response(status: int = 429, **headers: str) -> Response:
     ],
 )
 def test_a_number_of_seconds(headers: dict[str, str], seconds: float | None) -> None:
-    assert seconds_until_retry(_response(**headers), time.time()) == seconds
+    assert seconds_until_retry(_response(200, **headers), time.time()) == seconds
 
 
 def test_a_unix_time() -> None:
@@ -79,7 +79,7 @@ def test_a_time_that_cannot_be_meant_is_none(reset: str) -> None:
     ],
 )
 def test_headers(headers: dict[str, str], expected: RateLimitHeaders) -> None:
-    assert RateLimitHeaders.of(_response(**headers)) == expected
+    assert RateLimitHeaders.of(_response(200, **headers)) == expected
 
 
 @given(

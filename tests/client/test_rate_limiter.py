@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import time
 import weakref
+from collections.abc import Generator, Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,11 @@ def test_with_a_clock_that_is_off_the_reset_is_still_met(ahead: float) -> None:
         rate_limiter._bucket.closed_until = 0.0
 
 
+def _give_up(turn: Iterator[float]) -> None:
+    assert isinstance(turn, Generator)
+    turn.close()
+
+
 def test_one_429_of_a_proxy_limits_nobody_for_good() -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
@@ -145,7 +151,7 @@ def test_a_turn_that_is_given_up_waits_no_longer() -> None:
     next(acquire)
     assert len(rate_limiter._queue) == 1
     with rate_limiter._lock:  # as when it is collected while this thread holds it
-        acquire.close()
+        _give_up(acquire)
     assert (len(rate_limiter._queue), rate_limiter._in_flight) == (0, 0)
 
 
@@ -156,7 +162,7 @@ def test_a_slot_that_is_given_up_is_the_next_requests() -> None:
     first, second = rate_limiter.acquire(), rate_limiter.acquire()
     assert 29 < next(first) <= 30
     assert next(second) > 29
-    first.close()
+    _give_up(first)
     assert 29 < next(second) <= 30
     assert rate_limiter._bucket.reserved == 1
 

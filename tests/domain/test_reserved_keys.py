@@ -35,7 +35,8 @@ def test_the_first_reserved_key_is_found_with_its_path(value: Any, path: tuple[o
 
 
 def test_depth_does_not_matter() -> None:
-    value = functools.reduce(lambda inner, _: [inner], range(100_000), {"__id__": 1})
+    innermost: Any = {"__id__": 1}
+    value = functools.reduce(lambda inner, _: [inner], range(100_000), innermost)
     assert find_reserved_key(value) == (*([0] * 100_000), "__id__")
 
 

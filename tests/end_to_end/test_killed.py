@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import airflow as airflow_itself
 import psutil
@@ -122,7 +123,12 @@ def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
     model = sandbox.new_model(versions=60)
     faults = Faults()
     # From the 30th on, every delete is held up: half of them are done when their caller is gone, half never are.
-    held = {"method": "DELETE", "path": f"/models/{model}/versions/(3[0-9]|4[0-9]|5[0-9])$", "delay": 60, "times": 8}
+    held: dict[str, Any] = {
+        "method": "DELETE",
+        "path": f"/models/{model}/versions/(3[0-9]|4[0-9]|5[0-9])$",
+        "delay": 60,
+        "times": 8,
+    }
     faults.add([Fault(execute="last", **held), Fault(execute="never", **held)])
     with running(create_app(sandbox.store, faults=faults)) as url:
         environment = {

@@ -212,7 +212,9 @@ class OneWatcher:
 @contextmanager
 def _one_watcher(sandbox: Sandbox, folder: Path, repository: Path) -> Iterator[OneWatcher]:
     publisher = Publisher(sandbox, sandbox.new_model(versions=1))
-    arguments = {"watches": {"model": publisher.model, "poll_interval": 1, "seconds_between_events": 1}}
+    arguments: dict[str, dict[str, Any]] = {
+        "watches": {"model": publisher.model, "poll_interval": 1, "seconds_between_events": 1}
+    }
     dags = _copy_dags(repository, folder / "dags", {"watches": "watches"})
     with running_airflow(folder, dags, _environment(sandbox, arguments), {"triggerer-2": ["triggerer"]}) as airflow:
         airflow.kill("triggerer-2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -145,10 +146,9 @@ def test_a_connection_of_another_service_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_connection_is_final() -> None:
-    for open_it in (
-        lambda: WriftAIHook("no_such").get_conn(),
-        lambda: asyncio.run(WriftAIHook("no_such").aget_conn()),
-    ):
+    hook = WriftAIHook("no_such")
+    openers: list[Callable[[], object]] = [hook.get_conn, lambda: asyncio.run(hook.aget_conn())]
+    for open_it in openers:
         with pytest.raises(ConfigurationError, match="Connection 'no_such' does not exist") as caught:
             open_it()
         assert not caught.value.retryable

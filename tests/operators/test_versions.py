@@ -28,7 +28,7 @@ from airflow_provider_wriftai.operators.versions import (
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from tests.support.sandbox import Sandbox
 
-SCHEMAS = {"prediction": {"input": {}, "output": {}}}
+SCHEMAS: dict[str, Any] = {"prediction": {"input": {}, "output": {}}}
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,7 @@ def _rendered(folder: Path, *, native: bool = False, **parameters: Any) -> Wrift
     ):  # fmt: skip
         operator = WriftAICreateVersionOperator(task_id="publish", **parameters)
     operator.resolve_template_files()
-    operator.render_template_fields({"run_id": "r1", "params": {"keep": 3, "image": {"digest": "x"}}})  # type: ignore[typeddict-item]
+    operator.render_template_fields({"run_id": "r1", "params": {"keep": 3, "image": {"digest": "x"}}})
     return operator
 
 
@@ -246,24 +246,24 @@ def test_a_template_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_version_is_fetched(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
-    fetched = WriftAIGetVersionOperator(task_id="get", version=f"{model}:2").execute({})  # type: ignore[typeddict-item]
+    fetched = WriftAIGetVersionOperator(task_id="get", version=f"{model}:2").execute({})
     assert (fetched["reference"], fetched["release_notes"]) == (f"{model}:2", "Nightly build 2")
     assert "schemas" not in fetched
-    whole = WriftAIGetVersionOperator(task_id="get", version=fetched, include_schemas="True").execute({})  # type: ignore[typeddict-item]
+    whole = WriftAIGetVersionOperator(task_id="get", version=fetched, include_schemas="True").execute({})
     assert whole == fetched | {"schemas": whole["schemas"]}
     assert json.loads(whole["schemas"])["prediction"]
 
 
 def test_a_version_that_is_not_there_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
     with pytest.raises(NotFoundError):
-        WriftAIGetVersionOperator(task_id="get", version=f"{sandbox.new_model()}:1").execute({})  # type: ignore[typeddict-item]
+        WriftAIGetVersionOperator(task_id="get", version=f"{sandbox.new_model()}:1").execute({})
 
 
 def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
 
     def delete(**more: Any) -> Any:
-        return WriftAIDeleteVersionOperator(task_id="delete", version=f"{model}:2", **more).execute({})  # type: ignore[typeddict-item]
+        return WriftAIDeleteVersionOperator(task_id="delete", version=f"{model}:2", **more).execute({})
 
     assert delete() == {"reference": f"{model}:2", "deleted": True}
     assert sandbox.numbers(model) == [1]
@@ -343,13 +343,13 @@ def test_a_task_that_is_stopped_while_it_searches_sends_no_create_request(
     task = _operator(model, digest, schemas)
 
     def kill_when_it_searches() -> None:
-        faults.reached.get(timeout=60)
+        faults.events.get(timeout=60)
         task.on_kill()
 
     killer = threading.Thread(target=kill_when_it_searches)
     killer.start()
     with pytest.raises(TaskStoppedError, match="Airflow stopped the task"):
-        task.execute({})  # type: ignore[typeddict-item]
+        task.execute({})
     killer.join()
     assert sandbox.numbers(model) == [1]
 
@@ -380,7 +380,7 @@ def test_a_task_that_was_stopped_before_its_first_request_sends_none(sandbox: Sa
 
 def _update(version: Any, **changes: Any) -> dict[str, Any]:
     operator = WriftAIUpdateVersionConfigurationOperator(task_id="update", version=version, **changes)
-    return operator.execute({})  # type: ignore[typeddict-item]
+    return operator.execute({})
 
 
 def test_a_configuration_is_updated_once(sandbox: Sandbox, digest: str, schemas: Any) -> None:

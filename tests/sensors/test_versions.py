@@ -242,9 +242,10 @@ def test_a_rescheduled_wait_counts_failures_over_its_processes(
 
 def test_a_retry_keeps_the_start_and_counts_failures_anew(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     model = sandbox.new_model(versions=2)
-    for parameters in ({"mode": "reschedule"}, {"mode": "poke"}, {"deferrable": True}):
+    modes: tuple[dict[str, Any], ...] = ({"mode": "reschedule"}, {"mode": "poke"}, {"deferrable": True})
+    for parameters in modes:
         store = TaskStateStore()
-        looking = {"model": model, "newer_than": "start", "max_consecutive_failures": 0, **parameters}
+        looking: dict[str, Any] = {"model": model, "newer_than": "start", "max_consecutive_failures": 0, **parameters}
         assert not _poke_anew(store, **looking).is_done
         with monkeypatch.context() as outage:
             outage.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))

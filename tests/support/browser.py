@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psutil
 
@@ -63,7 +63,7 @@ class Browser:
 
     def click(self, place: str) -> None:
         """Click on something."""
-        self._until(lambda: self._find(place).click() or True)
+        self._until(lambda: _done(self._find(place).click))
 
     def click_through(self, place: str) -> None:
         """Click on a link that opens another window, and go there."""
@@ -75,7 +75,7 @@ class Browser:
 
     def fill(self, place: str, text: str) -> None:
         """Type into a field."""
-        self._until(lambda: self._find(place).send_keys(text) or True)
+        self._until(lambda: _done(lambda: self._find(place).send_keys(text)))
 
     def text(self, place: str = "body") -> str:
         """What can be read there."""
@@ -174,9 +174,9 @@ class Browser:
                 return None
 
         try:
-            given: T = WebDriverWait(self._driver, _PATIENCE, _POLL).until(tried)
+            given = cast("T", WebDriverWait(self._driver, _PATIENCE, _POLL).until(tried))
         except TimeoutException:
-            told = otherwise or (last[0].msg if last else "")
+            told = otherwise or (str(last[0]) if last else "")
             raise AssertionError(f"{told} on {self.url}, which says:\n{self._find('body').text}") from None
         return given
 
@@ -205,3 +205,8 @@ def running_browser() -> Iterator[Browser]:
             for process in alive:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
+
+
+def _done(act: Callable[[], object]) -> bool:
+    act()
+    return True

@@ -116,6 +116,7 @@ class RealAirflow:
             return seen if seen[0] in states else None
 
         seen = until(reached, lambda: f"{dag}.{task} is {self.task(dag, task)}\n{self.logs(dag, task)}")
+        assert seen is not None
         return seen[1]
 
     def events(self) -> list[Any]:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from unittest.mock import patch
 
 from airflow_provider_wriftai.client.bucket_estimate import BucketEstimate
@@ -107,7 +108,7 @@ class Simulation:
         latency: tuple[float, float] = (0.02, 0.2),
         shared: bool = True,
         seed: int = 1,
-        limiter: Callable[[object], RateLimiter] = RateLimiter,
+        limiter: Callable[[Any], RateLimiter] = RateLimiter,
     ) -> None:
         self.limit = limit
         self.now = 1000.0

@@ -10,6 +10,7 @@ import json
 import lzma
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ INDEX = json.dumps({"manifests": [{"mediaType": "application/vnd.oci.image.manif
 BLOB = f"blobs/{DIGEST.replace(':', '/')}"
 
 
-def _tar(files: dict[str, str | bytes], **more: int) -> bytes:
+def _tar(files: Mapping[str, str | bytes], **more: int) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", **more) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
@@ -35,7 +36,7 @@ def _tar(files: dict[str, str | bytes], **more: int) -> bytes:
     return stream.getvalue()
 
 
-GOOD = {"oci-layout": "{}", BLOB: MANIFEST, "index.json": INDEX}
+GOOD: dict[str, str | bytes] = {"oci-layout": "{}", BLOB: MANIFEST, "index.json": INDEX}
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -311,7 +311,7 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
         ({"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}, "image id and not the digest"),
         ({"app": {"containerimage.digest": CONFIG, "containerimage.config.digest": CONFIG}}, "image id and not"),
         (
-            {"digest": functools.reduce(lambda inner, _: [inner], range(5000), [])},
+            {"digest": functools.reduce(lambda inner, _: [inner], range(5000), cast("Any", []))},
             "a list that cannot be written out as 'digest'; expected",
         ),
         ({"manifests": []}, "names no image"),

@@ -159,10 +159,12 @@ def test_a_byte_order_mark_is_no_mistake(digest: str, schemas: Any, mark: str) -
     assert (params["container_image_digest"], params["schemas"]) == (digest, schemas)
 
 
-DEEP = functools.reduce(lambda inner, _: {"not": inner}, range(63), {})
+NOTHING: Any = {}
+DEEP = functools.reduce(lambda inner, _: {"not": inner}, range(63), NOTHING)
 OWN: dict[str, Any] = {}
 OWN["self"] = OWN
-ALIASES: Any = functools.reduce(lambda inner, _: [inner, inner], range(60), "x")
+TEXT: Any = "x"
+ALIASES = functools.reduce(lambda inner, _: [inner, inner], range(60), TEXT)
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def _someone_else_publishes(
 
 
 def _wait_until_worked(faults: Faults) -> None:
-    while faults.reached.get(timeout=30).stage != "worked":
+    while faults.events.get(timeout=30).stage != "executed":
         pass
 
 

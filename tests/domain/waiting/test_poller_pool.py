@@ -258,7 +258,7 @@ def test_a_token_that_was_changed_meanwhile_is_taken_up(sandbox: Sandbox, run: R
         opened = service.opened
         waits = [asyncio.ensure_future(service.wait(given(f"{model}:2"))) for _ in range(10)]
         # Between the reading of the connection and the answer, somebody changes it.
-        service.fails = lambda: setattr(service, "token", right)  # type: ignore[func-returns-value]
+        service.fails = lambda: setattr(service, "token", right)
         await service.until_asked(6)
         service.publish(model)
         return await asyncio.gather(*waits), service.opened - opened
@@ -346,7 +346,7 @@ def test_an_open_wait_follows_a_changed_connection(sandbox: Sandbox, run: Run, m
     monkeypatch.setattr(connection_source, "MAX_AGE", 0.02)
     model = sandbox.new_model(versions=1)
 
-    async def work(service: Service) -> tuple[str, list[str | None]]:
+    async def work(service: Service) -> tuple[str, list[float]]:
         wait = asyncio.ensure_future(service.wait(newer_than_start(model)))
         await service.until_asked(3)
         service.timeout = 17.0
