@@ -144,6 +144,15 @@ class _Publication:
         return self.params["release_notes"]
 
     def run(self) -> Operations[PublishResult]:
+        try:
+            return (yield from self._run())
+        except RequestError as error:
+            if error.retryable or not self.prior_attempt_unrecorded:
+                raise
+            problem = f"An earlier try of this task may have created one, and this one failed: {error}"
+            self._raise_unresolved(problem, error)
+
+    def _run(self) -> Operations[PublishResult]:
         earlier = self._recall()
         if earlier is not None:
             result = yield from self._resume(earlier)
@@ -331,7 +340,7 @@ class _Publication:
             if adopted is not None:
                 return adopted
             if self.options.if_exists == "fail":
-                _, existing = yield from self._search_once()
+                existing = yield from self._search_newer(entry.watermark)
                 if existing is not None:
                     raise VersionExistsError(self.model, self.digest, str(existing.reference), is_retry=True)
             if sent < _MOST_CREATES:
