@@ -18,7 +18,6 @@ import airflow
 import pytest
 
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.domain.waiting.errors import WaitTimedOutError
 from airflow_provider_wriftai.sandbox.seed import seed
 from tests.support.postgres import free_port
 from tests.support.public_names import errors, offered_to_dags, public_members
@@ -156,14 +155,12 @@ def test_the_connections_settings_are_documented() -> None:
 
 
 def test_every_error_is_documented() -> None:
-    from airflow_provider_wriftai._airflow.failures import FINAL
-
     rows = _rows(DOCS / "errors.md")
     assert rows.keys() == {cls.__name__ for cls in errors()}
     for cls in errors():
         meaning, in_a_task, what_to_do = rows[cls.__name__]
         # The sensor makes Airflow's own error of this one, and that is not retried.
-        is_final = issubclass(cls, (*FINAL, WaitTimedOutError))
+        is_final = not cls.retryable
         assert in_a_task == ("fails at once" if is_final else "left to Airflow's retries"), cls
         assert meaning, cls
         assert what_to_do, cls

@@ -72,7 +72,7 @@ def let_it_take_and_not_begin(airflow: RealAirflow, name: str, broker: str) -> l
     main = psutil.Process(airflow.pid(name))
     deadline = time.monotonic() + _PATIENCE
     seen: set[str] = set()
-    with Celery(broker=broker) as celery:
+    with Celery(broker=broker) as celery:  # type: ignore[no-untyped-call]
         while True:
             for process in main.children():
                 # What is at work on a task has started a process for it.

@@ -85,7 +85,7 @@ class Outcome:
     sent: int = 0
     refused: int = 0
     finished: dict[int, float] = field(default_factory=dict)
-    waits: list[tuple[float, bool]] = field(default_factory=list)
+    waits: list[tuple[float, int]] = field(default_factory=list)
 
 
 class Simulation:

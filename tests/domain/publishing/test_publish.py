@@ -810,7 +810,7 @@ def test_a_task_that_is_cleared_gives_back_its_version_while_that_exists(
     first = publish_it(if_exists=if_exists, state=state)
     again = publish_it(if_exists=if_exists, state=state, is_retry=True)
     assert (again.outcome, str(again.version.reference)) == ("remembered", str(first.version.reference))
-    sandbox.store.delete_version(sandbox.store.version_by_number(model.owner, model.name, 3))
+    sandbox.delete(str(model), 3)
     with pytest.raises(VersionDeletedError, match="deleted since") as caught:
         publish_it(if_exists=if_exists, state=state, is_retry=True)
     assert (caught.value.reference, caught.value.retryable) == (str(first.version.reference), False)
