@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -47,6 +48,8 @@ def _without_blocks(document: Path) -> str:
 def _rows(document: Path) -> dict[str, list[str]]:
     """Read the rows of all tables whose first cell is one name: the other cells, by the name."""
     rows = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", document.read_text(), re.MULTILINE)
+    twice = [name for name, count in Counter(name for name, _ in rows).items() if count > 1]
+    assert not twice, f"{document.name} has more than one row for {twice}"
     return {name: [cell.strip() for cell in rest.split(" | ")] for name, rest in rows}
 
 

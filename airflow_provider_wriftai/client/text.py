@@ -36,7 +36,7 @@ def truncated_repr(value: object, limit: int = LONGEST_VALUE) -> str:
         return repr(value[:limit]) + ("…" if len(value) > limit else "")
     if isinstance(value, int) and value.bit_length() > 4 * limit:
         # Python refuses to write out a number of thousands of digits.
-        return f"a {type(value).__name__} of {value.bit_length()} bits"
+        return f"an int of {value.bit_length()} bits"
     try:
         written = repr(value)
     except Exception:  # noqa: BLE001 - a foreign object's repr may raise anything
