@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ PUBLISHED = model_asset(ARGUMENTS["model"])
 
 @dag(NAME, schedule=(WATCHED | PUBLISHED), start_date=datetime(2026, 1, 1), catchup=False)
 def hears() -> None:
-    @task
+    # On a busy machine Airflow may give up a task before it has begun.
+    @task(retries=3, retry_delay=timedelta(seconds=1))
     def tell(triggering_asset_events: Any = None) -> list[list[str]]:
         versions = [version_of(event) for events in triggering_asset_events.values() for event in events]
         return [[version["reference"], version["outcome"]] for version in versions]
