@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,6 +83,8 @@ if AIRFLOW_VERSION < (2, 11):
     raise ImportError(f"airflow-provider-wriftai requires Airflow 2.11 or later; found {airflow.__version__}.")
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import (
         Asset,
         AssetAlias,
@@ -221,6 +222,8 @@ def store_xcom(task_instance: Any, key: str, value: object, *, through_backend: 
 def trigger_timeout_of(trigger: object) -> datetime | None:
     """Return when the deferral of a running trigger times out, if it does. Airflow stores the moment, so it survives a
     restart of the triggerer."""
+    from datetime import UTC, datetime
+
     moment = getattr(trigger, "timeout_after", None)
     return moment.replace(tzinfo=moment.tzinfo or UTC) if isinstance(moment, datetime) else None
 

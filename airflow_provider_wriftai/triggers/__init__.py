@@ -8,9 +8,10 @@ from airflow_provider_wriftai.client.exports import load_on_use
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai.triggers.published import WriftAIVersionPublishedTrigger
-    from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+    from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrigger, WriftAIVersionTrigger
 
 __all__ = [
+    "WriftAIStartedVersionTrigger",
     "WriftAIVersionPublishedTrigger",
     "WriftAIVersionTrigger",
 ]
