@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wriftai._airflow.compat import AssetAlias
@@ -10,11 +10,16 @@ from airflow_provider_wriftai.domain.dataset_names import model_of_uri
 from airflow_provider_wriftai.domain.results import version_result
 
 if TYPE_CHECKING:
+    from airflow_provider_wriftai._airflow.compat import Asset
     from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
 
 
 def describe_publish(
-    context: Mapping[str, Any], outlets: Iterable[object], model: str, wriftai_conn_id: str, result: PublishResult
+    context: Mapping[str, Any],
+    outlets: Iterable[object],
+    model: str,
+    result: PublishResult,
+    make_asset: Callable[[], Asset],
 ) -> None:
     """Let the events of the model's outlets say which version was published, and how it came about.
 
@@ -25,8 +30,8 @@ def describe_publish(
         context: The context of the task.
         outlets: The outlets that the user gave the task.
         model: ``owner/name``.
-        wriftai_conn_id: The connection that it was published with.
         result: What came of the publish.
+        make_asset: Returns the asset of the model, for the event of an alias.
     """
     events = context.get("outlet_events")
     if events is None:
@@ -37,6 +42,4 @@ def describe_publish(
         if isinstance(uri, str) and str(model_of_uri(uri)) == model:
             events[outlet].extra = dict(extra)
         elif isinstance(outlet, AssetAlias) and result.outcome.is_new:
-            from airflow_provider_wriftai.assets.models import model_asset
-
-            events[outlet].add(model_asset(model, wriftai_conn_id=wriftai_conn_id), extra=dict(extra))
+            events[outlet].add(make_asset(), extra=dict(extra))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         WriftAICreateVersionOperator,
         WriftAIDeleteVersionOperator,
         WriftAIGetVersionOperator,
+        WriftAIUpdateVersionConfigurationOperator,
     )
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "WriftAIDeleteVersionOperator",
     "WriftAIGetVersionOperator",
     "WriftAIListModelsOperator",
+    "WriftAIUpdateVersionConfigurationOperator",
 ]
 
 __getattr__ = load_on_use(__name__, ("versions", "cleanup", "models"))

@@ -140,6 +140,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             parse_seconds,
         )
         from airflow_provider_wriftai._airflow.publish_lock import publish_lock
+        from airflow_provider_wriftai.assets.models import model_asset
         from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
         from airflow_provider_wriftai.domain.publishing.publish import PublishOptions, publish
@@ -191,7 +192,9 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         self._published = result, new.image, model, api.base_url
         count(f"publish.{result.outcome}")
         store_link(self, context, api.base_url, str(result.version.reference), model)
-        describe_publish(context, self.outlets, model, self.wriftai_conn_id, result)
+        describe_publish(
+            context, self.outlets, model, result, lambda: model_asset(model, wriftai_conn_id=self.wriftai_conn_id)
+        )
         return version_result(result.version, outcome=str(result.outcome))
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:

@@ -69,11 +69,13 @@ def test_what_triggers_count(sandbox: Sandbox, stats: Stats) -> None:
     model = sandbox.new_model(versions=1)
 
     async def run() -> None:
-        for reference in (f"{model}:1", f"{model}:2", "acme/det"):
+        for number, connection in ((1, "wriftai_default"), (2, "wriftai_default"), (1, "no_such")):
             trigger = WriftAIVersionTrigger(
-                criteria={"version": reference},
+                criteria={"version": f"{model}:{number}"},
                 poll_interval=0.01,
                 deadline=(datetime.now(UTC) + timedelta(seconds=0.05)).isoformat(),
+                max_consecutive_failures=0,
+                wriftai_conn_id=connection,
             )
             async for _ in trigger.run():
                 pass

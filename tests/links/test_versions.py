@@ -54,7 +54,7 @@ def test_each_task_leads_to_what_it_is_about(sandbox: Sandbox, schemas: Any) -> 
     assert _link_of(WriftAIGetVersionOperator(task_id="g", version=f"{model}:1")) == f"{page}/versions/1"
     wait = WriftAIVersionSensor(task_id="w", model=model, newer_than=1)
     assert _link_of(wait) == f"{page}/versions/3"
-    event = {"status": "ready", "version": {"reference": f"{model}:2"}}
+    event = {"status": "ready", "version": {"reference": f"{model}:2"}, "base_url": sandbox.base_url()}
     assert _link_of(wait, "execute_complete", event=event) == f"{page}/versions/2"
     assert _link_of(WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=9)) == page
 
