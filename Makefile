@@ -38,10 +38,10 @@ help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
 demo: $(VENV)/installed-demo  ## Publish, wait and prune on a real Airflow, against the sandbox
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/python -m scripts.demo
 
 ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the sandbox's page
-	@$(BIN)/python scripts/ui.py --port $(PORT) --sandbox-port $(SANDBOX_PORT)
+	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 test: lint test-oldest test-newest  ## Everything that has to hold
 
@@ -52,23 +52,23 @@ test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest --junit-xml $(RESULTS)/newest.xml
 
 test-all: test $(BETWEEN:%=test-%) constraints  ## The same on the Airflows in between, and the table of what works where
-	PYTHONPATH=scripts $(BIN)/python scripts/compatibility.py $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
+	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
 
 constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test beside each Airflow with that Airflow's constraints: a table
-	PYTHONPATH=scripts $(BIN)/python scripts/constraints.py
+	$(BIN)/python -m scripts.constraints
 
 $(BETWEEN:%=test-%): test-%: .venv-%/installed $(PEERS:%=%/installed)
 	# What these Airflows import warns of itself: here only what the tests say counts.
 	.venv-$*/bin/python -m pytest -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
 
 bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Everything beside its peers: a table, and docs/benchmarks.md; QUICK=1 for less
-	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
-	$(if $(QUICK),,PYTHONPATH=scripts $(BIN)/python benchmarks/page.py)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+	$(if $(QUICK),,$(BIN)/python -m benchmarks.page)
 
-chaos: $(VENV)/installed-test .venv-wriftai-0.34.0/installed  ## Faults, kills and restarts: what is lost, made twice or wrongly deleted? QUICK=1, SEED=…
-	PYTHONPATH=scripts $(BIN)/python chaos/campaign.py --seed $(or $(SEED),1) $(if $(QUICK),--quick,--json chaos/results/campaign.json)
-	$(if $(QUICK),,PYTHONPATH=scripts $(BIN)/python chaos/reliability_page.py docs/reliability.md README.md)
+chaos: $(VENV)/installed-test  ## Faults, kills and restarts: what is lost, duplicated, or wrongly deleted? QUICK=1, SEED=…
+	$(BIN)/python -m chaos --seed $(or $(SEED),1) $(if $(QUICK),--quick,--json chaos/results/campaign.json)
+	$(if $(QUICK),,$(BIN)/python -m chaos.reliability_page docs/reliability.md README.md)
 
 docs: $(VENV)/installed-docs  ## The documentation as a site: site/index.html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
@@ -107,7 +107,7 @@ sbom: $(RELEASE)/installed  ## What an installation is made of, as CycloneDX: bu
 		--output-file build/sbom.cdx.json build/installation/bin/python
 
 release-check: $(UV)  ## Whether TAG, the version and the changelog agree
-	$(BIN)/python scripts/release_check.py $(TAG)
+	$(BIN)/python -m scripts.release_check $(TAG)
 
 clean:  ## Remove what was installed and made
 	rm -rf .venv* .demo .results build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

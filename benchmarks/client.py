@@ -6,8 +6,20 @@ import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from figures import Figure
-from measure import NAME, OWNER, TOKEN, Run, in_turn, python_of, refusals, run_script, sandbox, under_limit, work
+from benchmarks.figures import Figure
+from benchmarks.measure import (
+    NAME,
+    OWNER,
+    TOKEN,
+    Run,
+    in_turn,
+    python_of,
+    refusals,
+    run_workload,
+    sandbox,
+    under_limit,
+    work,
+)
 
 RATE, BURST, LIMITED = 3.0, 5, 60
 IDEAL = (LIMITED - BURST) / RATE
@@ -34,13 +46,13 @@ def one_after_the_other(times: int, count: int) -> list[Figure]:
         job = ("sync", f"{url}/v1", TOKEN, OWNER, NAME, count, 1)
         ours, official, plain = in_turn(
             times,
-            work("ours.py", *job),
-            work("official.py", *job, python=python_of("wriftai-0.34.0")),
-            work("plain_httpx.py", *job[:-1]),
+            work("ours", *job),
+            work("official", *job, python=python_of("wriftai-0.34.0")),
+            work("plain_httpx", *job[:-1]),
         )
         older = ("sync", f"{url}/generation-1/v1", *job[2:])
         mine, oldest = in_turn(
-            times, work("ours.py", *older), work("official.py", *older, python=python_of("wriftai-0.13.0"))
+            times, work("ours", *older), work("official", *older, python=python_of("wriftai-0.13.0"))
         )
     gets = Figure(
         f"{count:,} gets, one after the other",
@@ -65,11 +77,11 @@ def at_once(times: int, count: int) -> list[Figure]:
     with sandbox("--rate-limit", "0") as (url, _):
         job = ("async", f"{url}/v1", TOKEN, OWNER, NAME, count)
         official = python_of("wriftai-0.34.0")
-        ours = work("ours.py", *job, 16)
+        ours = work("ours", *job, 16)
         # A gather over thousands takes the official client over a minute: fewer runs of it.
         pairs = {
-            f"{NEWEST}, 16 at once": in_turn(times, ours, work("official.py", *job, 16, python=official)),
-            f"{NEWEST}, gather": in_turn(1, ours, work("official.py", *job, 0, python=official)),
+            f"{NEWEST}, 16 at once": in_turn(times, ours, work("official", *job, 16, python=official)),
+            f"{NEWEST}, gather": in_turn(1, ours, work("official", *job, 0, python=official)),
         }
     name = f"{count:,} gets, 16 at once"
     return [
@@ -80,7 +92,7 @@ def at_once(times: int, count: int) -> list[Figure]:
 
 def construction(times: int) -> list[Figure]:
     """Opening another connection to an https API in a process that has one."""
-    ours, plain = in_turn(times, work("construction.py", "ours", 50), work("construction.py", "plain", 50))
+    ours, plain = in_turn(times, work("construction", "ours", 50), work("construction", "plain", 50))
     return [
         Figure(
             f"opening one more client for https: {what}",
@@ -97,14 +109,14 @@ def under_limit_by(way: str, count: int) -> Figure:
     """Gets of one process under a limit of 3 a second and a burst of 5."""
     workers = 16 if way == "async" else 1
 
-    def limited(script: str, mode: str, python: Path | None) -> tuple[Run, int]:
+    def limited(workload: str, mode: str, python: Path | None) -> tuple[Run, int]:
         with limited_sandbox() as (url, _):
             job = (mode, f"{url}/v1", TOKEN, OWNER, NAME, count, workers)
-            run = run_script(script, *job) if python is None else run_script(script, *job, python=python)
+            run = run_workload(workload, *job) if python is None else run_workload(workload, *job, python=python)
             return run, refusals(url)
 
-    ours = limited("ours.py", "async" if way == "async" else "limited", None)
-    theirs = limited("official.py", way, python_of("wriftai-0.34.0"))
+    ours = limited("ours", "async" if way == "async" else "limited", None)
+    theirs = limited("official", way, python_of("wriftai-0.34.0"))
     return under_limit(
         f"{count} gets under 3 a second, {way}" + (", 16 at once" if workers > 1 else ""),
         (count - BURST) / RATE,
@@ -120,7 +132,7 @@ def two_processes() -> Figure:
         job = ("async", f"{url}/v1", TOKEN, OWNER, NAME, LIMITED // 2, 16)
         taken: list[float] = []
         threads = [
-            threading.Thread(target=lambda: taken.append(run_script("ours.py", *job)["seconds"])) for _ in range(2)
+            threading.Thread(target=lambda: taken.append(run_workload("ours", *job)["seconds"])) for _ in range(2)
         ]
         for thread in threads:
             thread.start()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from figures import Figure
-from measure import in_turn, python_of, work
+from benchmarks.figures import Figure
+from benchmarks.measure import in_turn, python_of, work
 
 OURS = "airflow_provider_wriftai"
 PEERS = {
@@ -19,7 +19,7 @@ HEAVY = {"httpx", "tenacity", "starlette", "jsonschema"}
 def measured(*, quick: bool) -> list[Figure]:
     """Import each provider on top of what Airflow itself loads for a DAG file, each time in a fresh process."""
     python = python_of("providers")
-    workloads = [work("import_provider.py", package, python=python) for package in (OURS, *PEERS.values())]
+    workloads = [work("import_provider", package, python=python) for package in (OURS, *PEERS.values())]
     in_turn(1, *workloads)  # compiles what was not compiled yet
     ours, *peers = in_turn(3 if quick else 7, *workloads)
     milliseconds = [run["milliseconds"] for run in ours]

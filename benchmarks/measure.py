@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from figures import Figure
+from benchmarks.figures import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
+LATEST = ROOT / "benchmarks" / "results" / "latest.json"
 TOKEN = secrets.token_urlsafe(24)
 OWNER, NAME = "acme", "detector"
 
@@ -49,19 +50,19 @@ def sandbox(*options: str, versions: int = 1) -> Iterator[tuple[str, Path]]:
                 process.terminate()
 
 
-def run_script(script: str, *arguments: object, python: Path | str = sys.executable) -> Run:
+def run_workload(workload: str, *arguments: object, python: Path | str = sys.executable) -> Run:
     """Run one of the workloads in a fresh process, and read the numbers that it prints as JSON."""
-    command = [str(python), str(Path(__file__).parent / "workloads" / script), *map(str, arguments)]
+    command = [str(python), "-m", f"benchmarks.workloads.{workload}", *map(str, arguments)]
     # Code is compiled once, as in an installation, wherever these runs are made.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     numbers: Run = json.loads(done.stdout.splitlines()[-1])
     return numbers
 
 
-def work(script: str, *arguments: object, python: object = sys.executable) -> Callable[[], Run]:
+def work(workload: str, *arguments: object, python: object = sys.executable) -> Callable[[], Run]:
     """A workload that can be run again and again."""
-    return lambda: run_script(script, *arguments, python=str(python))
+    return lambda: run_workload(workload, *arguments, python=str(python))
 
 
 def in_turn(times: int, *workloads: Callable[[], Run]) -> list[list[Run]]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from figures import HEADS, row_of
-from marks import markdown_table, put_between
-from run import LATEST, told
+
+from benchmarks.figures import HEADS, row_of
+from benchmarks.machine import told
+from benchmarks.measure import LATEST
+from scripts.marks import markdown_table, put_between
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "the same picture of the same numbers"

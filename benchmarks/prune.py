@@ -10,9 +10,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
-from figures import Figure
-from measure import NAME, OWNER, TOKEN, Run, in_turn, python_of, refusals, run_script, sandbox
-from measure import under_limit as figure_under_limit
+
+from benchmarks.figures import Figure
+from benchmarks.measure import NAME, OWNER, TOKEN, Run, in_turn, python_of, refusals, run_workload, sandbox
+from benchmarks.measure import under_limit as figure_under_limit
 
 RATE, BURST, LIMITED = 30.0, 10, 300
 LATENCY = 0.02
@@ -40,12 +41,12 @@ def versions(count: int, *options: str, latency: float = 0.0) -> Iterator[str]:
 
 def ours(url: str) -> Run:
     """Prune with our rule."""
-    return run_script("ours_prune.py", f"{url}/v1", TOKEN, OWNER, NAME, "wet")
+    return run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "wet")
 
 
 def official(way: str, url: str) -> Run:
     """Prune with the official client."""
-    return run_script("official_prune.py", way, f"{url}/v1", TOKEN, OWNER, NAME, python=python_of("wriftai-0.34.0"))
+    return run_workload("official_prune", way, f"{url}/v1", TOKEN, OWNER, NAME, python=python_of("wriftai-0.34.0"))
 
 
 def compared(times: int, count: int, way: str, latency: float) -> tuple[list[float], list[float]]:
@@ -108,7 +109,7 @@ def memory(times: int) -> Figure:
     for _ in range(times):
         with sandbox("--rate-limit", "0", "--generation", "1", versions=1) as (url, database):
             fill(database)
-            run = run_script("ours_prune.py", f"{url}/v1", TOKEN, OWNER, NAME, "dry")
+            run = run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "dry")
         assert run["planned"] == MANY, run
         taken.append(run["megabytes"])
     return Figure(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from figures import Figure
-from measure import NAME, OWNER, TOKEN, in_turn, python_of, sandbox, work
+from benchmarks.figures import Figure
+from benchmarks.measure import NAME, OWNER, TOKEN, in_turn, python_of, sandbox, work
 
 VERSIONS = 20
 
@@ -16,8 +16,8 @@ def measured(*, quick: bool) -> list[Figure]:
         times = 1 if quick else 5
         ours, official = in_turn(
             times,
-            work("ours_publish.py", *job),
-            work("official_publish.py", *job, python=python_of("wriftai-0.34.0")),
+            work("ours_publish", *job),
+            work("official_publish", *job, python=python_of("wriftai-0.34.0")),
         )
     return [
         Figure(

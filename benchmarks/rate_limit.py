@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import Figure
-from measure import NAME, OWNER, ROOT, TOKEN, Run, run_script, sandbox
+from benchmarks.figures import Figure
+from benchmarks.measure import NAME, OWNER, ROOT, TOKEN, Run, run_workload, sandbox
 
 AT_ONCE = 16
 SLOWEST_TRIP = 0.2
@@ -117,6 +117,7 @@ def process(
     way: str, url: str, count: int, *, baseline: bool = False, number: int = 1
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a process that gets a version, once it is told to."""
+    # By its path, not as a module: another version of the package must not be hidden by the one beside it.
     script = Path(__file__).parent / "workloads" / "shared_limit.py"
     command = [sys.executable, str(script), way, f"{url}/v1", TOKEN, f"{OWNER}/{NAME}:{number}", str(count)]
     command += [str(workers_of(way)), *(["off"] if baseline else [])]
@@ -154,7 +155,7 @@ def prune_and_poller() -> list[Figure]:
         process("poll", url, 0, number=DELETES + 1) as poller,
     ):
         begin([poller])
-        pruned = run_script("ours_prune.py", f"{url}/v1", TOKEN, OWNER, NAME, "do")
+        pruned = run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "do")
         polled: Run = json.loads(poller.communicate("\n")[0].splitlines()[-1])
     assert pruned["deleted"] == DELETES
     floor = (DELETES + DELETES / 50 + polled["requests"] - burst) / rate

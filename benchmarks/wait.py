@@ -13,20 +13,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
-from figures import Figure
-from measure import OWNER, TOKEN, sandbox
-
 from airflow_provider_wriftai.sandbox.store import Store
+from benchmarks.figures import Figure
+from benchmarks.measure import OWNER, ROOT, TOKEN, sandbox
 
 # As many versions as fit the largest page, so that looks read what they read of a model that has been used.
 MODELS, VERSIONS = 10, 50
 LAG, KILOBYTES = 50.0, 8.0
 # Fewer take no more memory than a process has to spare.
 MANY = 1000
-OURS, PEER, IDLE = "ours_wait.py", "httpx_wait.py", "idle_wait.py"
+OURS, PEER, IDLE = "ours_wait", "httpx_wait", "idle_wait"
 # What waits that start may be later than triggers that do nothing: most is garbage collection over Airflow's objects.
 START_RATIO = 1.2
 PEERS_NAME = "httpx, a client and a loop each"
@@ -212,14 +210,14 @@ def versions(*limit: str) -> Iterator[tuple[str, Store]]:
 
 
 @contextmanager
-def running(script: str, case: Case, url: str) -> Iterator[IO[str]]:
+def running(workload: str, case: Case, url: str) -> Iterator[IO[str]]:
     """A process that waits, and what it prints."""
     arguments = (case.waits, MODELS, case.interval, case.intervals, VERSIONS + 1)
-    command = [sys.executable, str(Path(__file__).parent / "workloads" / script), *map(str, arguments)]
+    command = [sys.executable, "-m", f"benchmarks.workloads.{workload}", *map(str, arguments)]
     connection = json.dumps({"conn_type": "wriftai", "host": f"{url}/v1", "password": TOKEN})
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW_CONN_WRIFTAI_DEFAULT": connection}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
                 yield process.stdout

@@ -1,88 +1,148 @@
-"""The sandbox as a process of its own, that can be killed and started again with the same port and database."""
+"""The service that workloads use: a sandbox in this process, with its faults."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import queue
+import re
+import secrets
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, TypeVar
 
-from control import OWNER, Control
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.faults import Fault, FaultEvent, Faults
+from airflow_provider_wriftai.sandbox.rate_limit import RateLimit
+from airflow_provider_wriftai.sandbox.server import running
+from airflow_provider_wriftai.sandbox.store import Store, StoredVersion, _hash
+
+OWNER = "acme"
+
+T = TypeVar("T")
 
 
 class Service:
-    """A sandbox that serves a folder's database, without a rate limit.
-
-    Args:
-        folder: Where its log is, and its database unless that is given.
-        token: The access token that it takes; it acts for the owner of all models.
-        database: Its database file.
+    """A sandbox, its database, and its faults.
 
     Attributes:
-        url: Where it is; the same after each start.
-        control: Its faults and its database.
+        folder: For what the runs leave behind.
+        store: Its database.
+        url: Its URL.
     """
 
-    def __init__(self, folder: Path, token: str, database: Path | None = None) -> None:
-        self.database = database or folder / "sandbox.db"
-        self._log = folder / "sandbox.log"
-        self._token = token
-        self._port = 0
-        self._process: subprocess.Popen[str] | None = None
-        self.url = ""
+    def __init__(self, folder: Path, store: Store, url: str, faults: Faults) -> None:
+        self.folder = folder
+        self.store = store
+        self.url = url
+        self._faults = faults
+        self._reached: list[FaultEvent] = []
+        self._past: set[int] = set()
 
-    @property
-    def control(self) -> Control:
-        return Control(self.url, str(self.database))
+    def connection(self, token: str, generation: int, **extra: Any) -> dict[str, Any]:
+        """Return an Airflow connection to it."""
+        host = f"{self.url}/generation-{generation}/v1"
+        return {"conn_type": "wriftai", "host": host, "password": token, "extra": extra}
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        assert self._process is not None
-        return self._process.pid
+    def new_token(self) -> str:
+        """Create a token."""
+        token = secrets.token_urlsafe(24)
+        self.store.add_token(token, OWNER)
+        return token
 
-    def start(self) -> None:
-        """Start it; it takes connections when this returns."""
-        command = [
-            *(sys.executable, "-u", "-m", "airflow_provider_wriftai.sandbox", "--rate-limit", "0", "--owner", OWNER),
-            *("--port", str(self._port), "--database", str(self.database)),
-        ]
-        environment = {**os.environ, "WRIFTAI_SANDBOX_TOKEN": self._token}
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-            )
-        assert self._process.stdout is not None
-        first_line = self._process.stdout.readline()
-        if not first_line:
-            raise RuntimeError(f"The sandbox did not start: {self._log.read_text()[-2000:]}")
-        self.url = first_line.split()[-1]
-        self._port = int(self.url.rpartition(":")[2])
+    def revoke(self, token: str) -> None:
+        """Revoke a token."""
+        self.store._rows("DELETE FROM tokens WHERE sha256 = ?", _hash(token))
 
-    def kill(self) -> None:
-        """Kill it, as nothing that it could prepare for."""
-        self._end(signal.SIGKILL)
+    def add_model(self, name: str, versions: int = 0) -> str:
+        """Create a model with some versions of other images; returns ``owner/name``."""
+        self.store.add_model(OWNER, name)
+        for number in range(1, versions + 1):
+            self.publish(name, f"old {number}", f"sha256:{number:064x}")
+        return f"{OWNER}/{name}"
 
-    def _end(self, outcome: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(outcome)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+    def publish(self, name: str, notes: str, digest: str, **fields: Any) -> StoredVersion:
+        """Publish a version as somebody else does."""
+        return self.store.create_version(
+            OWNER, name, release_notes=notes, schemas={}, container_image_digest=digest, **fields
+        )
 
-    def log(self) -> str:
-        """What it has complained about."""
-        return self._log.read_text(errors="replace")
+    def versions(self, name: str, digest: str | None = None) -> list[StoredVersion]:
+        """Return the versions of a model, or of one image in it, newest first."""
+        found = self.store.versions(OWNER, name)
+        return [version for version in found if digest in (None, version.container_image_digest)]
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    def add_faults(self, faults: Sequence[dict[str, Any]]) -> None:
+        """Inject faults."""
+        self._faults.add([Fault.model_validate(fault) for fault in faults])
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._end(signal.SIGTERM)
+    def pending(self) -> list[Fault]:
+        """Return the faults that no request has taken yet."""
+        return self._faults.pending()
+
+    def end_faults(self) -> None:
+        """End all faults, and complete what is in progress."""
+        self._faults.clear()
+        request = urllib.request.Request(f"{self.url}/faults/release", method="POST")  # noqa: S310 - always http
+        # It responds once everything is completed.
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+        self.forget()
+
+    def has_reached(self, stage: str, method: str, path: str = "") -> FaultEvent | None:
+        """Return the event of a request with a fault that has reached a stage, if one has."""
+        while not self._faults.events.empty():
+            event = self._faults.events.get_nowait()
+            if event.port not in self._past:
+                self._reached.append(event)
+        for event in self._reached:
+            if (event.stage, event.method) == (stage, method) and re.search(path, event.path):
+                return event
+        return None
+
+    def forget(self) -> None:
+        """Forget what was reached, and whatever the same connections still reach."""
+        self.has_reached("", "")
+        self._past |= {event.port for event in self._reached}
+        self._reached.clear()
+
+
+def name_of(version: StoredVersion, generation: int) -> str:
+    """Return how a generation of the API names a version."""
+    return version.id if generation == 1 else f"{version.owner}/{version.name}:{version.number}"
+
+
+@contextmanager
+def running_service(folder: Path, rate_limit: RateLimit | None = None) -> Iterator[Service]:
+    """Run a service, with its files in a new folder."""
+    folder.mkdir()
+    faults = Faults()
+    with (
+        closing(Store(folder / "sandbox.db")) as store,
+        running(create_app(store, rate_limit, faults=faults)) as url,
+    ):
+        yield Service(folder, store, url, faults)
+
+
+def run_on_services(run: Callable[[int, Service], T], seeds: range, folder: Path, services: int) -> Iterator[T]:
+    """Run something for each seed, several at once, each on a service of its own; yields results as they come."""
+    with ExitStack() as stack:
+        free: queue.Queue[Service] = queue.Queue()
+        for number in range(services):
+            free.put(stack.enter_context(running_service(folder / f"service-{number}")))
+
+        def run_one(seed: int) -> T:
+            service = free.get()
+            try:
+                return run(seed, service)
+            finally:
+                free.put(service)
+
+        pool = stack.enter_context(ThreadPoolExecutor(services))
+        pending = [pool.submit(run_one, seed) for seed in seeds]
+        try:
+            for done in as_completed(pending):
+                yield done.result()
+        finally:
+            for each in pending:
+                each.cancel()

@@ -1,94 +1,150 @@
-"""A task of Airflow in a process of its own: its operator, what it keeps over its tries, and how each try ended.
+"""Tasks of Airflow without Airflow's scheduler: an operator, each try in a real process that can be killed.
 
-Airflow is imported by what runs a task, never by what only describes one.
+Only the process of a try imports Airflow.
 """
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import json
 import logging
+import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-Operator = Literal["publish", "prune", "wait"]
-State = Literal["success", "failed", "failed for good", "timed out", "crashed"]
+Operator = Literal["publish", "prune"]
+State = Literal["success", "failed", "failed for good", "crashed", "killed"]
 
-DIGEST = "sha256:" + "ab" * 32
-"""The image that a task publishes."""
+MOST_TRIES = 4
+_LONGEST_TRY = 120.0
+_LOOK_EVERY = 0.002
 
-PRELOADED = (
+_PRELOADED = (
     "airflow_provider_wriftai.operators.cleanup",
     "airflow_provider_wriftai.operators.versions",
-    "airflow_provider_wriftai.sensors.versions",
     "airflow_provider_wriftai.client.versions",
+    "airflow_provider_wriftai._airflow.connection",
     "airflow_provider_wriftai._airflow.failures",
-    "airflow_provider_wriftai._airflow.connection_settings",
     "airflow_provider_wriftai.domain.publishing.preflight",
     "airflow_provider_wriftai.domain.publishing.publish",
     "airflow_provider_wriftai.domain.retention.prune",
-    "airflow_provider_wriftai.domain.waiting.poller_pool",
-    "airflow_provider_wriftai.domain.waiting.sync_wait",
 )
-"""What a task needs, so that it need not be loaded for each."""
+"""What tries import, so that not each of them has to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task and where it leaves what it keeps.
+    """A task: its operator, the operator's arguments, a folder for its state and results, and what Airflow offers it.
 
     Attributes:
-        operator: Which one.
-        arguments: Its arguments.
-        folder: Where its memory, its log and what came of each try are.
-        remembers: Whether Airflow offers it a memory over its tries.
+        has_store: Whether it has a task state store.
     """
 
     operator: Operator
     arguments: Mapping[str, Any]
     folder: Path
-    remembers: bool = True
-
-    def ended(self, number: int) -> Ended | None:
-        """How a try ended; None where it was killed before it could tell."""
-        file = self.folder / f"try-{number}.json"
-        return Ended(**json.loads(file.read_text())) if file.exists() else None
-
-    def give_up(self, number: int, seconds: float) -> None:
-        """Write down that a try has not ended within so many seconds."""
-        now = time.monotonic()
-        ended = Ended("crashed", None, f"It did not end within {seconds:.0f} s.", now - seconds, now)
-        _write(self.folder / f"try-{number}.json", asdict(ended))
+    has_store: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a try of a task ended.
+class TaskResult:
+    """How a task ended.
 
     Attributes:
-        state: ``success``; ``failed``, and Airflow tries again; ``failed for good``; ``timed out``; ``crashed``: by an
-            error that is none of ours.
-        result: What it returned, or kept all the same.
-        error: What it said.
-        began: When it began, in seconds of the machine's clock that nobody sets.
-        ended: When it ended.
+        state: The state of its last try: ``success``; ``failed``, and Airflow tries again; ``failed for good``;
+            ``crashed``, with an error that is not ours; or ``killed``.
+        value: What it returned or pushed.
+        error: The message of its error.
+        tries: The number of its last try.
+        kills: How many of its tries were killed.
     """
 
     state: State
-    result: Any
-    error: str
-    began: float
-    ended: float
+    value: Any = None
+    error: str = ""
+    tries: int = 0
+    kills: int = 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it succeeded."""
+        return self.state == "success"
+
+    @property
+    def has_clear_error(self) -> bool:
+        """Whether it ended with an error of ours that says something."""
+        return self.state in ("failed", "failed for good") and bool(self.error.strip())
 
 
-class StateStore:
-    """As Airflow's task state store: what is set is there when the process is killed."""
+def run_task(
+    task: Task,
+    connection: Mapping[str, Any],
+    *,
+    first: int = 1,
+    tries: int = MOST_TRIES,
+    before_try: Callable[[], None] = lambda: None,
+    is_kill_due: Callable[[float], bool] = lambda seconds: False,
+) -> TaskResult:
+    """Run a task until it ends as Airflow ends it: with success, for good, or after its last try.
+
+    ``is_kill_due`` returns whether to kill the process of the running try, given how many seconds it has run.
+    """
+    kills = 0
+    for number in range(first, first + tries):
+        before_try()
+        _run_try(task, number, connection, is_kill_due)
+        file = _result_file(task, number)
+        result = json.loads(file.read_text()) if file.exists() else {"state": "killed", "error": "It was killed."}
+        kills += result["state"] == "killed"
+        if result["state"] not in ("failed", "killed"):
+            break
+    return TaskResult(**result, tries=number, kills=kills)
+
+
+def _result_file(task: Task, number: int) -> Path:
+    return task.folder / f"try-{number}.json"
+
+
+@functools.cache
+def processes() -> ForkServerContext:
+    """Return a source of processes with Airflow loaded, as those of an executor have it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context
+
+
+def _run_try(task: Task, number: int, connection: Mapping[str, Any], is_kill_due: Callable[[float], bool]) -> None:
+    """Run a try in a process, and kill it when that is due.
+
+    Raises:
+        RuntimeError: The process died by itself, or did not end.
+    """
+    process = processes().Process(target=_execute_try, args=(task, number, dict(connection)))
+    process.start()
+    began = time.monotonic()
+    while process.exitcode is None:
+        seconds = time.monotonic() - began
+        if is_kill_due(seconds):
+            process.kill()
+            process.join()
+            return
+        if seconds > _LONGEST_TRY:
+            process.kill()
+            raise RuntimeError(f"A try did not end within {_LONGEST_TRY:.0f} s: {task}")
+        process.join(_LOOK_EVERY)
+    if not _result_file(task, number).exists():
+        raise RuntimeError(f"A process died by itself: {task}")
+
+
+class _StateStore:
+    """Like Airflow's task state store: what was set outlives the process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -100,91 +156,64 @@ class StateStore:
         return self._read().get(key)
 
     def set(self, key: str, value: Any) -> None:
-        _write(self._file, {**self._read(), key: value})
+        _replace(self._file, {**self._read(), key: value})
 
 
-class TaskInstance(SimpleNamespace):
-    """What an operator needs of Airflow's: it counts tries, and keeps what is pushed."""
+class _TaskInstance(SimpleNamespace):
+    """What an operator needs of Airflow's task instance."""
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
 
 
-def carry_out(task: Task, number: int, connection: Mapping[str, Any]) -> None:
-    """Run a try of a task, and write down how it ended.
-
-    Args:
-        task: The task.
-        number: Which try, counted from 1.
-        connection: The Airflow connection that it uses.
-    """
+def _execute_try(task: Task, number: int, connection: Mapping[str, Any]) -> None:
     os.environ["AIRFLOW_CONN_WRIFTAI_DEFAULT"] = json.dumps(connection)
-    # What Airflow itself prints, and the traceback of what dies.
     with (task.folder / "output").open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    log = logging.FileHandler(task.folder / "log")
-    log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log], force=True)
+    handler = logging.FileHandler(task.folder / "log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("airflow").setLevel(logging.ERROR)
-    began = time.monotonic()
-    ti = TaskInstance(try_number=number, max_tries=3, task=SimpleNamespace(retries=3), pushed={})
+    ti = _TaskInstance(
+        dag_id="chaos", task_id=task.operator, run_id=task.folder.name, map_index=-1,
+        try_number=number, max_tries=3, task=SimpleNamespace(retries=3), pushed={},
+    )  # fmt: skip
     context: dict[str, Any] = {"ti": ti}
-    if task.remembers:
-        context["task_state_store"] = StateStore(task.folder / "memory.json")
-    state, result, error = _execute(task, context)
-    log.close()
-    result = ti.pushed.get("return_value") if result is None else result
-    ended = Ended(state, result, error, began, time.monotonic())
-    _write(task.folder / f"try-{number}.json", asdict(ended))
+    if task.has_store:
+        context["task_state_store"] = _StateStore(task.folder / "state.json")
+    state, value, error = _execute(task, context)
+    value = ti.pushed.get("return_value") if value is None else value
+    _replace(_result_file(task, number), {"state": state, "value": value, "error": error})
 
 
 def _execute(task: Task, context: dict[str, Any]) -> tuple[State, Any, str]:
-    from airflow_provider_wriftai._airflow.compat import AirflowException, AirflowFailException, AirflowSensorTimeout
+    from airflow_provider_wriftai._airflow.compat import AirflowException, AirflowFailException
     from airflow_provider_wriftai.client.errors import WriftAIError
 
     try:
-        return "success", _run(task, context), ""
+        return "success", _call(task, context), ""
     except AirflowFailException as failure:
         return "failed for good", None, str(failure)
-    except AirflowSensorTimeout as failure:
-        return "timed out", None, str(failure)
     except (WriftAIError, AirflowException) as failure:
         return "failed", None, str(failure)
-    except Exception:  # noqa: BLE001 - whatever it is, it has to be told
+    except Exception:  # noqa: BLE001 - every other error is a finding
         return "crashed", None, traceback.format_exc()
 
 
-def _run(task: Task, context: dict[str, Any]) -> Any:
-    from airflow_provider_wriftai._airflow.compat import TaskDeferred
+def _call(task: Task, context: dict[str, Any]) -> Any:
     from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
     from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
-    from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 
     classes: dict[Operator, Any] = {
         "publish": WriftAICreateVersionOperator,
         "prune": WriftAICleanupVersionsOperator,
-        "wait": WriftAIVersionSensor,
     }
-    operator = classes[task.operator](task_id=task.operator, **task.arguments)
-    try:
-        result = operator.execute(context)
-    except TaskDeferred as deferral:
-        event = asyncio.run(_first_event(deferral.trigger))
-        result = operator.resume_execution(deferral.method_name, {"event": event}, context)
-    return getattr(result, "xcom_value", result)
+    return classes[task.operator](task_id=task.operator, **task.arguments).execute(context)
 
 
-async def _first_event(trigger: Any) -> Any:
-    """Run a trigger as the triggerer does, from what it says of itself."""
-    _, arguments = trigger.serialize()
-    made_again = type(trigger)(**json.loads(json.dumps(arguments)))
-    event = await anext(made_again.run())
-    return json.loads(json.dumps(event.payload))
-
-
-def _write(file: Path, value: Any) -> None:
-    """Write a file such that it is there whole, or not at all."""
+def _replace(file: Path, value: Any) -> None:
+    """Write a file that is complete or does not exist."""
     partial = file.with_suffix(".partial")
     partial.write_text(json.dumps(value))
     partial.replace(file)

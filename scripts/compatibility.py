@@ -1,6 +1,6 @@
 """Write the table of what works on which Airflow into the documents, from what the tests showed on each.
 
-``python scripts/compatibility.py RESULTS.xml … constraints.json``: the results of pytest on each Airflow, and of the
+``python -m scripts.compatibility RESULTS.xml … constraints.json``: the results of pytest on each Airflow, and of the
 installations beside each Airflow's constraints, from ``make test-all``.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marks import markdown_table, put_between
+from scripts.marks import markdown_table, put_between
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "upgrade.md")

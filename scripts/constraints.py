@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from marks import markdown_table
+from scripts.marks import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".results"

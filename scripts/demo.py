@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
-from playground import MODEL, Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
+from scripts.playground import MODEL, Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
 
 DAG = "publish_after_build"
 LOG = "demo.log"

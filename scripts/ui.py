@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 
-from playground import Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
+from scripts.playground import Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
 
 _PATIENCE = 180.0
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")

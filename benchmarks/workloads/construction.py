@@ -1,4 +1,4 @@
-"""What it costs to have many connections to an https API: ``construction.py ours|plain COUNT``."""
+"""What it costs to have many connections to an https API: ``construction ours|plain COUNT``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def opened() -> object:
     if who == "plain":
         return httpx.Client()
     api = API("https://api.wrift.ai/v1", "token")
-    with api._transports.one():
+    with api._transports.lend():
         return api
 
 

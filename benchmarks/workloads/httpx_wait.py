@@ -1,6 +1,6 @@
 """Waiting as most providers do, each trigger with a client and a loop of its own.
 
-``httpx_wait.py WAITS MODELS INTERVAL INTERVALS NUMBER``
+``httpx_wait WAITS MODELS INTERVAL INTERVALS NUMBER``
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from wait_stages import Plan, staged
+
+from benchmarks.workloads.wait_stages import Plan, staged
 
 plan = Plan.of_arguments(sys.argv[1:])
 # Read once for all, and no certificates are loaded: what a good trigger would spare itself.

@@ -1,4 +1,4 @@
-"""Triggers that do nothing, many in one event loop: ``idle_wait.py WAITS MODELS INTERVAL INTERVALS NUMBER``.
+"""Triggers that do nothing, many in one event loop: ``idle_wait WAITS MODELS INTERVAL INTERVALS NUMBER``.
 
 What starting them costs is the floor for waits: Airflow's own objects, and Python's garbage collection over them.
 """
@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from wait_stages import Plan, staged
+
+from benchmarks.workloads.wait_stages import Plan, staged
 
 
 class IdleTrigger(BaseTrigger):

@@ -1,4 +1,4 @@
-"""What importing a provider adds to a DAG file: ``import_provider.py PACKAGE``."""
+"""What importing a provider adds to a DAG file: ``import_provider PACKAGE``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An official client, 0.13.0 or 0.34.0, at the same work: ``official.py WORK URL TOKEN OWNER NAME COUNT WORKERS``."""
+"""An official client, 0.13.0 or 0.34.0, at the same work: ``official WORK URL TOKEN OWNER NAME COUNT WORKERS``."""
 
 from __future__ import annotations
 

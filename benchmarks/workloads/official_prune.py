@@ -1,4 +1,4 @@
-"""The official client 0.34.0 at the same work, as its users write it: ``official_prune.py WAY URL TOKEN OWNER NAME``.
+"""The official client 0.34.0 at the same work, as its users write it: ``official_prune WAY URL TOKEN OWNER NAME``.
 
 WAY is ``sequential`` or ``gather``.
 """

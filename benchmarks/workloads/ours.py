@@ -1,4 +1,4 @@
-"""Our client at work: ``ours.py WORK URL TOKEN OWNER NAME COUNT WORKERS``; prints seconds and statuses as JSON."""
+"""Our client at work: ``ours WORK URL TOKEN OWNER NAME COUNT WORKERS``; prints seconds and statuses as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prune a model down to its newest version with our rule: ``ours_prune.py URL TOKEN OWNER NAME``; prints JSON."""
+"""Prune a model down to its newest version with our rule: ``ours_prune URL TOKEN OWNER NAME``; prints JSON."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import json
 import sys
 import time
 
-from memory import resident_megabytes
-
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
 from airflow_provider_wriftai.domain.retention.prune import prune
 from airflow_provider_wriftai.domain.retention.report import PruneReport
+from benchmarks.workloads.memory import resident_megabytes
 
 url, token, owner, name, dry_run = sys.argv[1:]
 

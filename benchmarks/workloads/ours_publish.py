@@ -1,4 +1,4 @@
-"""Publish new images with our rule: ``ours_publish.py URL TOKEN OWNER NAME COUNT``; prints JSON."""
+"""Publish new images with our rule: ``ours_publish URL TOKEN OWNER NAME COUNT``; prints JSON."""
 
 from __future__ import annotations
 

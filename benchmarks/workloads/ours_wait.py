@@ -1,4 +1,4 @@
-"""Our triggers at work, many in one event loop: ``ours_wait.py WAITS MODELS INTERVAL INTERVALS NUMBER``."""
+"""Our triggers at work, many in one event loop: ``ours_wait WAITS MODELS INTERVAL INTERVALS NUMBER``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 
-from wait_stages import Plan, staged
-
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
+from benchmarks.workloads.wait_stages import Plan, staged
 
 plan = Plan.of_arguments(sys.argv[1:])
 deadline = (datetime.now(UTC) + timedelta(days=1)).isoformat()

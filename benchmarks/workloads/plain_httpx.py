@@ -1,4 +1,4 @@
-"""Plain httpx at the same work, as the limit: ``plain_httpx.py sync URL TOKEN OWNER NAME COUNT WORKERS``."""
+"""Plain httpx at the same work, as the limit: ``plain_httpx sync URL TOKEN OWNER NAME COUNT WORKERS``."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from airflow.triggers.base import BaseTrigger
-from memory import resident_megabytes
+
+from benchmarks.workloads.memory import resident_megabytes
 
 _NAP = 0.005
 _IDLE = 0.1

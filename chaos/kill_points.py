@@ -1,0 +1,89 @@
+"""Where a process is killed: after some time, or when one of its requests has reached a stage."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chaos.service import Service
+
+HELD = 60.0
+"""Seconds for which the service holds a request until the process is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillPoint:
+    """One moment in the life of a process.
+
+    Attributes:
+        after: Seconds after the start of the process; None if a request determines the moment.
+        method: The method of that request, whose path matches ``path``.
+        stage: The stage that it has reached by then.
+        execute: When the service executes it: ``first``, ``last``, or ``never``.
+        late: Seconds after which it executes a request last, whether or not the caller is still there.
+        action: Whether to kill the process, or to revoke its token.
+    """
+
+    after: float | None
+    method: str = ""
+    path: str = ""
+    stage: str = "received"
+    execute: str = "first"
+    late: float = 0.0
+    action: Literal["kill", "revoke"] = "kill"
+
+    def arm(self, service: Service) -> None:
+        """Let the service hold the request."""
+        if self.after is None:
+            is_late = self.execute == "last" or self.action == "revoke"
+            fault = {"method": self.method, "path": self.path, "execute": self.execute}
+            service.add_faults([{**fault, "delay": self.late if is_late else HELD, "ends_at_hangup": not is_late}])
+
+    def is_due(self, service: Service, seconds: float) -> bool:
+        """Return whether a process that has run for some seconds has come to this point."""
+        if self.after is not None:
+            return seconds >= self.after
+        return service.has_reached(self.stage, self.method, self.path) is not None
+
+
+class Killer:
+    """Kills the processes of one task, or revokes its token, at one point after another.
+
+    Attributes:
+        revoked: Whether the token was revoked.
+    """
+
+    def __init__(self, points: Sequence[KillPoint], service: Service, token: str) -> None:
+        self._pending = list(points)
+        self._service = service
+        self._token = token
+        self.revoked = False
+        self._arm()
+
+    def is_kill_due(self, seconds: float) -> bool:
+        """Return whether to kill a process that has run for some seconds; true once for each kill point."""
+        if not self._pending or not self._pending[0].is_due(self._service, seconds):
+            return False
+        point = self._pending.pop(0)
+        if point.action == "revoke":
+            self._service.revoke(self._token)
+            self.revoked = True
+        self._service.forget()
+        self._arm()
+        return point.action == "kill"
+
+    def _arm(self) -> None:
+        if self._pending:
+            self._pending[0].arm(self._service)
+
+
+def draw_point(draw: random.Random, listing: str, change: tuple[str, str] | None, latest: float) -> KillPoint:
+    """Draw where a process is killed that reads a list, and perhaps sends a request which changes something."""
+    if draw.random() < 0.3:
+        return KillPoint(after=draw.uniform(0, 0.5))
+    if change is None or draw.random() < 0.2:
+        return KillPoint(None, "GET", listing, draw.choice(("received", "executed")))
+    stage, execute = draw.choice((("received", "never"), ("received", "last"), ("executed", "first")))
+    return KillPoint(None, *change, stage, execute, draw.uniform(0.01, latest))

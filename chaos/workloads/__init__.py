@@ -1,0 +1,1 @@
+"""What the tasks do, and what they must have done."""
