@@ -29,7 +29,7 @@ def format_summary(result: Mapping[str, Any]) -> str:
     """Return the table, and when and where it was made."""
     machine = result["machine"]
     made = (
-        f"Run on {result['date']}, in {result['seconds'] / 60:.0f} minutes, with seed {result['seed']}, on Airflow "
+        f"{'Short run' if result['quick'] else 'Run'} on {result['date']}, in {result['seconds'] / 60:.0f} minutes, with seed {result['seed']}, on Airflow "
         f"{machine['airflow']}, Python {machine['python']}, {machine['system']}, {machine['processors']} processors."
     )
     table = markdown_table(HEADS, map(format_cells, result["rows"]), numbers=HEADS[1:])
