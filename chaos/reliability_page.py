@@ -11,9 +11,8 @@ from typing import Any
 from chaos.report import HEADS, format_cells
 from scripts.marks import markdown_table, put_between
 
-_HERE = Path(__file__).resolve().parent
-RESULTS = _HERE / "results" / "campaign.json"
-_PAGE = _HERE.parent / "docs" / "reliability.md"
+RESULTS = Path(__file__).resolve().parent / "results" / "campaign.json"
+_PAGE = RESULTS.parents[2] / "docs" / "reliability.md"
 
 
 def main(documents: list[Path]) -> None:
@@ -29,8 +28,9 @@ def format_summary(result: Mapping[str, Any]) -> str:
     """Return the table, and when and where it was made."""
     machine = result["machine"]
     made = (
-        f"{'Short run' if result['quick'] else 'Run'} on {result['date']}, in {result['seconds'] / 60:.0f} minutes, with seed {result['seed']}, on Airflow "
-        f"{machine['airflow']}, Python {machine['python']}, {machine['system']}, {machine['processors']} processors."
+        f"{'Short run' if result['quick'] else 'Run'} on {result['date']}, in {result['seconds'] / 60:.0f} minutes, "
+        f"with seed {result['seed']}, on Airflow {machine['airflow']}, Python {machine['python']}, "
+        f"{machine['system']}, {machine['processors']} processors."
     )
     table = markdown_table(HEADS, map(format_cells, result["rows"]), numbers=HEADS[1:])
     return "\n\n".join([made, table, *_remarks(result)])
