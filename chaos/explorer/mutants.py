@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
 from airflow_provider_wriftai.client.version import VersionRecord
-from airflow_provider_wriftai.domain.publishing import publish as code
+from airflow_provider_wriftai.domain.publishing import adopt, create, duplicates, earlier_tries, search
+from airflow_provider_wriftai.domain.publishing.journal import JournalEntry
+from airflow_provider_wriftai.domain.publishing.publication import Publication
 from airflow_provider_wriftai.domain.publishing.reconcile import reconcile
 from airflow_provider_wriftai.domain.sansio import Operations
 from airflow_provider_wriftai.domain.search import Match
@@ -16,15 +19,15 @@ from airflow_provider_wriftai.domain.search import Match
 _Search = Callable[[], Operations[VersionRecord | None]]
 
 
-def _search_once(search: _Search, seconds: float, **_: Any) -> Operations[VersionRecord | None]:
-    return (yield from search())
+def _search_once(look: _Search, seconds: float, **_: Any) -> Operations[VersionRecord | None]:
+    return (yield from look())
 
 
-def _without_confirmation(search: _Search, seconds: float, *, clock: Callable[[], float]) -> Any:
+def _without_confirmation(look: _Search, seconds: float, *, clock: Callable[[], float]) -> Any:
     began = clock()
 
     def confirmed() -> Operations[VersionRecord | None]:
-        found = yield from search()
+        found = yield from look()
         if found is None and clock() - began >= seconds:
             raise _NotThereError
         return found
@@ -39,8 +42,8 @@ class _NotThereError(Exception):
     pass
 
 
-def _save_only(self: Any, entry: Any) -> Operations[None]:
-    self._save(entry)
+def _save_only(publication: Publication, entry: JournalEntry) -> Operations[None]:
+    publication.save(entry)
     yield from ()
 
 
@@ -48,15 +51,22 @@ def _take_unknown_for_another(digest: str) -> Callable[[VersionRecord], Match]:
     return lambda version: Match.YES if version.digest == digest else Match.NO
 
 
+@contextmanager
+def _replaced(name: str, replacement: Any, *modules: ModuleType) -> Iterator[None]:
+    """Replace a name in all modules that import it."""
+    with ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(mock.patch.object(module, name, replacement))
+        yield
+
+
 MUTANTS: dict[str, Callable[[], Any]] = {
-    "no journal": lambda: mock.patch.object(code._Publication, "_save"),
-    "one search only": lambda: mock.patch.object(code, "reconcile", _search_once),
-    "no second search before the create": lambda: mock.patch.object(
-        code._Publication, "_confirm_and_store", _save_only
-    ),
-    "no confirmation of the last search": lambda: mock.patch.object(code, "reconcile", _without_confirmation),
-    "one 404 counts": lambda: mock.patch.object(code, "_MOST_LOOKS", 1),
-    "an unknown image is another one": lambda: mock.patch.object(code, "match_digest", _take_unknown_for_another),
+    "no journal": lambda: mock.patch.object(Publication, "save"),
+    "one search only": lambda: _replaced("reconcile", _search_once, search, adopt),
+    "no second search before the create": lambda: _replaced("_confirm_and_store", _save_only, create),
+    "no confirmation of the last search": lambda: _replaced("reconcile", _without_confirmation, search, adopt),
+    "one 404 counts": lambda: _replaced("MOST_LOOKS", 1, search, earlier_tries),
+    "an unknown image is another one": lambda: _replaced("match_digest", _take_unknown_for_another, search, duplicates),
 }
 """Mutants by name."""
 
