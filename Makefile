@@ -25,6 +25,8 @@ OLDEST := .venv-oldest
 
 # What the tests need on any Airflow but the newest, whose group in pyproject.toml has more.
 TEST_TOOLS := hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
+# Which tests run: all but those that take many minutes.
+TESTS ?=
 # What the tests showed on each Airflow.
 RESULTS := .results
 # What needs the environment that make demo, make ui and the documents are made with.
@@ -43,14 +45,16 @@ demo: $(VENV)/installed-demo  ## Publish, wait and prune on a real Airflow, agai
 ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the sandbox's page
 	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-test: lint test-oldest test-newest  ## Everything that has to hold
+test: lint  ## Style, types, and the tests on the oldest and the newest Airflow
+	$(MAKE) --no-print-directory --jobs 2 test-oldest test-newest
 
 test-oldest: $(PEERS:%=%/installed) $(OLDEST)/installed
-	$(OLDEST)/bin/python -m pytest --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)
+	$(OLDEST)/bin/python -m pytest $(TESTS) --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)
 
 test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
-	$(BIN)/python -m pytest --junit-xml $(RESULTS)/newest.xml
+	$(BIN)/python -m pytest $(TESTS) --junit-xml $(RESULTS)/newest.xml
 
+test-all: TESTS := -m "long or not long"
 test-all: test $(BETWEEN:%=test-%) constraints  ## The same on the Airflows in between, and the table of what works where
 	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
@@ -60,7 +64,7 @@ constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test beside each Airfl
 
 $(BETWEEN:%=test-%): test-%: .venv-%/installed $(PEERS:%=%/installed)
 	# What these Airflows import warns of itself: here only what the tests say counts.
-	.venv-$*/bin/python -m pytest -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
+	.venv-$*/bin/python -m pytest $(TESTS) -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
 
 bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Everything beside its peers: a table, and docs/benchmarks.md; QUICK=1 for less
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

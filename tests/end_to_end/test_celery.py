@@ -58,6 +58,7 @@ def store(sandbox: Sandbox, tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 @pytest.mark.skipif(AIRFLOW_2, reason="Airflow 2 is not tried with Celery")
 @pytest.mark.skipif(programs() is None, reason="not on this machine: PostgreSQL")

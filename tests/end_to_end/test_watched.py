@@ -223,6 +223,7 @@ def _one_watcher(sandbox: Sandbox, folder: Path, repository: Path) -> Iterator[O
         yield OneWatcher(airflow, publisher, watched_model(**arguments["watches"]).uri)
 
 
+@pytest.mark.long
 def test_a_triggerer_that_is_stopped_or_killed(
     sandbox: Sandbox, tmp_path: Path, repository: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_triggerer_that_is_stopped_or_killed(
     assert samples.checkpoints == sorted(samples.checkpoints), "the checkpoint moved back"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not HAS_STORES, reason="Airflow before 3.3 keeps no checkpoint")
 def test_a_triggerer_that_is_suspended_replaced_and_resumed(
     sandbox: Sandbox, tmp_path: Path, repository: Path, record_property: Callable[[str, object], None]
