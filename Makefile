@@ -46,7 +46,7 @@ ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the s
 	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 test: lint  ## Style, types, and the tests on the oldest and the newest Airflow
-	$(MAKE) --no-print-directory --jobs 2 test-oldest test-newest
+	$(MAKE) --no-print-directory --jobs 2 TESTS='$(TESTS)' test-oldest test-newest
 
 test-oldest: $(PEERS:%=%/installed) $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(TESTS) --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)
