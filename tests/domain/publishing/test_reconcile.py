@@ -1,0 +1,112 @@
+"""How often, and for how long, a version that may still appear is searched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wriftai.client.errors import AuthenticationError, RequestInfo, ServerError, WriftAIError
+from airflow_provider_wriftai.client.references import VersionId
+from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS, reconcile
+from airflow_provider_wriftai.domain.sansio import Operations, Pause
+from tests.support.publishing import Time
+
+VERSION = VersionRecord(VersionId("id-1"))
+DOWN = ServerError(RequestInfo("GET", "/versions"), 503, "Down.")
+REVOKED = AuthenticationError(RequestInfo("GET", "/versions"), 401, "Revoked.")
+
+
+class Searches:
+    """Searches that give what they are told to, and note when they were made.
+
+    Attributes:
+        outcomes: What the first ones give; the others find nothing.
+        at: When they were made.
+    """
+
+    def __init__(self, time: Time, outcomes: Sequence[VersionRecord | WriftAIError | None] = ()) -> None:
+        self.outcomes = list(outcomes)
+        self.at: list[float] = []
+        self._time = time
+        self.appears_at = float("inf")
+
+    def __call__(self) -> Operations[VersionRecord | None]:
+        self.at.append(self._time.now)
+        yield from ()
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if isinstance(outcome, WriftAIError):
+            raise outcome
+        return VERSION if self._time.now >= self.appears_at else outcome
+
+
+def drive(time: Time, search: Callable[[], Operations[VersionRecord | None]], seconds: float) -> VersionRecord | None:
+    """Reconcile in virtual time."""
+    operations = reconcile(search, seconds, clock=time.clock)
+    while True:
+        try:
+            step = next(operations)
+        except StopIteration as stop:
+            found: VersionRecord | None = stop.value
+            return found
+        assert isinstance(step, Pause)
+        time.sleep(step.seconds)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.CRITICAL):
+        yield
+
+
+def test_what_is_there_at_once_takes_no_time(time: Time) -> None:
+    search = Searches(time, [VERSION])
+    assert drive(time, search, 120) == VERSION
+    assert search.at == [0]
+
+
+@given(st.floats(0, 3600), st.floats(0, 1))
+def test_what_appears_in_time_is_found(seconds: float, share: float) -> None:
+    time = Time()
+    search = Searches(time)
+    search.appears_at = seconds * share
+    assert drive(time, search, seconds) == VERSION
+
+
+@given(st.floats(0, 3600))
+def test_what_never_appears_is_searched_twice_after_its_time(seconds: float) -> None:
+    time = Time()
+    search = Searches(time)
+    assert drive(time, search, seconds) is None
+    assert [at for at in search.at if at >= seconds] == [search.at[-2], search.at[-1]]
+    assert search.at[-1] - search.at[-2] == pytest.approx(CONFIRMATION_SECONDS)
+    assert len(search.at) < 10 + seconds / 30
+
+
+def test_one_stale_response_at_the_end_is_not_believed(time: Time) -> None:
+    assert drive(time, Searches(time, [None, VERSION]), 0) == VERSION
+
+
+def test_a_search_that_fails_meanwhile_is_repeated(time: Time) -> None:
+    search = Searches(time, [DOWN, DOWN, VERSION])
+    assert drive(time, search, 120) == VERSION
+    assert len(search.at) == 3
+
+
+@pytest.mark.parametrize("outcomes", [[DOWN], [None, DOWN]])
+def test_a_search_that_fails_at_the_end_settles_nothing(
+    time: Time, outcomes: list[VersionRecord | WriftAIError | None]
+) -> None:
+    with pytest.raises(ServerError):
+        drive(time, Searches(time, outcomes), 0)
+
+
+def test_an_error_that_no_retry_can_fix_ends_it_at_once(time: Time) -> None:
+    search = Searches(time, [REVOKED])
+    with pytest.raises(AuthenticationError):
+        drive(time, search, 120)
+    assert search.at == [0]
