@@ -4,6 +4,9 @@ Two tasks that publish the same image at the same moment (two runs of a pipeline
 and create one each. A locked file keeps the second one from searching until the first one has its version. The lock
 belongs to an open file, so a process that dies holds nothing. Without the file (no folder that can be written to,
 another owner), or when the other task takes too long, the task publishes without the lock.
+
+The file says which task holds the lock. If that is the waiting task itself, the holder is an earlier try that is
+suspended, and that Airflow has replaced. Waiting for it is pointless; the journal keeps it from creating anything.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.private_folder import open_private_file, private_folder
@@ -32,7 +36,13 @@ _NAME_LENGTH = 3
 
 @asynccontextmanager
 async def publish_lock(
-    base_url: str, model: str, digest: str, *, folder: Path | None = None, longest_wait: float = LONGEST_WAIT
+    base_url: str,
+    model: str,
+    digest: str,
+    *,
+    holder: str = "",
+    folder: Path | None = None,
+    longest_wait: float = LONGEST_WAIT,
 ) -> AsyncIterator[bool]:
     """Hold the lock of an image of a model, as far as that is possible.
 
@@ -40,13 +50,14 @@ async def publish_lock(
         base_url: The base URL of the service.
         model: ``owner/name``.
         digest: The digest of the image.
+        holder: The task: see ``identify_task``. Empty if it has no identity.
         folder: The folder of the lock files; None for the user's own.
         longest_wait: Seconds after which the task goes on without the lock.
 
     Yields:
         Whether the lock is held.
     """
-    key = hashlib.sha256(f"{base_url}\n{model.lower()}\n{digest}".encode()).hexdigest()
+    key = _hash(f"{base_url}\n{model.lower()}\n{digest}").hex()
     # A few thousand files at most, which are never deleted: deleting one that is being locked would let two tasks in.
     name = f"publish-{key[:_NAME_LENGTH]}.lock"
     try:
@@ -56,12 +67,22 @@ async def publish_lock(
         yield False
         return
     try:
-        yield await _acquire(descriptor, model, digest, longest_wait)
+        yield await _acquire(descriptor, model, digest, _hash(holder) if holder else b"", longest_wait)
     finally:
         os.close(descriptor)
 
 
-async def _acquire(descriptor: int, model: str, digest: str, longest_wait: float) -> bool:
+def identify_task(context: Mapping[str, Any]) -> str:
+    """Return what all tries of the running task have in common, and no other task has; empty outside of a run."""
+    ti = context.get("ti")
+    return "" if ti is None else repr((ti.dag_id, ti.run_id, ti.task_id, ti.map_index))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+async def _acquire(descriptor: int, model: str, digest: str, holder: bytes, longest_wait: float) -> bool:
     began = time.monotonic()
     attempt = 0
     while True:
@@ -73,7 +94,15 @@ async def _acquire(descriptor: int, model: str, digest: str, longest_wait: float
             log.info("Publishing without a lock against other tasks on this machine: %s.", error)
             return False
         else:
+            # The lock is held on a full disk too.
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, holder, 0)
             return True
+        # The first look may be at what the one before the holder wrote.
+        if attempt and holder and os.pread(descriptor, len(holder), 0) == holder:
+            log.warning("It is an earlier try of this task, which Airflow has replaced. Publishing without the lock.")
+            return False
         if elapsed >= longest_wait:
             log.warning("The other task has not finished within %.0f s. Publishing without the lock.", longest_wait)
             return False

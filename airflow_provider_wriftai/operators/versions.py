@@ -139,7 +139,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             parse_int,
             parse_seconds,
         )
-        from airflow_provider_wriftai._airflow.publish_lock import publish_lock
+        from airflow_provider_wriftai._airflow.publish_lock import identify_task, publish_lock
         from airflow_provider_wriftai.assets.models import model_asset
         from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
@@ -180,7 +180,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
                 if options.if_exists == "create":
                     # Whatever other tasks create, this one creates another version.
                     return await arun(api, operations)
-                async with publish_lock(api.base_url, model, new.image.digest):
+                async with publish_lock(api.base_url, model, new.image.digest, holder=identify_task(context)):
                     return await arun(api, operations)
 
             async def run() -> PublishResult:
