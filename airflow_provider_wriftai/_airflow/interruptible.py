@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
+from airflow_provider_wriftai._airflow.task_marks import is_marked_success
 
 if TYPE_CHECKING:
+    from airflow_provider_wriftai._airflow.compat import Context
     from airflow_provider_wriftai.client.errors import WriftAIError
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class InterruptibleMixin:
@@ -23,12 +28,19 @@ class InterruptibleMixin:
     _run: InterruptibleRun[Any] | None = None
     _is_stopped: bool = False
 
-    def run_interruptibly(self, begin: Callable[[], Coroutine[Any, Any, T]], stopped: WriftAIError) -> T:
+    def run_interruptibly(
+        self, begin: Callable[[], Coroutine[Any, Any, T]], context: Context, stopped: Callable[[], WriftAIError]
+    ) -> T | None:
         """Run a coroutine.
 
         Args:
-            begin: Makes the coroutine.
-            stopped: What to raise if Airflow stops the task meanwhile.
+            begin: Makes the coroutine. It does not return None.
+            context: The context of the task.
+            stopped: Makes the error to raise if Airflow stops the task meanwhile.
+
+        Returns:
+            What the coroutine returns; None if somebody marked the task as success meanwhile. Whoever did that knows
+            that the task did not finish, and an error would only run the callback for failures.
         """
         run = InterruptibleRun(begin)
         self._run = run
@@ -37,7 +49,11 @@ class InterruptibleMixin:
         try:
             return run.run()
         except asyncio.CancelledError:
-            raise stopped from None
+            error = stopped()
+            if not is_marked_success(context):
+                raise error from None
+            log.warning("%s The task ends without an error, because it was marked as success.", error)
+            return None
         finally:
             self._run = None
 

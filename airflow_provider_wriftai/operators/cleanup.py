@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow_provider_wriftai._airflow.compat import BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.interruptible import InterruptibleMixin
 from airflow_provider_wriftai._airflow.metrics import count, timed
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
-    from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
     from airflow_provider_wriftai.client.references import ModelReference
     from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
     from airflow_provider_wriftai.domain.retention.record import PruneRecord
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _CRITERIA = ("keep_last", "older_than", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "max_deletions")
 
 
-class WriftAICleanupVersionsOperator(BaseOperator):
+class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
     """Delete old versions of a model, and never the newest.
 
     A version is deleted only if every given criterion allows it, and nothing protects it. At least one criterion is
@@ -130,18 +130,12 @@ class WriftAICleanupVersionsOperator(BaseOperator):
         # name than its parameter's, Airflow would not see what a mapped task's value depends on.
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
         self.wriftai_conn_id = wriftai_conn_id
-        self._pruning: InterruptibleRun[PruneReport] | None = None
-        self._is_killed = False
         self._report: PruneReport | None = None
         self._base_url = ""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Prune the model."""
-        import asyncio
-
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
-        from airflow_provider_wriftai._airflow.task_marks import is_marked_success
         from airflow_provider_wriftai.client.references import ModelReference
         from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
         from airflow_provider_wriftai.domain.retention.prune import prune
@@ -159,37 +153,27 @@ class WriftAICleanupVersionsOperator(BaseOperator):
 
             self._base_url = api.base_url
             store_link(self, context, api.base_url, None, str(model))
-            self._pruning = InterruptibleRun(run)
-            if self._is_killed:
-                self._pruning.stop()
+
+            def stopped() -> PruneStoppedError:
+                return PruneStoppedError(str(model), record.report())
+
+            finished: PruneReport | None = None
             try:
                 with timed("prune"):
-                    self._pruning.run()
-            except asyncio.CancelledError:
-                self._keep_report(context, record)
-                if is_marked_success(context):
-                    # Whoever marked the task knows that it did not finish; an error would only page somebody.
-                    self.log.warning("The task was marked as success, so the prune of %s ends here.", model)
-                    return cast("dict[str, Any]", self._report or {})
-                raise PruneStoppedError(str(model), self._report) from None
-            except BaseException:
-                # However the task ends, a timeout or a signal included, its deletes are on record.
-                self._keep_report(context, record)
-                raise
-            self._note(record)
-        return cast("dict[str, Any]", self._report)
+                    finished = self.run_interruptibly(run, context, stopped)
+            finally:
+                if finished is not None:
+                    self._note(record)
+                else:
+                    # However the task ends, a mark, a timeout, or a signal included, its deletes are on record.
+                    self._keep_report(context, record)
+        return cast("dict[str, Any]", self._report or {})
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
         """Return what the prune did to the model, for Airflow's OpenLineage provider."""
         from airflow_provider_wriftai._airflow.openlineage import lineage_of_prune, no_lineage
 
         return no_lineage() if self._report is None else lineage_of_prune(self._report, self._base_url)
-
-    def on_kill(self) -> None:
-        """Stop: no delete begins after this."""
-        self._is_killed = True
-        if self._pruning is not None:
-            self._pruning.stop()
 
     def _parse_policy(self, model: ModelReference) -> tuple[RetentionPolicy, bool]:
         from airflow_provider_wriftai._airflow.parameters import (

@@ -45,6 +45,9 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
     It adds no outlet by itself. If the task has the model's asset as an outlet (``outlets=[model_asset(model)]``), the
     event contains the same fields and ``model``; ``assets.events.version_of`` reads them.
 
+    If Airflow stops the task, no request begins afterwards. A task that somebody marked as success while it ran ends
+    without an error, and its result is empty.
+
     Args:
         model: ``owner/name``.
         image: A digest, an image reference that ends in a digest, or the output of a build tool: the path of a digest
@@ -188,7 +191,9 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
                     return await publish_alone()
 
             with timed("publish"):
-                result = self.run_interruptibly(run, TaskStoppedError.while_publishing(model))
+                result = self.run_interruptibly(run, context, lambda: TaskStoppedError.while_publishing(model))
+        if result is None:
+            return {}
         self._published = result, new.image, model, api.base_url
         count(f"publish.{result.outcome}")
         store_link(self, context, api.base_url, str(result.version.reference), model)
@@ -252,7 +257,10 @@ class WriftAIGetVersionOperator(InterruptibleMixin, BaseOperator):
                 async with api:
                     return await api.async_request(get_version(reference))
 
-            version = self.run_interruptibly(run, TaskStoppedError(f"fetched {reference}", "Nothing was changed."))
+            stopped = TaskStoppedError(f"fetched {reference}", "Nothing was changed.")
+            version = self.run_interruptibly(run, context, lambda: stopped)
+        if version is None:
+            return {}
         self.log.info("Fetched %s.", reference)
         store_link(self, context, api.base_url, str(reference), None)
         return version_result(version, with_schemas=include_schemas)
@@ -296,23 +304,25 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, BaseOperator):
         from airflow_provider_wriftai.client.references import VersionNumber, parse_version
         from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
 
-        del context
-        deleted = True
         with fail_without_retry():
             reference = parse_version(parse_version_reference("version", self.version))
             fail_if_missing = parse_bool("fail_if_missing", self.fail_if_missing)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
 
-            async def run() -> None:
+            async def run() -> bool:
                 async with api:
-                    await api.async_request(delete_version(reference))
+                    try:
+                        await api.async_request(delete_version(reference))
+                    except NotFoundError:
+                        if fail_if_missing:
+                            raise
+                        return False
+                    return True
 
-            try:
-                self.run_interruptibly(run, TaskStoppedError.while_changing(f"deleted {reference}"))
-            except NotFoundError:
-                if fail_if_missing:
-                    raise
-                deleted = False
+            stopped = TaskStoppedError.while_changing(f"deleted {reference}")
+            deleted = self.run_interruptibly(run, context, lambda: stopped)
+        if deleted is None:
+            return {}
         count("delete.deleted" if deleted else "delete.already_gone")
         self.log.info("Deleted %s." if deleted else "%s had been deleted before.", reference)
         if deleted and isinstance(reference, VersionNumber):
@@ -398,7 +408,9 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
                     return await arun(api, update(reference, hardware, names, is_stopped=self.is_stopped))
 
             stopped = TaskStoppedError.while_changing(f"updated the configuration of {reference}")
-            done = self.run_interruptibly(run, stopped)
+            done = self.run_interruptibly(run, context, lambda: stopped)
+        if done is None:
+            return {}
         self.log.info(
             "Updated the configuration of %s." if done.changed else "The configuration of %s is as requested already.",
             reference,

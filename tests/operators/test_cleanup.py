@@ -16,6 +16,7 @@ from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from tests.support.marked_task_instance import MarkedTaskInstance, TaskInstance
 from tests.support.sandbox import Sandbox
 
 try:
@@ -27,16 +28,6 @@ except ImportError:  # Airflow 2.11
 @pytest.fixture(autouse=True)
 def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection()))
-
-
-class TaskInstance:
-    """What an operator needs of one: it keeps what is pushed."""
-
-    def __init__(self) -> None:
-        self.pushed: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = json.loads(json.dumps(value))
 
 
 def _clean_up(model: str, **parameters: Any) -> Any:
@@ -208,22 +199,6 @@ def test_on_kill_before_it_begins_deletes_nothing(sandbox: Sandbox) -> None:
     with pytest.raises(PruneStoppedError, match="nothing had been deleted"):
         operator.execute({})
     assert sandbox.numbers(model) == [3, 2, 1]
-
-
-class MarkedTaskInstance(TaskInstance):
-    """One whose state in Airflow's database somebody has set."""
-
-    dag_id, task_id, run_id, map_index = "dag", "prune", "run", -1
-
-    def __init__(self, state: str | Exception) -> None:
-        super().__init__()
-        self._state = state
-
-    def get_task_states(self, **asked: Any) -> dict[str, dict[str, str]]:
-        assert asked == {"dag_id": "dag", "map_index": None, "task_ids": ["prune"], "run_ids": ["run"]}
-        if isinstance(self._state, Exception):
-            raise self._state
-        return {"run": {"prune": self._state}}
 
 
 @pytest.mark.parametrize("state", ["success", "failed", "running", LookupError("no answer")])

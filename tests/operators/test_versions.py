@@ -26,6 +26,7 @@ from airflow_provider_wriftai.operators.versions import (
     WriftAIUpdateVersionConfigurationOperator,
 )
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from tests.support.marked_task_instance import MarkedTaskInstance
 from tests.support.sandbox import Sandbox
 
 SCHEMAS: dict[str, Any] = {"prediction": {"input": {}, "output": {}}}
@@ -365,13 +366,20 @@ def test_a_task_that_is_stopped_while_it_searches_sends_no_create_request(
         lambda model: _operator(model, "sha256:" + "ab" * 32, SCHEMAS),
     ],
 )
-def test_a_task_that_was_stopped_before_its_first_request_sends_none(sandbox: Sandbox, make: Any) -> None:
+@pytest.mark.parametrize("state", ["success", "failed", LookupError("no answer")])
+def test_a_task_that_was_stopped_before_its_first_request_sends_none(
+    sandbox: Sandbox, make: Any, state: str | Exception
+) -> None:
     model = sandbox.new_model(versions=1)
     task = make(model)
     requests = len(sandbox.store.requests(20_000))
     task.on_kill()
-    with pytest.raises(TaskStoppedError):
-        task.execute({})
+    context = {"ti": MarkedTaskInstance(state)}
+    if state == "success":
+        assert task.execute(context) == {}
+    else:
+        with pytest.raises(TaskStoppedError):
+            task.execute(context)
     assert len(sandbox.store.requests(20_000)) == requests
 
 
