@@ -92,7 +92,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
         keep_weekly: int | str | XComArg | NotSet = NOTSET,
         keep_monthly: int | str | XComArg | NotSet = NOTSET,
         keep_yearly: int | str | XComArg | NotSet = NOTSET,
-        protect: Sequence[Named] | str | XComArg | NotSet = NOTSET,
+        protect: Sequence[Named | XComArg] | str | XComArg | NotSet = NOTSET,
         protect_release_notes: str | XComArg | NotSet = NOTSET,
         fail_on_unmatched_protection: bool | str | XComArg = False,
         only: Sequence[Named] | str | XComArg | NotSet = NOTSET,

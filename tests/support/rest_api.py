@@ -73,6 +73,15 @@ class RestAPI:
         change = {"dry_run": False, "new_state": state} if AIRFLOW_2 else {"new_state": state}
         self._answer(self._http.patch(f"{run}/taskInstances/{task}", json=change))
 
+    def clear(self, run: str, task: str, *, downstream: bool = False, only_running: bool = False) -> None:
+        """Clear a task of a run, as its page does."""
+        dag, _, run_id = run.removeprefix("/dags/").partition("/dagRuns/")
+        change = {
+            "dry_run": False, "dag_run_id": run_id, "task_ids": [task], "include_downstream": downstream,
+            "only_failed": False, "only_running": only_running, "reset_dag_runs": True,
+        }  # fmt: skip
+        self._answer(self._http.post(f"/dags/{dag}/clearTaskInstances", json=change))
+
     def result(self, run: str, task: str, index: int | None = None) -> Any:
         """What a task returned."""
         more = {} if index is None else {"map_index": index}

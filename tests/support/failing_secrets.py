@@ -1,0 +1,28 @@
+"""A secrets backend that fails when a test asks for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from airflow.secrets import BaseSecretsBackend
+
+
+class FailingSecrets(BaseSecretsBackend):
+    """Knows the connections whose ids begin with ``secret_``, as JSON in the file ``<id>.json`` of ``SECRETS_FOLDER``.
+
+    Each byte of the file ``<id>.failures`` there is one look-up that fails. Their number is noted in ``<id>.failed``.
+    """
+
+    def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
+        """Look up a connection, or fail."""
+        if not conn_id.startswith("secret_"):
+            return None
+        folder = Path(os.environ["SECRETS_FOLDER"])
+        failures = folder / f"{conn_id}.failures"
+        if failures.exists() and (left := failures.read_bytes()):
+            failures.write_bytes(left[1:])
+            with (folder / f"{conn_id}.failed").open("a") as failed:
+                failed.write("x")
+            raise ConnectionError("The secrets backend is down.")
+        return (folder / f"{conn_id}.json").read_text()
