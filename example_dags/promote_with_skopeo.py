@@ -29,7 +29,7 @@ def test_and_promote() -> str:
     """
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def promote_with_skopeo() -> None:
     """The pipeline."""
     WriftAICreateVersionOperator(

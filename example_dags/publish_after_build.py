@@ -77,7 +77,7 @@ def build_image(trained_in: str) -> str:
     return str(layout)
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def publish_after_build() -> None:
     """The pipeline."""
     publish = WriftAICreateVersionOperator(

@@ -32,7 +32,7 @@ def build_and_push() -> str:
     """
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def publish_from_buildah() -> None:
     """The pipeline."""
     WriftAICreateVersionOperator(

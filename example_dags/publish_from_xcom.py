@@ -31,7 +31,7 @@ def build(built_in: str) -> dict[str, Any]:
     }
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def publish_from_xcom() -> None:
     """The pipeline."""
     WriftAICreateVersionOperator(

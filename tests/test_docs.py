@@ -232,3 +232,11 @@ def test_every_example_is_listed() -> None:
     examples = {file.stem for file in (ROOT / "example_dags").glob("*.py")}
     listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| .+ \|$", (DOCS / "examples.md").read_text(), re.MULTILINE)
     assert {name for name, anchor in listed if name == anchor} == examples
+
+
+def test_every_example_that_publishes_has_one_run_at_a_time() -> None:
+    """Of parallel runs, any could make the newest version."""
+    texts = {file.stem: file.read_text() for file in (ROOT / "example_dags").glob("*.py")}
+    publishing = {name for name, text in texts.items() if "WriftAICreateVersionOperator(" in text}
+    assert len(publishing) > 3
+    assert {name for name in publishing if "max_active_runs=1," not in texts[name]} == set()
