@@ -1,11 +1,11 @@
-"""From what a DAG, a template, or another task gives as a parameter to the value that is meant.
+"""Parse parameters of tasks: values from a DAG, text that a template rendered, or results of other tasks.
 
 DAG files load this module, so everything heavier than the standard library is imported where a parameter is parsed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -150,14 +150,15 @@ def parse_version_reference(name: str, value: object) -> str:
     Raises:
         InvalidParameterError: There is none.
     """
-    if isinstance(value, Mapping):
-        value = value.get("reference")
-    if not isinstance(value, str) or value.strip() in _EMPTY:
+    from airflow_provider_wriftai.domain.results import find_reference
+
+    reference = find_reference(value)
+    if not isinstance(reference, str) or reference.strip() in _EMPTY:
         raise InvalidParameterError(
             f"{name} must be an id, 'owner/name:number', or a version as a task returned it; got "
             f"{truncated_repr(value)}. Check that the task it comes from returned a version."
         )
-    return value.strip()
+    return reference.strip()
 
 
 def parse_bool(name: str, value: object) -> bool:
@@ -194,27 +195,34 @@ def parse_duration(name: str, value: object) -> timedelta:
 
 
 def parse_list(name: str, value: object) -> list[Any]:
-    """Parse a list: one as it is, the text that a template makes of one, or items with commas between them.
+    """Parse a list: a list, its text as a template renders it, or items with commas between them.
 
     Raises:
         InvalidParameterError: The value is none of these.
     """
     if isinstance(value, str) and value.strip() not in _EMPTY:
-        import ast
-
         text = value.strip()
         if not text.startswith(_LITERALS):
             return [part.strip() for part in text.split(",")]
-        try:
-            # A template writes a list in Python's notation, unless the DAG renders to Python objects.
-            value = ast.literal_eval(text)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            value = text
+        value = _evaluate(text)
     if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes):
         return list(value)
     raise InvalidParameterError(
         f"{name} must be a list, or text with commas between the items; got {truncated_repr(value)}.{_hint(value)}"
     )
+
+
+def _evaluate(text: str) -> object:
+    import ast
+    import json
+
+    # A plain template renders a list as Python writes it; with the filter tojson, as JSON.
+    for parse in (ast.literal_eval, json.loads):
+        try:
+            return parse(text)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text
 
 
 def parse_str(name: str, value: object) -> str:

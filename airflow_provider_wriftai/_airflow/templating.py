@@ -1,10 +1,9 @@
-"""Rendering that leaves text alone, and finds template files only where they are meant.
+"""Render template fields so that text stays text, and only some fields can name a template file.
 
-Airflow renders every text in a field that ends like a template file as one, wherever it is: the path of a build's
-metadata, or a ``$ref`` deep inside a schema. With ``render_template_as_native_obj``, text that looks like Python
-becomes an
-object: release notes ``12`` the number 12. An operator says here which of its fields are text, and which may name a
-file.
+Airflow reads a template file wherever a text ends in one of the operator's ``template_ext``: for the path of a build's
+metadata, too, or for a ``$ref`` deep inside a schema. With ``render_template_as_native_obj``, it evaluates rendered
+text that looks like Python: release notes ``12`` become a number, and a pattern in quotes loses them. An operator with
+this mixin declares which of its fields are text, which take objects, and which may name a file.
 """
 
 from __future__ import annotations
@@ -29,17 +28,18 @@ _RAW_HINT = "Put braces that are meant literally between {% raw %} and {% endraw
 
 
 class TemplateFieldsMixin(_Base):
-    """Put before the operator's base class: rendering by the rules of the class variables."""
+    """Render fields by the rules of the class variables. Put it before the operator's base class."""
 
     template_file_fields: ClassVar[tuple[str, ...]] = ()
     """Fields whose whole value may be the name of a template file, by ``template_ext``. It is read when the task
     runs."""
 
     template_text_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that stay text, whatever their template renders to. A value of another type is left as it is."""
+    """Fields whose templates always render to text. Values of other types are left alone."""
 
     template_object_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields in which every text stays text: a mapping or list is rendered item by item."""
+    """Fields that take text or objects. Text is never evaluated; mappings and lists are rendered item by item. With
+    native rendering, a template that consists of one expression renders to the object that the expression returns."""
 
     def resolve_template_files(self) -> None:
         """Leave the files alone while the DAG file is parsed."""
@@ -64,16 +64,26 @@ class TemplateFieldsMixin(_Base):
         field = self._field_of(content)
         if isinstance(content, str):
             with _reporting(field, content):
-                if field in self.template_file_fields and content.endswith(tuple(self.template_ext)):
-                    return _render_text(_load_file(environment, content, field, self.template_ext), context)
-                if field in self.template_text_fields:
-                    return _render_text(environment.from_string(content), context)
-                return self._render(environment.from_string(content), context)
-        if field in (*self.template_file_fields, *self.template_object_fields) and isinstance(
-            content, Mapping | list | tuple
-        ):
-            return self._render_texts_in(content, context, environment, seen_oids, field)
+                return self._render_str(content, context, environment, field)
+        if field in (*self.template_file_fields, *self.template_object_fields):
+            if isinstance(content, set | frozenset):
+                # Rendered items may be mappings, which a set cannot hold.
+                content = list(content)
+            if isinstance(content, Mapping | list | tuple):
+                return self._render_texts_in(content, context, environment, seen_oids, field)
         return super().render_template(content, context, environment, seen_oids)
+
+    def _render_str(self, text: str, context: Context, environment: jinja2.Environment, field: str | None) -> Any:
+        if field in self.template_file_fields and text.endswith(tuple(self.template_ext)):
+            return _render_text(_load_file(environment, text, field, self.template_ext), context)
+        template = environment.from_string(text)
+        if field in self.template_text_fields:
+            return _render_text(template, context)
+        return (
+            _render_object(template, context)
+            if field in self.template_object_fields
+            else self._render(template, context)
+        )
 
     def _field_of(self, content: object) -> str | None:
         fields = (*self.template_file_fields, *self.template_text_fields, *self.template_object_fields)
@@ -95,7 +105,7 @@ class TemplateFieldsMixin(_Base):
                 if not any(marker in value for marker in _MARKERS):
                     return value
                 with _reporting(field, value):
-                    rendered = _render_text(environment.from_string(value), context)
+                    rendered = _render_object(environment.from_string(value), context)
                 if field == "schemas" and rendered != value:
                     self.log.warning("A template in schemas changed %.100r to %.100r. %s", value, rendered, _RAW_HINT)
                 return rendered
@@ -108,8 +118,21 @@ class TemplateFieldsMixin(_Base):
 
 
 def _render_text(template: jinja2.Template, context: Context) -> str:
-    # Not by its own method: that of a native environment parses the text as Python.
-    return "".join(map(str, template.root_render_func(template.new_context(dict(context)))))
+    return "".join(map(str, _render_parts(template, context)))
+
+
+def _render_object(template: jinja2.Template, context: Context) -> object:
+    """Return the object that the only expression of a native template returns; text in all other cases."""
+    import jinja2
+
+    parts = _render_parts(template, context)
+    is_object = len(parts) == 1 and not isinstance(parts[0], str | int | float | jinja2.Undefined)
+    return parts[0] if is_object else "".join(map(str, parts))
+
+
+def _render_parts(template: jinja2.Template, context: Context) -> list[object]:
+    # Not with Template.render: in a native environment, it evaluates the text as Python.
+    return list(template.root_render_func(template.new_context(dict(context))))
 
 
 def _load_file(

@@ -1,4 +1,4 @@
-"""What tasks return and events contain: a few plain fields, never the JSON of a service or a publisher.
+"""What tasks return and events contain, and how other tasks read it: a few plain fields, never foreign JSON.
 
 Airflow's serialization gives meaning to the keys of dictionaries (``__classname__``, ``__type``, …) and fails on deep
 nesting. A version's schemas are somebody else's JSON, so they are left out, or included as JSON text on request.
@@ -7,9 +7,11 @@ nesting. A version's schemas are somebody else's JSON, so they are left out, or 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 
@@ -43,3 +45,18 @@ def version_result(version: VersionRecord, *, with_schemas: bool = False, **extr
     if with_schemas and version.has_schemas:
         result["schemas"] = json.dumps(version.body["schemas"], ensure_ascii=False)
     return result | extra
+
+
+def find_reference(value: object) -> object:
+    """Return the reference in a version as a task returned it; any other value as it is.
+
+    Args:
+        value: A mapping, or the text of one, as a plain template renders it.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            parsed = parse_value(value)
+        except UnreadableObjectError:
+            return value
+        return parsed.get("reference", value) if isinstance(parsed, Mapping) else value
+    return value.get("reference", value) if isinstance(value, Mapping) else value

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from airflow_provider_wriftai._airflow.compat import BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.interruptible import InterruptibleMixin
 from airflow_provider_wriftai._airflow.metrics import count, timed
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
+from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 _CRITERIA = ("keep_last", "older_than", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "max_deletions")
 
 
-class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
+class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
     """Delete old versions of a model, and never the newest.
 
     A version is deleted only if every given criterion allows it, and nothing protects it. At least one criterion is
@@ -79,6 +80,8 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
         "dry_run",
         "wriftai_conn_id",
     )
+    template_text_fields: ClassVar[tuple[str, ...]] = ("model", "protect_release_notes", "wriftai_conn_id")
+    template_object_fields: ClassVar[tuple[str, ...]] = ("older_than", "protect", "only")
     operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#f9e6dc"
 
@@ -92,10 +95,10 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
         keep_weekly: int | str | XComArg | NotSet = NOTSET,
         keep_monthly: int | str | XComArg | NotSet = NOTSET,
         keep_yearly: int | str | XComArg | NotSet = NOTSET,
-        protect: Sequence[Named | XComArg] | str | XComArg | NotSet = NOTSET,
+        protect: Iterable[Named | XComArg] | str | XComArg | NotSet = NOTSET,
         protect_release_notes: str | XComArg | NotSet = NOTSET,
         fail_on_unmatched_protection: bool | str | XComArg = False,
-        only: Sequence[Named] | str | XComArg | NotSet = NOTSET,
+        only: Iterable[Named | XComArg] | str | XComArg | NotSet = NOTSET,
         max_deletions: int | str | XComArg | NotSet = NOTSET,
         dry_run: bool | str | XComArg = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
@@ -114,7 +117,8 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
             only=only,
             max_deletions=max_deletions,
         )
-        self.model = model
+        # Any: what a template or another task makes of it is checked when the task runs.
+        self.model: Any = model
         self.keep_last = none_if_notset(keep_last)
         self.older_than = none_if_notset(older_than)
         self.keep_daily = none_if_notset(keep_daily)
@@ -143,7 +147,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, BaseOperator):
 
         record = PruneRecord()
         with fail_without_retry():
-            model = ModelReference.parse(cast("str", self.model))
+            model = ModelReference.parse(self.model)
             policy, dry_run = self._parse_policy(model)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
 

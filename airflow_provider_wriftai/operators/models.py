@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_wriftai._airflow.compat import BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
+from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
 
 
-class WriftAIListModelsOperator(BaseOperator):
+class WriftAIListModelsOperator(TemplateFieldsMixin, BaseOperator):
     """List the models of an owner, and return their references: ``["acme/detector", "acme/sentiment"]``.
 
     The list is sorted. Expand another operator over it to do the same for every model that exists when the DAG runs::
@@ -27,6 +28,7 @@ class WriftAIListModelsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("model_owner", "wriftai_conn_id")
+    template_text_fields: ClassVar[tuple[str, ...]] = ("model_owner", "wriftai_conn_id")
     ui_color = "#dcecf9"
 
     def __init__(

@@ -16,6 +16,8 @@ from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
@@ -92,37 +94,50 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
     template_fields_renderers: ClassVar[dict[str, str]] = {"release_notes": "md", "schemas": "json", "image": "json"}
     template_ext: Sequence[str] = (".md", ".json")
     template_file_fields: ClassVar[tuple[str, ...]] = ("release_notes", "schemas")
-    template_text_fields: ClassVar[tuple[str, ...]] = ("release_notes",)
-    template_object_fields: ClassVar[tuple[str, ...]] = ("schemas", "compatibilities", "configuration")
+    template_text_fields: ClassVar[tuple[str, ...]] = (
+        "model",
+        "release_notes",
+        "if_exists",
+        "on_duplicate",
+        "wriftai_conn_id",
+    )
+    template_object_fields: ClassVar[tuple[str, ...]] = (
+        "image",
+        "schemas",
+        "image_selector",
+        "compatibilities",
+        "configuration",
+    )
     operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
     def __init__(
         self,
         *,
-        model: str,
+        model: str | XComArg,
         image: BuildResult | XComArg,
-        release_notes: str,
-        schemas: Mapping[str, Any] | str,
-        image_selector: str | None = None,
-        compatibilities: Mapping[str, bool] | str | None = None,
-        configuration: Mapping[str, Any] | str | None = None,
-        if_exists: IfExists = "reuse",
-        lookback: int | str = 10,
-        settle_seconds: float | str = 120,
-        on_duplicate: OnDuplicate = "keep",
-        remember: bool | str = True,
+        release_notes: str | XComArg,
+        schemas: Mapping[str, Any] | str | XComArg,
+        image_selector: str | XComArg | None = None,
+        compatibilities: Mapping[str, bool | XComArg] | str | XComArg | None = None,
+        configuration: Mapping[str, Any] | str | XComArg | None = None,
+        if_exists: IfExists | str | XComArg = "reuse",
+        lookback: int | str | XComArg = 10,
+        settle_seconds: float | timedelta | str | XComArg = 120,
+        on_duplicate: OnDuplicate | str | XComArg = "keep",
+        remember: bool | str | XComArg = True,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model = model
-        self.image = image
-        self.release_notes = release_notes
-        self.schemas = schemas
-        self.image_selector = image_selector
-        self.compatibilities = compatibilities
-        self.configuration = configuration
+        # Any: what a template or another task makes of a parameter is checked when the task runs.
+        self.model: Any = model
+        self.image: Any = image
+        self.release_notes: Any = release_notes
+        self.schemas: Any = schemas
+        self.image_selector: Any = image_selector
+        self.compatibilities: Any = compatibilities
+        self.configuration: Any = configuration
         self.if_exists = if_exists
         self.lookback = lookback
         self.settle_seconds = settle_seconds
@@ -164,7 +179,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             remember = errors.collect(parse_bool, "remember", self.remember)
             new = check_new_version(
                 self.model,
-                cast("BuildResult", self.image),
+                self.image,
                 self.release_notes,
                 self.schemas,
                 image_selector=self.image_selector,
@@ -209,7 +224,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         return no_lineage() if self._published is None else lineage_of_publish(*self._published)
 
 
-class WriftAIGetVersionOperator(InterruptibleMixin, BaseOperator):
+class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
     """Fetch a version.
 
     A version that does not exist fails the task; to wait for one, use ``WriftAIVersionSensor``. The task returns the
@@ -223,6 +238,8 @@ class WriftAIGetVersionOperator(InterruptibleMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("version", "include_schemas", "wriftai_conn_id")
+    template_text_fields: ClassVar[tuple[str, ...]] = ("wriftai_conn_id",)
+    template_object_fields: ClassVar[tuple[str, ...]] = ("version",)
     operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
@@ -230,7 +247,7 @@ class WriftAIGetVersionOperator(InterruptibleMixin, BaseOperator):
         self,
         *,
         version: str | Mapping[str, Any] | XComArg,
-        include_schemas: bool | str = False,
+        include_schemas: bool | str | XComArg = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
@@ -266,7 +283,7 @@ class WriftAIGetVersionOperator(InterruptibleMixin, BaseOperator):
         return version_result(version, with_schemas=include_schemas)
 
 
-class WriftAIDeleteVersionOperator(InterruptibleMixin, BaseOperator):
+class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
     """Delete one version, even the newest one, which callers get that do not name a version.
 
     To prune a model's versions by rules, use ``WriftAICleanupVersionsOperator``. The task returns ``reference`` and
@@ -279,13 +296,15 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("version", "fail_if_missing", "wriftai_conn_id")
+    template_text_fields: ClassVar[tuple[str, ...]] = ("wriftai_conn_id",)
+    template_object_fields: ClassVar[tuple[str, ...]] = ("version",)
     ui_color = "#f9e6dc"
 
     def __init__(
         self,
         *,
         version: str | Mapping[str, Any] | XComArg,
-        fail_if_missing: bool | str = False,
+        fail_if_missing: bool | str | XComArg = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:
@@ -354,8 +373,8 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
     """
 
     template_fields: Sequence[str] = ("version", "hardware_identifier", "variable_names", "wriftai_conn_id")
-    template_text_fields: ClassVar[tuple[str, ...]] = ("hardware_identifier",)
-    template_object_fields: ClassVar[tuple[str, ...]] = ("variable_names",)
+    template_text_fields: ClassVar[tuple[str, ...]] = ("hardware_identifier", "wriftai_conn_id")
+    template_object_fields: ClassVar[tuple[str, ...]] = ("version", "variable_names")
     operator_extra_links = (WriftAIVersionLink(),)
     ui_color = "#dcecf9"
 
@@ -364,7 +383,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
         *,
         version: str | Mapping[str, Any] | XComArg,
         hardware_identifier: str | XComArg | NotSet = NOTSET,
-        variable_names: Sequence[str] | str | XComArg | NotSet = NOTSET,
+        variable_names: Sequence[str | XComArg] | str | XComArg | NotSet = NOTSET,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
         **kwargs: Any,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow.triggers.base import StartTriggerArgs
 
@@ -28,6 +28,7 @@ from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
 from airflow_provider_wriftai._airflow.task_state import find_task_state
+from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
 from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrigger, WriftAIVersionTrigger
@@ -51,7 +52,7 @@ _LONGEST_WAIT = 100 * 365 * 24 * 3600
 _BEYOND_DEADLINE = timedelta(days=1)
 
 
-class WriftAIVersionSensor(BaseSensorOperator):
+class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     """Wait until a version exists, and return it.
 
     Give either ``version``, or ``model`` and at least one criterion. All criteria have to match. If several versions
@@ -93,6 +94,8 @@ class WriftAIVersionSensor(BaseSensorOperator):
         "max_consecutive_failures",
         "wriftai_conn_id",
     )
+    template_text_fields: ClassVar[tuple[str, ...]] = ("model", "release_notes", "wriftai_conn_id")
+    template_object_fields: ClassVar[tuple[str, ...]] = ("version", "image", "newer_than")
     operator_extra_links: Collection[WriftAIVersionLink] = (WriftAIVersionLink(),)
     ui_color = "#e3f4e1"
 
@@ -100,11 +103,11 @@ class WriftAIVersionSensor(BaseSensorOperator):
         self,
         *,
         version: str | Mapping[str, Any] | XComArg | NotSet = NOTSET,
-        model: str | NotSet = NOTSET,
+        model: str | XComArg | NotSet = NOTSET,
         image: BuildResult | XComArg | NotSet = NOTSET,
         newer_than: str | int | datetime | Mapping[str, Any] | XComArg | NotSet = NOTSET,
-        release_notes: str | NotSet = NOTSET,
-        max_consecutive_failures: int | str = 5,
+        release_notes: str | XComArg | NotSet = NOTSET,
+        max_consecutive_failures: int | str | XComArg = 5,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         end_from_trigger: bool = True,
         start_from_trigger: bool = False,
@@ -121,7 +124,7 @@ class WriftAIVersionSensor(BaseSensorOperator):
         }
         self._explicit = ExplicitParameters(**given)
         self.version = none_if_notset(version)
-        self.model = none_if_notset(model)
+        self.model: Any = none_if_notset(model)
         self.image = none_if_notset(image)
         self.newer_than = none_if_notset(newer_than)
         self.release_notes = none_if_notset(release_notes)

@@ -178,7 +178,7 @@ def test_notes_and_schemas_may_be_template_files(tmp_path: Path, schemas: Any) -
         lookback="{{ params.keep }}",
     )  # fmt: skip
     assert operator.release_notes == "Trained in r1"
-    assert json.loads(operator.schemas) == schemas  # type: ignore[arg-type]
+    assert json.loads(operator.schemas) == schemas
     assert (operator.model, operator.lookback) == ("acme/r1", "3")
 
 
@@ -215,7 +215,7 @@ def test_texts_stay_texts_in_a_dag_that_renders_to_objects(tmp_path: Path) -> No
     assert inline.schemas == {"prediction": {"input": {"const": "[1, 2]", "pattern": "^{#x#}$", "title": "r1"}}}
     files = _rendered(tmp_path, release_notes="notes.md", schemas="schemas.json", **native)
     assert files.release_notes == "1.10"
-    assert json.loads(files.schemas)["prediction"]["input"] == {"const": "a/b"}  # type: ignore[arg-type]
+    assert json.loads(files.schemas)["prediction"]["input"] == {"const": "a/b"}
 
 
 def test_what_another_task_returned_is_no_template() -> None:

@@ -19,6 +19,7 @@ from airflow_provider_wriftai.client.references import (
 )
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.results import find_reference
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
 
 Named: TypeAlias = str | int | Mapping[str, Any]
@@ -119,7 +120,7 @@ def read_versions(parameter: str, model: ModelReference, named: Iterable[Named])
 
 
 def _name_of(parameter: str, each: object) -> str:
-    name = each.get("reference") if isinstance(each, Mapping) else each
+    name = find_reference(each)
     if isinstance(name, int) and not isinstance(name, bool) and 0 < name < 10**18:
         return str(name)
     if isinstance(name, str) and name.strip() not in ("", "None"):

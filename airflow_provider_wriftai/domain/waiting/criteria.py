@@ -25,6 +25,7 @@ from airflow_provider_wriftai.client.references import (
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.patterns import Pattern
+from airflow_provider_wriftai.domain.results import find_reference
 from airflow_provider_wriftai.domain.search import Match, match_digest
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 from airflow_provider_wriftai.domain.watermark import Age, Watermark
@@ -228,9 +229,8 @@ def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:
     Raises:
         InvalidCriteriaError: It is none of these.
     """
-    if isinstance(value, Mapping):
-        value = value.get("reference")
-    text = value.strip() if isinstance(value, str) else value
+    reference = find_reference(value)
+    text = reference.strip() if isinstance(reference, str) else reference
     if text == _START:
         return START
     if isinstance(text, str):

@@ -29,7 +29,7 @@ for moment in os.environ["MOMENTS"].split():
                 image="sha256:" + "ab" * 32,
                 release_notes="Try {{ ti.try_number }}",
                 schemas={"prediction": {"input": {}, "output": {}}},
-                if_exists=mode,  # type: ignore[arg-type]
+                if_exists=mode,
                 settle_seconds=8,
                 retries=3,
                 retry_delay=timedelta(seconds=float(os.environ["RETRY_DELAY"])),
