@@ -163,8 +163,6 @@ class RateLimiter:
             if not self._bucket.interval and self._bucket.limited != Limited.NO:
                 self._learn(time.monotonic(), BucketEstimate.stop_waiting_for_probe)
 
-    lost = release
-
     def update(self, response: Response, sent_at: float) -> float | None:
         """Learn from a response.
 

@@ -15,6 +15,7 @@ LONGEST_VALUE = 60
 LONGEST_TEXT = 500
 """Characters of a longer text, such as the detail of an error."""
 
+_LONGEST_PATH = 60
 _LOG_COMMAND = "::"
 
 
@@ -25,7 +26,12 @@ def escape(text: str, limit: int = LONGEST_TEXT) -> str:
     folded = " ".join(text[: 2 * limit].split())
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in folded)
     shown = shown.replace(_LOG_COMMAND, ":\\x3a")
-    return shown if len(shown) <= limit and len(text) <= 2 * limit else f"{shown[: limit - 1]}…"
+    return truncate(shown if len(text) <= 2 * limit else f"{shown}…", limit)
+
+
+def truncate(text: str, limit: int) -> str:
+    """Return a text that is known to be safe, at most ``limit`` characters long."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def truncated_repr(value: object, limit: int = LONGEST_VALUE) -> str:
@@ -43,6 +49,12 @@ def truncated_repr(value: object, limit: int = LONGEST_VALUE) -> str:
         return f"a {type(value).__name__} that cannot be written out"
     written = written if len(written) <= limit else f"{written[:limit]}…"
     return _without_log_commands(escape(written, limit + 1))
+
+
+def path_repr(path: object) -> str:
+    """Return a path as Python writes it; of a long one the end, because the last segments say the most."""
+    text = str(path)
+    return truncated_repr(text if len(text) <= _LONGEST_PATH else f"…{text[1 - _LONGEST_PATH :]}")
 
 
 def format_count(count: int, noun: str, plural: str | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_wriftai.domain.shown import path_repr
+from airflow_provider_wriftai.client.text import path_repr
 
 
 @dataclass(frozen=True, slots=True)

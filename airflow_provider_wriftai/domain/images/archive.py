@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from airflow_provider_wriftai.client.text import path_repr
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.images.oci_layout import INDEX, read_layout, too_large
-from airflow_provider_wriftai.domain.shown import path_repr
 
 _GZIP = b"\x1f\x8b"
 _OTHER_FORMATS = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_provider_wriftai.client.references import is_digest
+from airflow_provider_wriftai.client.text import path_repr
 from airflow_provider_wriftai.domain.images.descriptor import INDEX_TYPES
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Entry, Image, Part
 from airflow_provider_wriftai.domain.images.oci_index import read_manifests
 from airflow_provider_wriftai.domain.images.select import select_image
-from airflow_provider_wriftai.domain.shown import path_repr
 
 INDEX = "index.json"
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_wriftai.client.text import path_repr
 from airflow_provider_wriftai.domain.images.archive import is_archive, read_archive
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.images.oci_layout import INDEX, read_folder
 from airflow_provider_wriftai.domain.images.select import select_image
 from airflow_provider_wriftai.domain.images.text import BYTE_ORDER_MARK, read_text, read_value
-from airflow_provider_wriftai.domain.shown import path_repr
 
 BuildResult = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 """What a build may hand over: see :func:`read_image`."""

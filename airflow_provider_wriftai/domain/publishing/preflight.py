@@ -11,7 +11,7 @@ from jsonschema.exceptions import SchemaError
 
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.client.references import ModelReference
-from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.client.text import path_repr, truncated_repr
 from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
@@ -19,7 +19,6 @@ from airflow_provider_wriftai.domain.images.read import BuildResult, read_image
 from airflow_provider_wriftai.domain.json_problems import find_json_problems, find_text_problem
 from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
 from airflow_provider_wriftai.domain.publishing.errors import PreflightError
-from airflow_provider_wriftai.domain.shown import path_repr
 
 LONGEST_RELEASE_NOTES = 255
 """Characters that the service takes as release notes."""

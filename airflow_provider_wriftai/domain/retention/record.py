@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from airflow_provider_wriftai.client.references import ModelReference, VersionNumber, VersionReference
-from airflow_provider_wriftai.client.text import format_count
+from airflow_provider_wriftai.client.text import format_count, truncate
 from airflow_provider_wriftai.domain.retention.policy import Plan
 from airflow_provider_wriftai.domain.retention.report import (
     LONGEST_ERROR,
@@ -150,7 +150,7 @@ class PruneRecord:
             already_gone=[str(reference) for reference in gone[:MOST_REPORTED]],
             interrupted=[str(reference) for reference in sent[:MOST_REPORTED]],
             failed=[
-                FailedDeletion(reference=str(reference), error=_shorten(self.outcomes[reference].error))
+                FailedDeletion(reference=str(reference), error=truncate(self.outcomes[reference].error, LONGEST_ERROR))
                 for reference in failed[:MOST_REPORTED]
             ],
             unmatched_protections=list(self.unmatched[:MOST_KEPT_REPORTED]),
@@ -161,10 +161,6 @@ class PruneRecord:
 
 def _selector(reference: VersionReference) -> int | str:
     return reference.number if isinstance(reference, VersionNumber) else reference.id
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
 
 
 def _join_references(references: Iterable[VersionReference]) -> str:
