@@ -78,7 +78,8 @@ def watched_model(
     Raises:
         InvalidReferenceError: The model is not ``owner/name``.
         InvalidPatternError: ``release_notes`` is not a regular expression.
-        InvalidCriteriaError: Another argument is invalid.
+        InvalidCriteriaError: ``newer_than`` is invalid.
+        InvalidParameterError: A number of seconds is invalid.
         NotImplementedError: This is Airflow 2, which does not start DAGs on events from outside.
     """
     if not HAS_WATCHERS:

@@ -56,7 +56,8 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
     Raises:
         InvalidReferenceError: The model is not ``owner/name``.
         InvalidPatternError: ``release_notes`` is not a regular expression.
-        InvalidCriteriaError: Another argument is invalid.
+        InvalidCriteriaError: ``newer_than`` is invalid.
+        InvalidParameterError: A number of seconds is invalid.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         seconds_between_events: float | timedelta = 5.0,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
     ) -> None:
+        from airflow_provider_wriftai._airflow.parameters import parse_seconds
         from airflow_provider_wriftai.client.references import ModelReference
         from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
 
@@ -84,8 +86,8 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         self.model = str(reference)
         self.release_notes = release_notes
         self.newer_than = _plain(begins)
-        self.poll_interval = _seconds("poll_interval", poll_interval)
-        self.seconds_between_events = _seconds("seconds_between_events", seconds_between_events)
+        self.poll_interval = parse_seconds("poll_interval", poll_interval)
+        self.seconds_between_events = parse_seconds("seconds_between_events", seconds_between_events)
         self.wriftai_conn_id = wriftai_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -184,17 +186,6 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         self.log.info("%s was published.", version.reference)
         count("published.events")
         return TriggerEvent(version_result(version, model=self.model, outcome="published"))  # type: ignore[no-untyped-call]
-
-
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return float(value)
-    from airflow_provider_wriftai.client.text import truncated_repr
-    from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
-
-    raise InvalidCriteriaError(f"{name} must be a number of seconds, 0 or more; got {truncated_repr(value)}.")
 
 
 def _plain(newer_than: NewerThan) -> str | int | None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wriftai._airflow.compat import HAS_WATCHERS
+from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
 from airflow_provider_wriftai.assets.models import model_asset, watched_model
 from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.domain.dataset_names import model_of_uri
@@ -84,7 +85,7 @@ def test_the_identity_of_an_asset_is_that_of_earlier_releases() -> None:
         ({"model": "acme"}, InvalidReferenceError),
         ({"model": "acme/det", "release_notes": "("}, InvalidPatternError),
         ({"model": "acme/det", "newer_than": "2026-01-01"}, InvalidCriteriaError),
-        ({"model": "acme/det", "poll_interval": "60"}, InvalidCriteriaError),
+        ({"model": "acme/det", "poll_interval": "soon"}, InvalidParameterError),
     ],
 )
 def test_a_mistake_is_an_import_error_of_the_dag_file(arguments: dict[str, Any], error: type[Exception]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_wriftai._airflow.compat import AIRFLOW_VERSION
+from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
 from airflow_provider_wriftai.client.errors import InvalidReferenceError, WriftAIError
 from airflow_provider_wriftai.domain.patterns import InvalidPatternError
 from airflow_provider_wriftai.domain.waiting import poll_interval
@@ -57,9 +58,9 @@ def test_equal_arguments_in_different_forms_are_the_same_trigger() -> None:
         ({"model": "acme/det", "release_notes": "("}, InvalidPatternError),
         ({"model": "acme/det", "newer_than": "2026-01-01"}, InvalidCriteriaError),
         ({"model": "acme/det", "newer_than": "other/det:3"}, InvalidCriteriaError),
-        ({"model": "acme/det", "poll_interval": "60"}, InvalidCriteriaError),
-        ({"model": "acme/det", "poll_interval": -5}, InvalidCriteriaError),
-        ({"model": "acme/det", "seconds_between_events": None}, InvalidCriteriaError),
+        ({"model": "acme/det", "poll_interval": "soon"}, InvalidParameterError),
+        ({"model": "acme/det", "poll_interval": -5}, InvalidParameterError),
+        ({"model": "acme/det", "seconds_between_events": None}, InvalidParameterError),
     ],
 )
 def test_a_mistake_shows_where_the_dag_is_parsed(values: dict[str, Any], error: type[WriftAIError]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_wriftai.client.backoff import Backoff
-from airflow_provider_wriftai.client.text import truncated_repr
-from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
 SHORTEST_INTERVAL = 1.0
 """Seconds between two polls at least. Without it, an interval of 0 would send more than a thousand requests a
@@ -28,14 +26,6 @@ class PollInterval:
     seconds: float
     exponential: bool = False
     maximum: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("poll interval", self.seconds), ("longest poll interval", self.maximum)):
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (is_number and 0 <= value < float("inf")):
-                raise InvalidCriteriaError(
-                    f"The {name} must be a number of seconds of at least 0; got {truncated_repr(value)}."
-                )
 
     @property
     def shortest(self) -> float:
