@@ -16,7 +16,7 @@ RELEASE := .venv-release
 PEERS := $(addprefix .venv-wriftai-,0.7.0 0.13.0 0.14.0 0.20.0 0.26.0 0.30.0 0.32.0 0.34.0)
 # What the providers of others cost a DAG file, beside ours.
 PROVIDERS := .venv-providers
-# The Airflows between the oldest and the newest, and what of today's registry an old one cannot bear.
+# The Airflow releases between the oldest and the newest, and pins for packages whose current release breaks an old one.
 BETWEEN := 3.0 3.1 3.2
 PINS_3.0 := "fastapi<0.118" "pyjwt<2.11"
 PINS_3.2 := "fastapi<0.137" "svcs<26"
@@ -39,10 +39,10 @@ ONLY_NEWEST := $(foreach test,end_to_end/test_demo.py end_to_end/test_ui.py test
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
-demo: $(VENV)/installed-demo  ## Publish, wait and prune on a real Airflow, against the sandbox
+demo: $(VENV)/installed-demo  ## Publish, wait, and prune on a real Airflow, against the sandbox
 	@$(BIN)/python -m scripts.demo
 
-ui: $(VENV)/installed-demo  ## The full Airflow with the example DAGs, and the sandbox's page
+ui: $(VENV)/installed-demo  ## Run Airflow with the example DAGs, and the sandbox
 	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 test: lint  ## Style, types, and the tests on the oldest and the newest Airflow
@@ -55,41 +55,41 @@ test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest $(TESTS) --junit-xml $(RESULTS)/newest.xml
 
 test-all: TESTS := -m "long or not long"
-test-all: test $(BETWEEN:%=test-%) constraints  ## The same on the Airflows in between, and the table of what works where
+test-all: test $(BETWEEN:%=test-%) constraints  ## The same on all Airflow releases, all tests, and the table of what works where
 	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
 
-constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test beside each Airflow with that Airflow's constraints: a table
+constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test with the constraints of each Airflow release, as a table
 	$(BIN)/python -m scripts.constraints
 
 $(BETWEEN:%=test-%): test-%: .venv-%/installed $(PEERS:%=%/installed)
 	# What these Airflows import warns of itself: here only what the tests say counts.
 	.venv-$*/bin/python -m pytest $(TESTS) -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
 
-bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Everything beside its peers: a table, and docs/benchmarks.md; QUICK=1 for less
+bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Run the benchmarks against the peers, and write docs/benchmarks.md; QUICK=1 for a short run
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 	$(if $(QUICK),,$(BIN)/python -m benchmarks.page)
 
-chaos: $(VENV)/installed-test  ## Faults, kills and restarts: what is lost, duplicated, or wrongly deleted? QUICK=1, SEED=…
+chaos: $(VENV)/installed-test  ## Run the reliability campaign: faults, kills, and restarts; QUICK=1, SEED=…
 	$(BIN)/python -m chaos --seed $(or $(SEED),1) $(if $(QUICK),--quick,--json chaos/results/campaign.json)
 	$(if $(QUICK),,$(BIN)/python -m chaos.reliability_page docs/reliability.md README.md)
 
-docs: $(VENV)/installed-docs  ## The documentation as a site: site/index.html
+docs: $(VENV)/installed-docs  ## Build the documentation: site/index.html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
 
-pictures: $(VENV)/installed-test  ## Take the documentation's pictures of Airflow's UI again (needs chromium)
+pictures: $(VENV)/installed-test  ## Take the documentation's screenshots of Airflow's UI (needs Chromium)
 	WRIFTAI_PICTURES=docs/images $(BIN)/python -m pytest tests/end_to_end/test_browser.py
 
-docs-links: $(VENV)/installed-docs  ## Whether what the documentation links to elsewhere is still there
+docs-links: $(VENV)/installed-docs  ## Check the documentation's external links
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder linkcheck \
 		--doctree-dir build/doctrees-links docs build/docs-links
 
-lint: $(VENV)/installed-test  ## Style and types
+lint: $(VENV)/installed-test  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/installed-test  ## Put the code into the house style
+format: $(VENV)/installed-test  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -99,21 +99,21 @@ dist: $(UV)  ## Build the wheel and the source distribution from the last commit
 	git archive HEAD | tar -x -C build/release
 	$(UV) build --quiet --out-dir dist build/release
 
-audit: $(RELEASE)/installed  ## Whether what gets installed has known vulnerabilities
+audit: $(RELEASE)/installed  ## Check the dependencies for known vulnerabilities
 	mkdir -p build
 	$(UV) pip compile --quiet --all-extras --output-file build/audited.txt pyproject.toml
 	$(RELEASE)/bin/pip-audit --disable-pip --no-deps --requirement build/audited.txt
 
-sbom: $(RELEASE)/installed  ## What an installation is made of, as CycloneDX: build/sbom.cdx.json
+sbom: $(RELEASE)/installed  ## Write the software bill of materials (CycloneDX): build/sbom.cdx.json
 	$(UV) venv --quiet --clear --python $(BIN)/python build/installation
 	$(UV) pip install --quiet --python build/installation/bin/python .
 	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom.cdx.json build/installation/bin/python
 
-release-check: $(UV)  ## Whether TAG, the version and the changelog agree
+release-check: $(UV)  ## Check that TAG, the version, and the changelog agree
 	$(BIN)/python -m scripts.release_check $(TAG)
 
-clean:  ## Remove what was installed and made
+clean:  ## Remove environments and build results
 	rm -rf .venv* .demo .results build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV):

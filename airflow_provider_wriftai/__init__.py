@@ -1,3 +1,3 @@
-"""Apache Airflow provider for WriftAI: publish, await and prune model versions."""
+"""Apache Airflow provider for WriftAI: publish, wait for, and prune model versions."""
 
 __version__ = "0.1.0"

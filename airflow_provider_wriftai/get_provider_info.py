@@ -1,4 +1,4 @@
-"""What Airflow is told about this package when it looks for providers."""
+"""Describe this package to Airflow, which discovers providers by their entry points."""
 
 from __future__ import annotations
 

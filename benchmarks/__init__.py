@@ -1,1 +1,1 @@
-"""Everything beside its peers: ``python -m benchmarks``; ``workloads`` are the processes that are measured."""
+"""Benchmarks against peers: ``python -m benchmarks``. ``workloads`` contains the measured processes."""

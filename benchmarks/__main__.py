@@ -1,4 +1,4 @@
-"""Every benchmark beside its peers, in one run: a table, and ``results/latest.json``.
+"""Run every benchmark and its peers; write a table and ``results/latest.json``.
 
 ``python -m benchmarks [--quick] [--only NAME …]``
 """

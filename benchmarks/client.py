@@ -1,4 +1,4 @@
-"""The client beside the official ones and beside plain httpx: time per request, concurrency, and the rate limit."""
+"""Compare the client with the official ones and plain httpx: time per request, concurrency, and the rate limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a benchmark: ours beside a peer's and a limit, and how they are told in a table."""
+"""The figures of a benchmark (ours, a peer's, and a limit), and their table."""
 
 from __future__ import annotations
 

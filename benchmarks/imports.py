@@ -1,4 +1,4 @@
-"""What a DAG file pays for a provider's operators, sensors and triggers, beside other providers."""
+"""Compare the import time that operators, sensors, and triggers add to a DAG file with other providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: a sandbox in a process of its own, and runs that are repeated and interleaved."""
+"""Shared by all benchmarks: a sandbox in its own process, and repeated, interleaved runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the latest results into the documents: ``docs/benchmarks.md`` with its plots, and the README's table."""
+"""Write the latest results into ``docs/benchmarks.md``, with plots, and into the README's table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning beside the official client: deletes with and without latency, under a limit, and what it takes of memory."""
+"""Compare pruning with the official client: deletes with and without latency, under a rate limit, and memory."""
 
 from __future__ import annotations
 

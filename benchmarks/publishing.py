@@ -1,4 +1,4 @@
-"""Publishing beside the official client's bare create: what it costs to make sure that it happens once."""
+"""Compare publishing with the official client's bare create: the cost of publishing exactly once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def measured(*, quick: bool) -> list[Figure]:
             [run["seconds"] / count * 1000 for run in ours],
             "wriftai 0.34.0, a bare create",
             [run["seconds"] / count * 1000 for run in official],
-            note="ours first checks image, notes and schemas, and looks whether one of the newest ten versions has the "
+            note="ours first checks image, notes, and schemas, and searches the newest ten versions for the "
             "image; a bare create makes a second version of it",
         )
     ]

@@ -1,4 +1,4 @@
-"""One token, many processes: how well they keep to a limit, and use it up, with and without a shared budget.
+"""One token, many processes: how closely they follow a rate limit, with and without a shared budget.
 
 With ``WRIFTAI_BASELINE``, the folder of another version's source, that version is the peer; otherwise it is this one
 without sharing.
@@ -116,7 +116,7 @@ def workers_of(way: str) -> int:
 def process(
     way: str, url: str, count: int, *, baseline: bool = False, number: int = 1
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that gets a version, once it is told to."""
+    """Start a process that fetches a version on command."""
     # By its path, not as a module: another version of the package must not be hidden by the one beside it.
     script = Path(__file__).parent / "workloads" / "shared_limit.py"
     command = [sys.executable, str(script), way, f"{url}/v1", TOKEN, f"{OWNER}/{NAME}:{number}", str(count)]
@@ -169,7 +169,7 @@ def prune_and_poller() -> list[Figure]:
             limits=[floor],
             goal="at most 1.10 of the limit",
             met=pruned["seconds"] / floor <= 1.10,
-            note=f"the poller asked {polled['requests']} times, of which {polled['refused']} were refused",
+            note=f"the poller sent {polled['requests']} requests, of which {polled['refused']} were refused",
         ),
         Figure(
             "a poll beside that prune: the longest",

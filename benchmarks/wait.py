@@ -1,4 +1,4 @@
-"""Deferred waits beside triggers that poll each on its own: requests, memory, CPU, lag, and how soon they notice."""
+"""Compare deferred waits with triggers that each poll alone: requests, memory, CPU, lag, and detection delay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_wriftai.sandbox.store import Store
 from benchmarks.figures import Figure
 from benchmarks.measure import OWNER, ROOT, TOKEN, sandbox
 
-# As many versions as fit the largest page, so that looks read what they read of a model that has been used.
+# As many versions as fit the largest page, so that polls read what they read of a model that has been in use.
 MODELS, VERSIONS = 10, 50
 LAG, KILOBYTES = 50.0, 8.0
 # Fewer take no more memory than a process has to spare.
@@ -34,11 +34,11 @@ Numbers = dict[str, float]
 
 @dataclass(frozen=True)
 class Case:
-    """So many waits on ten models, each of which looks so often.
+    """So many waits on ten models, each of which polls so often.
 
     Attributes:
         waits: How many.
-        interval: Seconds between two looks.
+        interval: Seconds between two polls.
         intervals: How many of them are measured while nothing is found.
     """
 
@@ -47,7 +47,7 @@ class Case:
     intervals: int = 2
 
     def __str__(self) -> str:
-        return f"{self.waits:,} waits, looks every {self.interval:g} s"
+        return f"{self.waits:,} waits, polls every {self.interval:g} s"
 
 
 def measured(*, quick: bool) -> list[Figure]:
@@ -162,10 +162,10 @@ def staged(stage: str, numbers: Numbers) -> Numbers:
 
 
 def publish(store: Store, began: float, interval: float) -> list[float]:
-    """Publish what is waited for, each model at another moment of one interval, and tell when.
+    """Publish what is waited for, each model at another moment of one interval, and report when.
 
-    The looks come half an interval after it began, or a little later where the event loop is late. So what waits
-    longest for one waits nine tenths of an interval, and not so long that it is chance which of two looks sees it.
+    The polls come half an interval after it began, or a little later where the event loop is late. So what waits
+    longest for one waits nine tenths of an interval, and not so long that it is chance which of two polls sees it.
     """
     moments = []
     for model in range(MODELS):

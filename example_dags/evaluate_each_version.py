@@ -1,4 +1,4 @@
-"""Run once for each version that is published, by whomever.
+"""Run once for each published version, whoever publishes it.
 
 Requires Airflow 3, which starts DAGs on events from outside; on Airflow 2 the file contains no DAG. Requires the
 connection ``wriftai_default`` and the model ``acme/sentiment``.

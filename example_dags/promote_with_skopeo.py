@@ -1,4 +1,4 @@
-"""Copy a tested image to where production pulls from, and publish it by what the copy leaves behind.
+"""Copy a tested image to the production registry, and publish it by the digest that the copy reports.
 
 Needs skopeo and umoci on the worker, the connection ``wriftai_default`` and the model ``acme/sentiment``. Instead of
 the folders that this copies between, you name your registries: ``docker://staging.example/acme/sentiment:candidate``.

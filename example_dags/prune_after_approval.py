@@ -1,6 +1,6 @@
-"""Rehearse a prune, let a person look at what would go, and carry it out only when they approve.
+"""Rehearse a prune, show a person what would be deleted, and delete it only if they approve.
 
-Needs Airflow 3.1 or newer, whose human-in-the-loop operators ask in the UI; before that the file holds no DAG. Needs
+Needs Airflow 3.1 or newer, which has human-in-the-loop operators; on older releases the file contains no DAG. Needs
 the connection ``wriftai_default`` and the model ``acme/sentiment``.
 """
 

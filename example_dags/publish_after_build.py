@@ -1,4 +1,4 @@
-"""Build an image, publish it as a version, wait until it is there, prune the old ones.
+"""Build an image, publish it as a version, wait until it exists, and prune old versions.
 
 Needs the connection ``wriftai_default`` and the model ``acme/sentiment``; both come with the sandbox as
 ``make demo`` and ``make ui`` start it.

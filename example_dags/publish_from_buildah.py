@@ -1,4 +1,4 @@
-"""Build an image with buildah, push it, and publish it by the digest file that the push leaves behind.
+"""Build an image with buildah, push it, and publish it by the digest file that the push writes.
 
 Needs buildah on the worker, the connection ``wriftai_default`` and the model ``acme/sentiment``. Instead of the folder
 that this pushes to, you name your registry: ``docker://registry.example/acme/sentiment``. With podman it is the same:

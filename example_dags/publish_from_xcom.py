@@ -1,4 +1,4 @@
-"""Publish what a build in another place reported through XCom, with release notes and schemas kept in files.
+"""Publish an image that a remote build reported through XCom, with release notes and schemas from files.
 
 ``build`` stands for a task that builds somewhere else and returns the metadata of its build: a KubernetesPodOperator
 with ``do_xcom_push`` whose pod writes it to ``/airflow/xcom/return.json``, or Google's Cloud Build operator. Needs the

@@ -1,6 +1,6 @@
-"""Wait for the next version that somebody publishes as a release, and go on with it.
+"""Wait for the next version that somebody publishes as a release, and use it.
 
-What was there when the DAG run began does not count, however late the task begins to wait. Needs the connection
+Versions that existed when the DAG run began do not count, however late the wait begins. Needs the connection
 ``wriftai_default`` and the model ``acme/sentiment``.
 """
 

@@ -1,4 +1,4 @@
-"""Wait until somebody else has published a version, without taking up a worker meanwhile.
+"""Wait until somebody else has published a version, without occupying a worker.
 
 Trigger it with the version to wait for, such as ``acme/sentiment:14``. Needs the connection
 ``wriftai_default``.
@@ -18,7 +18,7 @@ except ImportError:  # Airflow 2.11
 
 
 @task
-def tell(version: dict[str, str]) -> str:
+def report(version: dict[str, str]) -> str:
     """Do something with the version."""
     return f"{version['reference']}: {version['release_notes']}"
 
@@ -40,7 +40,7 @@ def wait_for_release() -> None:
         poke_interval=5,
         timeout=3600,
     )
-    tell(wait.output)  # type: ignore[arg-type]
+    report(wait.output)  # type: ignore[arg-type]
 
 
 wait_for_release()

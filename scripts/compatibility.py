@@ -1,4 +1,4 @@
-"""Write the table of what works on which Airflow into the documents, from what the tests showed on each.
+"""Write the table of what works on which Airflow into the documents, from the test results on each.
 
 ``python -m scripts.compatibility RESULTS.xml … constraints.json``: the results of pytest on each Airflow, and of the
 installations beside each Airflow's constraints, from ``make test-all``.

@@ -1,4 +1,4 @@
-"""Check that the package installs and works beside each supported Airflow as it was on its day.
+"""Check that the package installs and works with the constraints of each supported Airflow release.
 
 ``python scripts/constraints.py [RELEASE …]``: for each release, an environment that has nothing newer than that
 Airflow, which is what its constraints file pins. The wheel is added with every version held, and the unit tests run.

@@ -1,4 +1,4 @@
-"""``make demo``: publish, wait and prune on a real Airflow, against the sandbox."""
+"""``make demo``: publish, wait, and prune on a real Airflow, against the sandbox."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main() -> None:
             with step("2/4", "Prepare Airflow's database"):
                 airflow(["db", "migrate"], environment, playground)
             with step("3/4", f"Let Airflow run {DAG}: build, publish, wait, prune"):
-                airflow(["dags", "test", DAG], environment, playground, told=True)
+                airflow(["dags", "test", DAG], environment, playground, narrated=True)
             with step("4/4", "Collect the results"):
                 results = results_of_last_run(environment)
     summarise(results, playground, time.monotonic() - began)
@@ -52,7 +52,7 @@ def step(number: str, what: str) -> Iterator[None]:
 
 
 def airflow(
-    arguments: list[str], environment: Mapping[str, str], playground: Playground, *, told: bool = False
+    arguments: list[str], environment: Mapping[str, str], playground: Playground, *, narrated: bool = False
 ) -> None:
     """Run an Airflow command; all it says goes to the log, and the provider's own lines to the terminal.
 
@@ -66,7 +66,7 @@ def airflow(
         for raw in process.stdout:
             line = raw.decode("utf-8", "replace")
             log.write(line)
-            if told and (story := story_in(line)):
+            if narrated and (story := story_in(line)):
                 print(f"      {story}", flush=True)
         if process.wait() != 0:
             log.flush()
@@ -75,7 +75,7 @@ def airflow(
 
 
 def story_in(line: str) -> str | None:
-    """Pick what a log line tells of the pipeline: a task that starts, or what the provider says."""
+    """Return the part of a log line that describes the pipeline: a task that starts, or a message of the provider."""
     if "[DAG TEST] starting task_id=" in line:
         return f"task {line.partition('task_id=')[2].split()[0]}"
     head, bracket, _ = line.partition("[airflow_provider_wriftai.")

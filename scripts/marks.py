@@ -1,4 +1,4 @@
-"""Parts of the documents that are made by scripts: tables, and what stands between two marks."""
+"""Generated parts of the documents: tables, and the text between two marks."""
 
 from __future__ import annotations
 

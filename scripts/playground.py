@@ -1,4 +1,4 @@
-"""A place to play: the sandbox on localhost, and an Airflow home that is connected to it."""
+"""A playground: the sandbox on localhost, and an Airflow home that is connected to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATIENCE = 20.0
 
 
 class PlaygroundError(Exception):
-    """Something that the user is told in one sentence."""
+    """A failure that is reported to the user in one sentence."""
 
 
 class Playground:
@@ -183,7 +183,7 @@ def _end(process: subprocess.Popen[bytes], by: int) -> None:
 
 @contextlib.contextmanager
 def told_in_a_sentence() -> Iterator[None]:
-    """End this program with a clear word and a clean house on a failure, Ctrl-C and SIGTERM."""
+    """Clean up and exit with a clear message on a failure, Ctrl-C, or SIGTERM."""
     # SIGINT too: it is ignored in a shell's background jobs, and would be by what they start.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)

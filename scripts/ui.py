@@ -37,7 +37,7 @@ def main() -> None:
                 wait_until_healthy(f"http://localhost:{options.port}", process)
                 print(f"""
 Airflow    http://localhost:{options.port}    (no password; try the DAG publish_after_build)
-Sandbox    {sandbox_url.replace("127.0.0.1", "localhost")}    (models, versions, and what was asked of it)
+Sandbox    {sandbox_url.replace("127.0.0.1", "localhost")}    (models, versions, and requests)
 Stop       Ctrl-C
 """, flush=True)  # fmt: skip
                 process.wait()

@@ -1,6 +1,6 @@
 """What differs between the supported versions of Airflow.
 
-No other file of the package asks for Airflow's version, falls back to another import, uses a private attribute of
+No other file of the package checks Airflow's version, falls back to another import, uses a private attribute of
 Airflow, or repeats one of its internal strings. ``_HOMES`` says where each name lives, by the first Airflow that has it
 there. The homes are chosen by version rather than by trial: an old home that still works may warn, and a broken
 dependency must not look like an old Airflow.
@@ -66,7 +66,7 @@ HAS_WATCHERS: Final = AIRFLOW_V_3_0_PLUS
 """Whether triggers can watch assets, and start DAGs."""
 
 LINKS_ARE_STORED: Final = AIRFLOW_V_3_0_PLUS
-"""Whether Airflow asks for an extra link where the task ran, when it ends, and stores the answer. Airflow 2 asks in the
+"""Whether Airflow computes an extra link on the worker when the task ends, and stores it. Airflow 2 computes it in the
 web server."""
 
 TRIGGER_FAILED: Final = "__fail__"
@@ -181,7 +181,7 @@ def needs_worker_to_end(task: Any) -> str | None:
         "it has a map index template": task.map_index_template,
         "it returns the result of its DAG": getattr(task, "returns_dag_result", False),
         "another task is mapped over its result": task.has_dag() and next(iter(task.iter_mapped_dependants()), None),
-        "a listener (such as OpenLineage) is told of successful tasks": _has_success_listeners(),
+        "a listener (such as OpenLineage) is notified of successful tasks": _has_success_listeners(),
     }
     return next((reason for reason, applies in needs.items() if applies), None)
 

@@ -1,4 +1,4 @@
-"""What a WriftAI connection is: its form, its defaults, and the reader of its fields.
+"""The WriftAI connection: its form in Airflow's UI, its defaults, and the parser of its fields.
 
 DAG files load this module, so the client is imported where a connection is read.
 """
@@ -44,7 +44,7 @@ EXTRA_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "retry_attempts": {
         "label": "Attempts",
-        "description": "How often a request is tried at most, where that is safe. Default: 5.",
+        "description": "Maximum number of attempts at a request, where retrying is safe. Default: 5.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "retry_seconds": {
@@ -54,7 +54,7 @@ EXTRA_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "ca_bundle": {
         "label": "CA bundle",
-        "description": "Path on the workers of a file of CA certificates to trust instead of the usual ones.",
+        "description": "Path (on the workers) of a file of CA certificates to trust instead of the default ones.",
         "schema": {"type": ["string", "null"]},
     },
     "allow_plain_http": {

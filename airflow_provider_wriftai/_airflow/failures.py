@@ -1,4 +1,4 @@
-"""From our errors to Airflow's: fail at once, or leave it to the task's retries."""
+"""Translate the package's errors to Airflow's: fail at once, or let the task retry."""
 
 from __future__ import annotations
 

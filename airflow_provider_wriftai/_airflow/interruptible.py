@@ -1,4 +1,4 @@
-"""Operators that Airflow can stop at any time, without a request that begins afterwards."""
+"""Let Airflow stop an operator at any time. No request begins afterwards."""
 
 from __future__ import annotations
 

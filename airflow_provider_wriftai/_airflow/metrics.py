@@ -13,34 +13,34 @@ _PREFIX = "wriftai"
 
 
 def count(name: str, number: int = 1) -> None:
-    """Count something up.
+    """Increment a counter.
 
     Args:
-        name: What is counted, such as ``publish.created``.
-        number: By how much.
+        name: The name of the counter, such as ``publish.created``.
+        number: The increment.
     """
     if number:
         request_counter()(name, number)
 
 
 def request_counter() -> Callable[[str, int], None]:
-    """Give a function that counts, and looks nothing up for it: for what happens often."""
+    """Return a function that counts without further look-ups, for frequent events."""
     from airflow_provider_wriftai._airflow.compat import Stats
 
     def count_up(name: str, number: int) -> None:
         try:
             Stats.incr(f"{_PREFIX}.{name}", number)
-        except Exception:  # a number is not worth a task
-            log.debug("%s could not be counted.", name, exc_info=True)
+        except Exception:  # a metric is not worth a failed task
+            log.debug("Cannot report the counter %s.", name, exc_info=True)
 
     return count_up
 
 
 def gauge(name: str, value: float) -> None:
-    """Report the present value of something.
+    """Set a gauge.
 
     Args:
-        name: What it is the value of, such as ``wait.open``.
+        name: The name of the gauge, such as ``wait.open``.
         value: The value.
     """
     from airflow_provider_wriftai._airflow.compat import Stats
@@ -48,15 +48,15 @@ def gauge(name: str, value: float) -> None:
     try:
         Stats.gauge(f"{_PREFIX}.{name}", value)
     except Exception:
-        log.debug("%s could not be reported.", name, exc_info=True)
+        log.debug("Cannot report the gauge %s.", name, exc_info=True)
 
 
 @contextmanager
 def timed(name: str) -> Iterator[None]:
-    """Time something, also where it fails.
+    """Report how long a block takes, even if it fails.
 
     Args:
-        name: What is timed, such as ``publish``.
+        name: The name of the timer, such as ``publish``.
     """
     from airflow_provider_wriftai._airflow.compat import Stats
 
@@ -67,4 +67,4 @@ def timed(name: str) -> Iterator[None]:
         try:
             Stats.timing(f"{_PREFIX}.{name}.duration", (time.monotonic() - began) * 1000)
         except Exception:
-            log.debug("%s could not be timed.", name, exc_info=True)
+            log.debug("Cannot report the timer %s.", name, exc_info=True)

@@ -1,4 +1,4 @@
-"""What OpenLineage is told: models and images as datasets. Imported only where Airflow's provider for it asks."""
+"""Describe models and images as datasets of OpenLineage. Imported only if Airflow's provider for it is installed."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class PruneRunFacet(RunFacet):
     """Which versions a prune deleted.
 
     Attributes:
-        deleted: The references of the versions; of many, the first as far as the task's report has them.
+        deleted: The references of the versions; of many, those in the task's report.
         deletedCount: How many versions were deleted.
-        alreadyGoneCount: How many others had deleted.
-        interruptedCount: Of how many the outcome is unknown, because the task was stopped.
+        alreadyGoneCount: How many had been deleted before.
+        interruptedCount: How many have an unknown outcome, because the task was stopped.
         failedCount: How many could not be deleted.
     """
 
@@ -81,7 +81,7 @@ class PruneRunFacet(RunFacet):
 
 
 def lineage_of_prune(report: PruneReport, base_url: str) -> OperatorLineage[Any, Any]:
-    """Return that versions of a model were deleted.
+    """Describe which versions of a model were deleted.
 
     Args:
         report: What the prune did.
@@ -103,7 +103,7 @@ def lineage_of_prune(report: PruneReport, base_url: str) -> OperatorLineage[Any,
 
 
 def no_lineage() -> OperatorLineage[Any, Any]:
-    """Tell of a task that has done nothing."""
+    """Return the lineage of a task that has done nothing."""
     return OperatorLineage()
 
 
@@ -118,7 +118,7 @@ def _dataset_of_image(image: Image) -> InputDataset:
 
 
 def _place(name: str) -> tuple[str, str] | None:
-    """Tell a registry and the repository in it; None for names without a registry, such as those of platforms."""
+    """Split a name into registry and repository; None for names without a registry, such as those of platforms."""
     registry, _, repository = name.partition("/")
     is_registry = "." in registry or ":" in registry or registry == "localhost"
     return (f"{_IMAGES}://{registry}", repository) if repository and is_registry else None

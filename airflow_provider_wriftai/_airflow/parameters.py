@@ -49,7 +49,8 @@ def none_if_notset(value: T | NotSet) -> T | None:
 class ExplicitParameters:
     """Which parameters of a task the DAG sets.
 
-    A parameter that is set and renders to None is a mistake; one that is not set is not. Once rendered, both are None.
+    Once rendered, a parameter that the DAG does not set and one whose template rendered to None are both None. Only the
+    latter is a mistake.
 
     Args:
         parameters: Each parameter as the DAG gives it.
@@ -64,7 +65,7 @@ class ExplicitParameters:
         Args:
             task: The task, with its parameters rendered.
             name: The name of the parameter.
-            parse: Parses the value, and refuses None.
+            parse: Parses the value; raises an error for None.
 
         Returns:
             The parsed value; None if the parameter is not set.
@@ -84,7 +85,7 @@ class ErrorCollector:
         self.problems: list[str] = []
 
     def collect(self, parse: Callable[..., T], *arguments: Any, **bounds: Any) -> T:
-        """Parse a parameter with one of the functions below, or note what is wrong with it.
+        """Parse a parameter with one of the functions below, or record what is wrong with it.
 
         Returns:
             The parsed value. It must not be used while there are problems.
@@ -148,7 +149,7 @@ def parse_version_reference(name: str, value: object) -> str:
     """Parse a version reference as another task may have returned it.
 
     Raises:
-        InvalidParameterError: There is none.
+        InvalidParameterError: The value contains no reference.
     """
     from airflow_provider_wriftai.domain.results import find_reference
 
@@ -198,7 +199,7 @@ def parse_list(name: str, value: object) -> list[Any]:
     """Parse a list: a list, its text as a template renders it, or items with commas between them.
 
     Raises:
-        InvalidParameterError: The value is none of these.
+        InvalidParameterError: The value cannot be read as a list.
     """
     if isinstance(value, str) and value.strip() not in _EMPTY:
         text = value.strip()
@@ -240,7 +241,7 @@ def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """Parse one of a few words.
 
     Raises:
-        InvalidParameterError: The value is none of them.
+        InvalidParameterError: The value is not one of the choices.
     """
     if isinstance(value, str) and value in choices:
         return value
@@ -251,7 +252,7 @@ def _hint(value: object) -> str:
     # A criterion that renders to nothing by accident must not match more versions than was meant.
     is_empty = value is None or (isinstance(value, str) and value.strip() in _EMPTY)
     return (
-        " The template or task rendered to an empty value. To use no such criterion, leave the parameter out."
+        " The template or task rendered to an empty value. To do without the parameter, leave it out."
         if (is_empty)
         else ""
     )

@@ -44,7 +44,7 @@ async def publish_lock(
     folder: Path | None = None,
     longest_wait: float = LONGEST_WAIT,
 ) -> AsyncIterator[bool]:
-    """Hold the lock of an image of a model, as far as that is possible.
+    """Hold the lock of an image of a model, if possible.
 
     Args:
         base_url: The base URL of the service.
@@ -63,7 +63,7 @@ async def publish_lock(
     try:
         descriptor = open_private_file(folder or private_folder(), name)
     except OSError as error:
-        log.info("Publishing without a lock against other tasks on this machine: %s.", error)
+        log.info("Cannot lock the image (%s). Publishing without the lock.", error)
         yield False
         return
     try:
@@ -91,7 +91,7 @@ async def _acquire(descriptor: int, model: str, digest: str, holder: bytes, long
         except BlockingIOError:
             elapsed = time.monotonic() - began
         except OSError as error:
-            log.info("Publishing without a lock against other tasks on this machine: %s.", error)
+            log.info("Cannot lock the image (%s). Publishing without the lock.", error)
             return False
         else:
             # The lock is held on a full disk too.

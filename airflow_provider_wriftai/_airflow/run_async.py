@@ -1,4 +1,4 @@
-"""Coroutines in a task, such that Airflow can end them."""
+"""Run a coroutine in a task so that Airflow can stop it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task keeps over its tries, where Airflow offers that: the task state store (Airflow 3.3)."""
+"""State that a task keeps across its tries, in Airflow's task state store (Airflow 3.3)."""
 
 from __future__ import annotations
 

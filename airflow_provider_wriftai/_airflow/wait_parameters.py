@@ -1,4 +1,4 @@
-"""The parameters of a wait, parsed alike on a worker and in the triggerer."""
+"""Parse the parameters of a wait, on a worker and in the triggerer alike."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ START_CONTEXT = frozenset(
         "run_id", "ts", "ts_nodash", "ts_nodash_with_tz",
     }
 )  # fmt: skip
-"""Variables that a template may use if its task starts in the triggerer: plain data, already there. Others make the
-triggerer ask Airflow for something while it renders. It has no answer to the request for an XCom, and hangs with all
-its triggers (Airflow 3.3.2)."""
+"""Variables that a template may use if its task starts in the triggerer: plain data that the triggerer already has. For
+others, the triggerer sends a request to Airflow while it renders. A request for an XCom gets no response there, and the
+triggerer hangs with all its triggers (Airflow 3.3.2)."""
 
 
 def parse_criteria(explicit: ExplicitParameters, task: object) -> Criteria:

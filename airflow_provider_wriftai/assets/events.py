@@ -1,4 +1,4 @@
-"""What an asset event says about a version, whoever published it."""
+"""Read the version from an asset event, whoever published it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict, cast
 Outcome = Literal["created", "adopted", "reused", "remembered", "published"]
 """How the version of an event came about.
 
-``created``: The task created it. ``adopted``: The task created it with a request that had no clear answer.
+``created``: The task created it. ``adopted``: The task created it with a request that had no clear outcome.
 ``reused``: The image had the version already. ``remembered``: An earlier try of the task had published it.
 ``published``: A watcher found it; it does not know who published it.
 """
@@ -19,14 +19,14 @@ class PublishedVersion(TypedDict):
 
     Attributes:
         model: ``owner/name``.
-        reference: How tasks and requests name the version.
+        reference: The reference of the version, as tasks and requests take it.
         outcome: How it came about.
         number: Its number within the model (generation 2 of the API).
         id: Its id (generation 1 of the API).
         release_notes: Its release notes.
         created_at: When it was created, as an ISO 8601 time.
-        container_image_digest: The digest of its image, if the service tells it.
-        size: The size of its image in bytes, if the service tells it.
+        container_image_digest: The digest of its image, if the service reports it.
+        size: The size of its image in bytes, if the service reports it.
     """
 
     model: str

@@ -30,12 +30,13 @@ class AccessToken:
         """Check that the token can be sent.
 
         Raises:
-            ConfigurationError: It has a character that cannot stand in an HTTP header. The message never shows it.
+            ConfigurationError: It contains a character that is not allowed in an HTTP header. The message never shows
+                the token.
         """
         if not self._value.isascii() or not self._value.isprintable() or " " in self._value:
             raise ConfigurationError(
                 f"The access token ({len(self._value)} characters) contains a space, a control character, or a "
-                "non-ASCII character. It was probably not copied whole, or together with other text."
+                "non-ASCII character. It was probably copied incompletely, or together with other text."
             )
 
     def __bool__(self) -> bool:

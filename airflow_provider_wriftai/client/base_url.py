@@ -1,4 +1,4 @@
-"""What a base URL must be like before anything is sent to it."""
+"""Validate a base URL before anything is sent to it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
         The URL without a trailing slash.
 
     Raises:
-        ConfigurationError: It is no such URL, or the token would travel unencrypted.
+        ConfigurationError: The URL is invalid, or the token would be sent unencrypted.
     """
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         # Not its text: that quotes what may be a token in the wrong place.
-        raise ConfigurationError("The API's base URL cannot be read: its port or its brackets are malformed.") from None
+        raise ConfigurationError("The API's base URL cannot be parsed: its port or brackets are malformed.") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
-            "The API's base URL must not hold a user or password; the access token is the connection's password."
+            "The API's base URL must not contain a user or password; the access token is the connection's password."
         )
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigurationError(f"The API's base URL must look like 'https://api.wrift.ai/v1'; got {base_url!r}.")
@@ -46,15 +46,15 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
             'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
         )
     try:
-        # As Python's resolver will write it: it takes fewer names than a URL may hold.
+        # As Python's resolver encodes it, which accepts fewer names than a URL may contain.
         httpx.URL(base_url).host.encode("idna")
     except (httpx.InvalidURL, ValueError):
-        raise ConfigurationError("The API's base URL names a host that cannot be one.") from None
+        raise ConfigurationError("The host in the API's base URL is not a valid host name.") from None
     return base_url.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine."""
+    """Return whether a host is this machine."""
     if host == "localhost":
         return True
     try:

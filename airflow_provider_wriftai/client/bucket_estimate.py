@@ -6,7 +6,7 @@ that were accepted in between. From then on each request reserves the next free 
 unused slots accumulate up to the burst. Each response corrects the estimate: where its remaining count or reset differ
 from what the reservations predict, the next slot moves part of the way there.
 
-Before the interval is known, one request goes ahead alone and its response tells how many may follow.
+Before the interval is known, one request goes ahead alone and its response shows how many may follow.
 
 All times are of ``time.monotonic``, which the processes of one machine share. Nothing is held by a process: a request
 that is never sent costs its slot and nothing else.
@@ -57,11 +57,11 @@ class Observation:
         sent_at: When its request was sent.
         received_at: When it was received.
         refused: Whether it was a 429.
-        remaining: How many more requests it allows; None where it does not say.
-        resets_at: When one more request is allowed; None where it does not say.
-        reset: The same as the service states it, for differences; None where it states no time.
-        limit: The size of the bucket; None where it does not say.
-        interval: The seconds per request that it states; None where it does not.
+        remaining: How many more requests it allows; None if it does not say.
+        resets_at: When one more request is allowed; None if it does not say.
+        reset: The same as the service states it, for differences; None if it states no time.
+        limit: The size of the bucket; None if it does not say.
+        interval: The seconds per request that it states; None if it states none.
         in_flight: How many other requests of this process are under way.
     """
 
@@ -78,7 +78,7 @@ class Observation:
 
 @dataclass(slots=True)
 class BucketEstimate:
-    """What is known of the bucket. All fields are numbers, so that it can be kept in a file."""
+    """An estimate of the bucket. All fields are numbers, so that it can be stored in a file."""
 
     limited: float = Limited.UNKNOWN
     reserved: float = 0.0
@@ -208,7 +208,7 @@ class BucketEstimate:
             # What is in flight may be in the service's count already or not: as if not.
             self.available = max(0.0, remaining - max(seen.in_flight, uncounted))
             if not seen.in_flight and remaining >= _ENOUGH_FOR_ANOTHER:
-                # The responses came in another order than the requests, and no other is going to tell.
+                # The responses came in another order than the requests, and no other response will follow.
                 self.probed_until = 0.0
 
     def _next_slot_after(self, seen: Observation, remaining: float, uncounted: int) -> float:
@@ -224,10 +224,11 @@ class BucketEstimate:
         return min(max(self.cushion, self.slowest / 2), (self.burst - 1) / 2 * self.interval)
 
     def _measure_flow(self, seen: Observation, remaining: float, uncounted: int) -> None:
-        """Learn the interval from what was accepted over time, where the bucket is never empty and no reset is told."""
+        """Learn the interval from what was accepted over time, where the bucket is never empty and no reset is
+        stated."""
         total = self.accepted + remaining
         if remaining >= self.burst - 1:
-            # A full bucket does not refill, so neither its resets nor its flow tell the interval.
+            # A full bucket does not refill, so neither its resets nor its flow reveal the interval.
             self.base_reset = self.flow_since = 0.0
             if self.interval and self.next_slot > seen.received_at:
                 self._set_interval(self.interval * _TOO_SLOW)
@@ -278,7 +279,7 @@ class BucketEstimate:
         self.base_reset, self.base_accepted, self.base_at = reset, self.accepted, seen.received_at
 
     def is_plausible(self, now: float) -> bool:
-        """Return whether the clock that its times are of can be ours."""
+        """Return whether its times can be of this machine's clock."""
         latest = max(
             self.observed_at, self.next_slot, self.closed_until, self.probed_until, self.exhausted_at, self.refused_at
         )
@@ -286,15 +287,15 @@ class BucketEstimate:
         return positive and latest <= now + 2 * FURTHEST_SLOT
 
     def pack(self) -> bytes:
-        """Write it as bytes of a fixed length."""
+        """Return the estimate as bytes of a fixed length."""
         return _LAYOUT.pack(*(getattr(self, name) for name in _NUMBERS), *self.slots)
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Read what :meth:`pack` wrote.
+        """Parse what :meth:`pack` returned.
 
         Raises:
-            ValueError: It is not that.
+            ValueError: The data is something else.
         """
         if len(data) != _LAYOUT.size:
             raise ValueError(f"{len(data)} bytes")
@@ -308,4 +309,4 @@ class BucketEstimate:
 _NUMBERS = [each.name for each in fields(BucketEstimate) if each.name != "slots"]
 _LAYOUT = struct.Struct(f"<{len(_NUMBERS) + _RECENT}d")
 SIZE = _LAYOUT.size
-"""Bytes that it takes."""
+"""Bytes of a packed estimate."""

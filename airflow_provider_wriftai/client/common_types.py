@@ -73,7 +73,7 @@ class Version(TypedDict):
 
 
 class Model(TypedDict):
-    """A model as a list shows it."""
+    """A model in a list."""
 
     owner: str
     name: str

@@ -152,11 +152,11 @@ def _read_version(body: object, model: ModelReference | None) -> VersionRecord:
     return VersionRecord.parse(_reference_in(body, model), body)
 
 
-def _read_details(body: object, asked: VersionReference) -> VersionRecord:
-    version = _read_version(body, asked.model if isinstance(asked, VersionNumber) else None)
-    # A cache between us and the service may answer with another version than the one that was asked for.
-    if str(version.reference).lower() != str(asked).lower():
-        raise UnexpectedBodyError(f"version {truncated_repr(str(version.reference))} instead of {str(asked)!r}")
+def _read_details(body: object, requested: VersionReference) -> VersionRecord:
+    version = _read_version(body, requested.model if isinstance(requested, VersionNumber) else None)
+    # A cache between us and the service may respond with another version than the requested one.
+    if str(version.reference).lower() != str(requested).lower():
+        raise UnexpectedBodyError(f"version {truncated_repr(str(version.reference))} instead of {str(requested)!r}")
     return version
 
 
@@ -190,21 +190,21 @@ def _read_configuration(response: Response) -> VersionConfiguration:
 def _read_model(body: object, owner: str) -> Model:
     name = body.get("name") if isinstance(body, dict) else None
     # A service that lists an owner's models may name the owner as an object, or not at all.
-    told = body.get("owner", owner) if isinstance(body, dict) else owner
-    told = told.get("username", owner) if isinstance(told, dict) else told
-    if not isinstance(name, str) or not isinstance(told, str):
+    reported = body.get("owner", owner) if isinstance(body, dict) else owner
+    reported = reported.get("username", owner) if isinstance(reported, dict) else reported
+    if not isinstance(name, str) or not isinstance(reported, str):
         raise UnexpectedBodyError("a model without 'name' and 'owner'")
-    if told.lower() != owner.lower():
-        raise UnexpectedBodyError(f"a model of {truncated_repr(told)} instead of {owner!r}")
+    if reported.lower() != owner.lower():
+        raise UnexpectedBodyError(f"a model of {truncated_repr(reported)} instead of {owner!r}")
     try:
-        reference = ModelReference(told, name)
+        reference = ModelReference(reported, name)
     except ValueError as error:
         raise UnexpectedBodyError(f"a model that no request can name ({error})") from error
     return Model(owner=reference.owner, name=reference.name)
 
 
 def _read_deleted(response: Response) -> bool:
-    # A web page comes from something between us and the service, which did not ask the service.
+    # A web page comes from something between us and the service, which did not forward the request.
     body = response.body.strip()
     if body.startswith(b"<"):
         raise UnexpectedBodyError("a web page")

@@ -3,13 +3,13 @@
 The tree::
 
     WriftAIError
-    ├── ConfigurationError            a setting with which no request can be made
-    ├── InvalidReferenceError         a model or version reference that is not valid
-    ├── PaginationError               a listing that does not end
+    ├── ConfigurationError            a setting is invalid
+    ├── InvalidReferenceError         a model or version reference is invalid
+    ├── PaginationError               a listing does not end
     └── RequestError                  a request failed
         ├── ConnectionFailedError     no response was received
         │   └── RequestTimeoutError   … in time
-        ├── UnreadableResponseError   a response that violates the API's contract
+        ├── UnreadableResponseError   a response violates the API's contract
         └── APIError                  an error status
             ├── RedirectError         3xx
             ├── AuthenticationError   401
@@ -61,15 +61,15 @@ def _restore(cls: type[WriftAIError], args: tuple[Any, ...], state: dict[str, An
 
 
 class ConfigurationError(WriftAIError, ValueError):
-    """A setting (base URL, token, timeout, ...) with which no request can be made."""
+    """A setting (base URL, token, timeout, ...) is invalid, so no request can be made."""
 
 
 class InvalidReferenceError(WriftAIError, ValueError):
-    """A reference to a model or version that is not valid: see ``references``."""
+    """A reference to a model or version is invalid: see ``references``."""
 
 
 class PaginationError(WriftAIError):
-    """A listing led back to a page that was read before, so it would never end."""
+    """A listing does not end, for example because it leads back to an earlier page."""
 
     retryable = True
 
@@ -179,7 +179,7 @@ class APIError(RequestError):
 
 _ADVICE_BY_STATUS: Mapping[int, str] = {
     407: (
-        "The proxy wants credentials. Put them into the URL of HTTPS_PROXY or HTTP_PROXY, or exempt the host with "
+        "The proxy requires credentials. Put them into the URL of HTTPS_PROXY or HTTP_PROXY, or exempt the host with "
         "NO_PROXY."
     ),
 }
@@ -193,27 +193,27 @@ class RedirectError(APIError):
 
 
 class AuthenticationError(APIError):
-    """401: the token is missing, or the service does not know it."""
+    """401: The token is missing or invalid."""
 
     retryable = False
     advice = "Set a valid access token as the password of the Airflow connection."
 
 
 class PermissionDeniedError(APIError):
-    """403: the token is valid, but not for this request."""
+    """403: The token is valid, but does not permit this request."""
 
     retryable = False
     advice = "Use the access token of an account that has this permission on the model."
 
 
 class NotFoundError(APIError):
-    """404 or 410: the model or version does not exist, or the token may not see it."""
+    """404 or 410: The model or version does not exist, or the token may not see it."""
 
     advice = "Check the owner and name of the model, the version, and which account the token belongs to."
 
 
 class ConflictError(APIError):
-    """409: the state of the model or version does not allow the request."""
+    """409: The state of the model or version does not allow the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ class FieldProblem:
 
 
 class InvalidRequestError(APIError):
-    """422: the service refused a value.
+    """422: The service refused a value.
 
     Attributes:
         fields: The fields that it named, and what it said about each.
@@ -240,13 +240,13 @@ class InvalidRequestError(APIError):
 
 
 class RateLimitedError(APIError):
-    """429: the request budget of the token is used up."""
+    """429: The request budget of the token is used up."""
 
     advice = "All tasks that use this token share its budget. On several machines, limit them with an Airflow pool."
 
 
 class ServerError(APIError):
-    """5xx: the service, or a proxy in front of it, failed."""
+    """5xx: The service, or a proxy in front of it, failed."""
 
     advice = "The service failed. Try again later."
 

@@ -1,4 +1,4 @@
-"""One request and its response apart from the I/O: what synchronous and asynchronous requests share."""
+"""One request and its response without the I/O: what synchronous and asynchronous requests share."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Exchange(Generic[T]):
         return request
 
     def note_event(self, name: str, info: Mapping[str, Any]) -> None:
-        """Note how far httpcore has come, so that an error can tell whether the request was sent."""
+        """Record how far httpcore has come, which decides whether the request counts as sent."""
         # The CONNECT to a proxy is a request, too, but not ours.
         if self._traced != _SENDING and not (name == _SENDING and info["request"].method == b"CONNECT"):
             self._traced = name
@@ -123,7 +123,7 @@ class Exchange(Generic[T]):
         """Accept the head of the response.
 
         Raises:
-            UnreadableResponseError: The body is encoded in a way that was not asked for.
+            UnreadableResponseError: The body has an encoding that was not requested.
         """
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):

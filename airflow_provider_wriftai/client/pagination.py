@@ -28,7 +28,7 @@ MOST_EMPTY_PAGES = 20
 
 
 class PaginationOptions(TypedDict):
-    """Which page to fetch."""
+    """Options that select a page."""
 
     cursor: NotRequired[str]
     """Where the page begins: the ``next_cursor`` or ``previous_cursor`` of another page."""

@@ -1,4 +1,4 @@
-"""What a response says about the rate limit, whichever headers it uses.
+"""Read the rate limit from a response, whichever headers it uses.
 
 The service sends ``x-ratelimit-limit``, ``-remaining`` and ``-reset``; the reset is a Unix time on its API and a number
 of seconds on its registry. A proxy may send ``Retry-After`` (RFC 9110, section 10.2.3) or the IETF's fields:
@@ -73,15 +73,15 @@ class RateLimitHeaders:
 
 
 def seconds_until_retry(response: Response, now: float) -> float | None:
-    """Return when the service wants to be asked again.
+    """Return after how many seconds the service accepts another request.
 
     Args:
         response: The response.
         now: The Unix time by the service's clock.
 
     Returns:
-        Seconds from now, between 0 and ``LONGEST_WAIT``; None where nothing usable was said. A time more than a day
-        away is not usable: it is a mistake, or in another unit.
+        Seconds from now, between 0 and ``LONGEST_WAIT``; None if the response says nothing usable. A time more than
+        a day away is not usable: it is a mistake, or in another unit.
     """
     retry_after = response.headers.get("retry-after")
     seconds = read_number(retry_after, highest=True)

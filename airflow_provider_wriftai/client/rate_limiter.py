@@ -52,16 +52,16 @@ _PAUSE_TO_LEARN = 0.0003
 _UNSHARED_FOR = 60.0
 
 SHARING_OFF = "off"
-"""Says that a process does not share its budget with others."""
+"""The setting with which a process does not share its budget with others."""
 
 T = TypeVar("T")
 
 
 class RateLimiter:
-    """What one token may still send.
+    """The request budget of one token.
 
     Nothing is sent that the service has said it will refuse: while nothing remains, requests wait for their slot
-    instead of earning a 429. Where it is not known what remains, one request goes ahead alone, and its response tells
+    instead of earning a 429. If it is unknown what remains, one request goes ahead alone, and its response decides
     for the others.
 
     Safe to share between threads and event loops: it never sleeps itself.
@@ -84,10 +84,10 @@ class RateLimiter:
         self._busy = 0
 
     def acquire(self, at_most: float = float("inf")) -> Iterator[float]:
-        """Wait for one's turn to send a request, and take it.
+        """Wait for permission to send a request.
 
         Args:
-            at_most: Seconds after which the turn is taken whatever remains.
+            at_most: Seconds after which the request may be sent, whatever remains.
 
         Yields:
             Seconds to sleep before going on; after the last of them the request may be sent, and must be
@@ -108,7 +108,7 @@ class RateLimiter:
             self._leave(ticket)
 
     def _wait(self, ticket: int) -> float:
-        """Return the seconds until it makes sense to ask again; 0 once the ticket's turn has come."""
+        """Return the seconds until the next attempt; 0 once it is the ticket's turn."""
         with self._lock:
             now = time.monotonic()
             first = next(iter(self._queue))
@@ -136,9 +136,9 @@ class RateLimiter:
                 self._slot = None
 
     def _pause(self) -> float:
-        """Return how long to wait for what comes at no known time, such as the response of a request that went ahead.
+        """Return how long to wait for an event without a known time, such as the response to a request that went ahead.
 
-        It is random, so that a process with many requests does not take all that remains before another one looks.
+        It is random, so that a process with many requests does not take all that remains before another one checks.
         """
         return _PAUSE if self._bucket.interval else random.uniform(2, 10) * _PAUSE  # noqa: S311
 
@@ -171,7 +171,7 @@ class RateLimiter:
             sent_at: When its request was sent, by ``time.monotonic``.
 
         Returns:
-            Seconds after which the service wants to be asked again, where it said so.
+            Seconds after which the service accepts another request, if it said so.
         """
         with self._lock:
             self._in_flight -= 1
@@ -248,7 +248,7 @@ class RateLimiter:
 
     def _stop_sharing(self, now: float, why: str) -> None:
         if not self._unshared_until:
-            log.debug("This process keeps to the rate limit by itself, unaware of others. %s", why)
+            log.debug("This process does not share its request budget with other processes. %s", why)
         self._unshared_until = now + _UNSHARED_FOR
 
 
@@ -256,7 +256,7 @@ def _closed_for(wait: float | None, refusals: int) -> float:
     """Return the seconds for which nothing is sent.
 
     Args:
-        wait: The seconds that the service named; None where it named none that can be used.
+        wait: The seconds that the service stated; None if it stated none that can be used.
         refusals: How many requests were refused in a row, the last response included.
     """
     closed_for = _PROBE_PATIENCE if wait is None else wait

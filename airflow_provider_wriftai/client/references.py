@@ -84,7 +84,7 @@ def parse_version(text: str) -> VersionReference:
         text: An id, or ``owner/name:number``.
 
     Returns:
-        The reference; its class tells which generation of the API it belongs to.
+        The reference; its class depends on the generation of the API.
 
     Raises:
         InvalidReferenceError: The text is neither.

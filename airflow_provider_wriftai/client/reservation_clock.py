@@ -98,7 +98,7 @@ class _OpenFile:
 
 
 def clock_name(origin: str, token: AccessToken) -> str:
-    """Name the file of a token's budget, in a way that tells nothing about the token.
+    """Return the file name for a token's budget. It reveals nothing about the token.
 
     Args:
         origin: The scheme, host and port of the API.

@@ -1,4 +1,4 @@
-"""A response as received, before anybody knows what it means."""
+"""A response as received, before it is interpreted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Response:
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
         _check_depth(value)
-        # The text may also be an escaped backslash before "u0000", so the bytes alone do not tell.
+        # The text may also be an escaped backslash before "u0000", so the bytes alone do not suffice.
         if b"\\u0000" in self.body and _contains_nul(value):
             raise ValueError("it contains a NUL character")
         return _without_surrogates(value) if any(escape in self.body for escape in _SURROGATES) else value

@@ -1,4 +1,4 @@
-"""Which requests are tried again, and when: tenacity's policies for a request."""
+"""Which requests are retried, and when: tenacity's policies for a request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RetryPolicy:
 
 
 class RetryState:
-    """The attempts at one request: whether there is another one, and after how long.
+    """The attempts at one request: whether another one follows, and after how long.
 
     GET, PATCH, and DELETE are tried again after anything transient: no connection, a timeout, 408, 425, 429, 500, 502,
     503, 504, 520 to 524, and 529. A POST is tried again only if it cannot have been executed: it was never sent, 425,

@@ -1,4 +1,4 @@
-"""The service's clock, as its responses bound it."""
+"""An estimate of the service's clock from its responses."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ TransportT = TypeVar("TransportT", httpx.BaseTransport, httpx.AsyncBaseTransport
 class TransportPool(Generic[TransportT]):
     """Lends a transport to each request, so that none has to share its connection pool.
 
-    A pool looks at every request in flight whenever one begins or ends; a transport of its own over the same
+    A pool scans all requests in flight whenever one begins or ends; a transport of its own over the same
     TLS context costs next to nothing. httpx's client above the transports is left out: what it adds (cookies,
     redirects, credentials from the environment) is not wanted here, and costs a tenth of a request.
 
@@ -50,11 +50,11 @@ class TransportPool(Generic[TransportT]):
         try:
             return self._open()
         except ImportError as error:
-            # A SOCKS proxy, for which httpx needs another package.
+            # A SOCKS proxy, which httpx supports only with another package.
             raise ConfigurationError(f"No connection can be made: {error}") from error
 
     def drain(self) -> Iterator[TransportT]:
-        """Give up every transport that is not lent, for the caller to close."""
+        """Remove and yield every idle transport, for the caller to close."""
         while self._idle:
             yield self._idle.pop()
 

@@ -57,7 +57,7 @@ class VersionRecord:
         return "schemas" in self.body
 
     def merge(self, details: VersionRecord) -> VersionRecord:
-        """Return what the list and the details know together. The list is believed first, where both know."""
+        """Return this record, completed with details. Where both know a value, that of this record wins."""
         return VersionRecord(
             reference=self.reference,
             created_at=self.created_at or details.created_at,

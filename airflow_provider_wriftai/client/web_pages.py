@@ -1,4 +1,4 @@
-"""The pages for people: of a version in the sandbox, of a model on the public site."""
+"""Web pages for people: of a version in the sandbox, or of a model on the public site."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def page_of(base_url: str, reference: str | None, model: str | None) -> str | No
     """Find the page of a version or model.
 
     Args:
-        base_url: The API that knows it: one on this machine is a sandbox, which has pages of its own.
+        base_url: The base URL of the API. One on this machine is a sandbox, which has pages of its own.
         reference: The version; None for the page of the model.
-        model: The model, as far as it is known; a version by number names its own.
+        model: The model; None if it is unknown. A version by number names its own.
 
     Returns:
         The page's URL; None where the model is not known.

@@ -38,9 +38,9 @@ def update(
 
     Args:
         reference: The version.
-        hardware_identifier: The hardware that it runs on; None to leave that as it is.
-        variable_names: The names of the variables that it reads; None to leave them as they are.
-        is_stopped: Returns whether the task was stopped. Asked right before the change.
+        hardware_identifier: The hardware that it runs on; None for no change.
+        variable_names: The names of the variables that it reads; None for no change.
+        is_stopped: Returns whether the task was stopped. Checked right before the change.
 
     Raises:
         TaskStoppedError: The task was stopped before the change.

@@ -17,7 +17,7 @@ def model_uri(model: ModelReference, **query: str) -> str:
 
     Args:
         model: The model.
-        query: What tells the URI from others of the same model: the ``connection``, and what is watched.
+        query: What distinguishes the URI from others of the same model: the ``connection``, and what is watched.
     """
     uri = f"{SCHEME}://{quote(model.owner, safe='')}/{quote(model.name, safe='')}"
     return f"{uri}?{urlencode(sorted(query.items()))}" if query else uri

@@ -15,15 +15,15 @@ LONGEST_PATTERN = 2000
 """Characters that a pattern may have: longer ones take long to compile, too."""
 
 LONGEST_SEARCH = 0.25
-"""Seconds of CPU time after which a search is given up. A usual one takes microseconds."""
+"""Seconds of CPU time after which a search is abandoned. A typical one takes microseconds."""
 
 
 class InvalidPatternError(WriftAIError, ValueError):
-    """A regular expression that does not compile."""
+    """A regular expression does not compile, or is too long."""
 
 
 class PatternTimeoutError(WriftAIError):
-    """A search for a regular expression took too long, and was given up."""
+    """A search for a regular expression took too long."""
 
 
 class Pattern:

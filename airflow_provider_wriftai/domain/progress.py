@@ -1,4 +1,4 @@
-"""Report how far long work has come in the log, from time to time."""
+"""Log the progress of long work at intervals."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class SearchResult:
 
     Attributes:
         found: The versions that match, in the order in which they were searched.
-        unknown: Versions of which neither the list nor the details say enough.
+        unknown: Versions for which neither the list nor the details say enough.
         missing: Versions that the list has, but whose details do not exist (404): deleted, or too new.
     """
 
@@ -79,13 +79,13 @@ def search_versions(
 
     Args:
         candidates: The versions, as lists show them.
-        match: Decides about one version; it is asked again with the details where it says ``UNKNOWN``.
+        match: Decides about one version; it is called again with the details if it returns ``UNKNOWN``.
         find_all: Whether to go on after the first version that matches.
         details_of: Fetches details; by default from the service.
         at_once: How many details are fetched at once.
 
     Raises:
-        WriftAIError: Details could not be fetched; other than that a version does not exist.
+        WriftAIError: Details could not be fetched, for another reason than that the version does not exist.
     """
     fetch = details_of or fetch_details
     result = SearchResult()
@@ -97,7 +97,7 @@ def search_versions(
         fetched = (yield from fetch([candidate.reference for candidate in unknown])) if unknown else []
         details = dict(zip((candidate.reference for candidate in unknown), fetched, strict=True))
         for candidate, verdict in chunk:
-            _judge(candidate, verdict, details.get(candidate.reference), match, result)
+            _evaluate(candidate, verdict, details.get(candidate.reference), match, result)
             if result.found and not find_all:
                 return result
     return result
@@ -117,7 +117,7 @@ def _next_chunk(verdicts: Sequence[tuple[VersionRecord, Match]], at_once: int) -
     return chunk
 
 
-def _judge(
+def _evaluate(
     candidate: VersionRecord, verdict: Match, details: VersionRecord | None, match: Matcher, result: SearchResult
 ) -> None:
     if verdict is Match.UNKNOWN:

@@ -80,13 +80,13 @@ class Watermark:
         return Age.NEWER if version.created_at > self.oldest else Age.NOT_NEWER
 
     def advance(self, version: VersionRecord) -> Watermark:
-        """Return the watermark behind one more version: up to its number, or with its id among the known ones."""
+        """Return the watermark past one more version: at its number, or with its id among the known ones."""
         if version.number is not None:
             return replace(self, number=max(version.number, self.number or 0))
         return replace(self, known=self.known | {version.reference})
 
     def merge(self, other: Watermark) -> Watermark:
-        """Return the watermark behind everything that either of two is behind: it never moves backwards."""
+        """Return the watermark past everything that either of the two is past: it never moves backwards."""
         numbers = [number for number in (self.number, other.number) if number is not None]
         times = [time for time in (self.oldest, other.oldest) if time is not None]
         return Watermark(

@@ -81,10 +81,10 @@ class WriftAIHook(BaseHook):
     """An alias of :meth:`aget_conn`."""
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the API who the token belongs to: once, and for at most 15 seconds, because somebody is waiting.
+        """Fetch the user that the token belongs to: once, and for at most 15 seconds, because somebody is waiting.
 
         Returns:
-            Whether that worked, and a sentence for the user.
+            Whether it succeeded, and a message for the user.
         """
         from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
         from airflow_provider_wriftai.client.endpoints import get_user
@@ -205,7 +205,7 @@ def _advice_after_a_test(error: RequestError, *, token_given: bool) -> str:
         case AuthenticationError() | RateLimitedError() | ServerError():
             return error.advice
         case APIError():
-            # Every token belongs to a user, so the API itself has no other answer.
+            # Every token belongs to a user, so any other response is not from the API.
             return UnreadableResponseError.advice
         case _:
             return error.advice

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINK_KEY = "wriftai_version_link"
-"""Under which key of the task's XCom its link is kept on Airflow 2, whose web server asks for it."""
+"""The key of the XCom that stores a task's link on Airflow 2, whose web server reads it."""
 
 _ON_THE_OPERATOR = "_wriftai_page"
 
 
 class WriftAIVersionLink(BaseOperatorLink):
-    """Leads to the version that a task has published, fetched or waited for, or to the model that it has pruned."""
+    """Links to the version that a task published, fetched, or waited for, or to the model that it pruned."""
 
     name = "WriftAI"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Find the link of a task; empty where it has none yet, so that Airflow shows no button."""
+        """Return the link of a task; empty if it has none yet, so that Airflow shows no button."""
         if LINKS_ARE_STORED:
-            # Airflow asks when the task ends, where it ran, and keeps the answer.
+            # Airflow calls this on the worker when the task ends, and stores the result.
             return getattr(operator, _ON_THE_OPERATOR, "")
         from airflow_provider_wriftai._airflow.compat import XCom
 
@@ -36,14 +36,14 @@ class WriftAIVersionLink(BaseOperatorLink):
 def store_link(
     operator: object, context: Mapping[str, Any], base_url: str, reference: str | None, model: str | None
 ) -> None:
-    """Keep where a task's link leads to.
+    """Store the target of a task's link.
 
     Args:
         operator: The task's operator.
         context: The task's context.
-        base_url: The API that the task has used.
-        reference: The version; None where the task is about the model.
-        model: The model, as far as it is known.
+        base_url: The base URL of the API.
+        reference: The version; None to link to the model.
+        model: The model; None if it is unknown.
     """
     from airflow_provider_wriftai.client.web_pages import page_of
 
@@ -55,5 +55,5 @@ def store_link(
     elif "ti" in context:
         try:
             context["ti"].xcom_push(key=LINK_KEY, value=page)
-        except Exception:  # a link is not worth a task that has done its work
-            log.warning("The link to %s could not be kept.", page, exc_info=True)
+        except Exception:  # a link is not worth a failed task
+            log.warning("Cannot store the link to %s.", page, exc_info=True)

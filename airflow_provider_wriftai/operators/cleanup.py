@@ -46,14 +46,13 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         keep_last: How many of the newest versions to keep, counted over all versions of the model: at least 1.
         older_than: Delete only versions older than this: a timedelta, text such as ``30d`` (s, min, h, d, w), or
             ISO 8601 such as ``P30D``.
-        keep_daily: Of how many of the latest days that have a version to keep the newest version. Days are those of
-            UTC.
+        keep_daily: How many days to keep the newest version of, counting the latest days that have a version (UTC).
         keep_weekly: The same for weeks (ISO 8601).
         keep_monthly: The same for months.
         keep_yearly: The same for years.
         protect: What is never deleted: a list of references, numbers, image digests, or versions as tasks return them;
             or text with commas between the items.
-        protect_release_notes: A regular expression. Versions are never deleted whose release notes it is found in.
+        protect_release_notes: A regular expression. Versions whose release notes contain a match are never deleted.
         fail_on_unmatched_protection: Whether to fail, before the first delete, if a protection matches no version. By
             default that is a warning.
         only: The versions that may be deleted at all, such as the ``only`` in the report of a dry run that a person
@@ -167,7 +166,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
                     finished = self.run_interruptibly(run, context, stopped)
             finally:
                 if finished is not None:
-                    self._note(record)
+                    self._keep(record)
                 else:
                     # However the task ends, a mark, a timeout, or a signal included, its deletes are on record.
                     self._keep_report(context, record)
@@ -218,8 +217,8 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         )
         return policy, parse_bool("dry_run", self.dry_run)
 
-    def _note(self, record: PruneRecord) -> None:
-        """Keep the report for OpenLineage, and count what it says."""
+    def _keep(self, record: PruneRecord) -> None:
+        """Keep the report for OpenLineage, and report its counts as metrics."""
         self._report = record.report()
         if self._report is not None:
             _count(self._report)
@@ -227,9 +226,9 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
     def _keep_report(self, context: Context, record: PruneRecord) -> None:
         """Keep the report of a task that fails or is stopped: its result, for tasks whose trigger rule lets them read
         it."""
-        self._note(record)
+        self._keep(record)
         if self._report is not None:
-            # Airflow may not take it any more from a task that somebody marked; the log has it.
+            # Airflow may refuse it from a task that somebody marked. The log has it.
             with contextlib.suppress(Exception):
                 context["ti"].xcom_push(key="return_value", value=self._report)
 

@@ -284,7 +284,7 @@ class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOpe
 
 
 class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
-    """Delete one version, even the newest one, which callers get that do not name a version.
+    """Delete one version, even the newest, which callers get if they do not name a version.
 
     To prune a model's versions by rules, use ``WriftAICleanupVersionsOperator``. The task returns ``reference`` and
     ``deleted``, which is false if the version had been deleted before.
@@ -366,9 +366,9 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
 
     Args:
         version: ``owner/name:number``, or a version as a task returned it.
-        hardware_identifier: The hardware that the version runs on. By default, it stays as it is.
+        hardware_identifier: The hardware that the version runs on. By default, it does not change.
         variable_names: The names of the variables that the version reads; they replace all current ones. By default,
-            they stay as they are.
+            they do not change.
         wriftai_conn_id: The Airflow connection.
     """
 
@@ -431,7 +431,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
         if done is None:
             return {}
         self.log.info(
-            "Updated the configuration of %s." if done.changed else "The configuration of %s is as requested already.",
+            "Updated the configuration of %s." if done.changed else "The configuration of %s is already as requested.",
             reference,
         )
         count("configuration.updated" if done.changed else "configuration.unchanged")

@@ -30,22 +30,22 @@ class PagedList(Generic[T]):
     above: Callable[[int, int], Sequence[T]]
     position: Callable[[T], int]
 
-    def page(self, asked: Page, show: Callable[[T], dict[str, Any]], url: str | None) -> dict[str, Any]:
+    def page(self, requested: Page, show: Callable[[T], dict[str, Any]], url: str | None) -> dict[str, Any]:
         """Build a page.
 
         Args:
-            asked: Which page.
+            requested: Which page.
             show: Turns an item into JSON.
             url: The URL of the list without its query, if the page is to have the URLs of its neighbors.
 
         Raises:
             RefusedError: The cursor is invalid.
         """
-        direction, position = _read_cursor(asked.cursor)
+        direction, position = _read_cursor(requested.cursor)
         if direction == "above" and position is not None:
-            items = self.above(position, asked.page_size)
+            items = self.above(position, requested.page_size)
         else:
-            items = self.below(position, asked.page_size)
+            items = self.below(position, requested.page_size)
         first, last = (self.position(items[0]), self.position(items[-1])) if items else (0, 0)
         older = bool(items) and bool(self.below(last, 1))
         newer = bool(items) and bool(self.above(first, 1))
@@ -57,7 +57,7 @@ class PagedList(Generic[T]):
         body |= {f"{key}_cursor": cursor for key, cursor in cursors.items()}
         if url is not None:
             for key, cursor in cursors.items():
-                query = urlencode({"cursor": cursor, "page_size": asked.page_size})
+                query = urlencode({"cursor": cursor, "page_size": requested.page_size})
                 body[f"{key}_url"] = f"{url}?{query}" if cursor else None
         return body
 

@@ -1,4 +1,4 @@
-"""The limit on requests: a bucket of tokens for each caller, and the headers that tell of it."""
+"""The limit on requests: a bucket of tokens for each caller, and the headers that describe it."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     do, the newest is returned.
 
     The timing parameters mean the same in every mode. With ``soft_fail`` a timeout, and nothing else, skips the task;
-    with ``never_fail`` every failure does. Polls that fail for a reason that may pass are counted. Errors that no wait
-    can fix (a refused token, an invalid reference, a deleted version) fail the task at once.
+    with ``never_fail`` every failure does. Failed polls are counted if their errors are retryable. Errors that waiting
+    cannot fix (a refused token, an invalid reference, a deleted version) fail the task at once.
 
     Args:
         version: A given version: its id, ``owner/name:number``, or a version as a task returned it.
@@ -185,7 +185,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             if self.deferrable:
                 return self._poll_then_defer(context, began)
         try:
-            # Outside of the loop of the base class: inside of it, soft_fail would skip on these errors, too.
+            # Outside the loop of the base class: inside, soft_fail would skip on these errors, too.
             with fail_without_retry(), self._without_silent_fail():
                 return run_sensor_loop(self, context)
         except AirflowSensorTimeout as error:
@@ -248,8 +248,8 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     def _store_link(self, context: Context, base_url: str, reference: str) -> None:
         try:
             store_link(self, context, base_url, reference, self.model)
-        except Exception:  # a link is not worth a wait that has found its version
-            self.log.warning("The link to %s could not be stored.", reference, exc_info=True)
+        except Exception:  # a link is not worth a failed wait
+            self.log.warning("Cannot store the link to %s.", reference, exc_info=True)
 
     def _read_wait(self, context: Context) -> SyncWait:
         from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
@@ -329,7 +329,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         return reason is None
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Go on with what the trigger found out.
+        """Process the event of the trigger.
 
         Raises:
             AirflowSensorTimeout: The version did not appear in time.

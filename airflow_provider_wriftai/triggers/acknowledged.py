@@ -1,9 +1,8 @@
 """A stream of versions whose checkpoint moves once Airflow has stored their events (Airflow 3.3).
 
-Airflow tells only the producer of a shared stream that the events of a trigger were stored. So each trigger has a
-stream of its own: the producer asks the trigger where to begin, delivers version after version, and moves the
-checkpoint behind those whose events Airflow has confirmed. The poll below is shared with everything else in the process
-all the same.
+Airflow confirms that events were stored only to the producer of a shared stream. So each trigger has a stream of its
+own: the producer gets the starting point from the trigger, delivers version after version, and advances the checkpoint
+past those whose events Airflow has confirmed. The poll is still shared with everything else in the process.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ class Delivery:
     """An item of the stream.
 
     Attributes:
-        event: The version; None in the first item, which asks where to begin.
-        start: Where to begin, set by the trigger.
-        save: Moves the checkpoint, set by the trigger.
+        event: The version; None in the first item, which requests the starting point.
+        start: The starting point, set by the trigger.
+        save: Advances the checkpoint, set by the trigger.
     """
 
     event: VersionEvent | None
@@ -35,14 +34,14 @@ class VersionStream(SharedStreamProducer):
     """The stream of one trigger.
 
     Args:
-        listen: Returns the versions behind a checkpoint.
+        listen: Returns the versions after a checkpoint.
     """
 
     def __init__(self, listen: Callable[[Checkpoint | None], AsyncIterator[VersionEvent]]) -> None:
         self._listen = listen
 
     async def open_stream(self) -> AsyncIterator[tuple[Delivery, Delivery]]:
-        """Ask where to begin, and then deliver version after version."""
+        """Request the starting point, then deliver version after version."""
         first = Delivery(None)
         yield first, first
         async for event in self._listen(await first.start):
@@ -50,7 +49,7 @@ class VersionStream(SharedStreamProducer):
             yield delivery, delivery
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Move the checkpoint behind what Airflow has stored."""
+        """Advance the checkpoint past what Airflow has stored."""
         last: Delivery | None = None
         for delivery, outcome in batch:
             if not outcome.is_clean:

@@ -91,7 +91,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         self.wriftai_conn_id = wriftai_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the trigger is made again from."""
+        """Return the class and the arguments of the trigger."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "model": self.model,
             "release_notes": self.release_notes,
@@ -108,9 +108,9 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
                 yield self._event(event.version)
 
     def shared_stream_key(self) -> Hashable | None:
-        """Take part in a shared stream where Airflow keeps a checkpoint: only a stream is told of stored events.
+        """Return the key of a shared stream if Airflow keeps a checkpoint: only a stream learns of stored events.
 
-        The stream is this trigger's own. The poll is shared all the same, and with more than triggers of this class.
+        The stream is this trigger's own. The poll is still shared, and not only with triggers of this class.
         """
         if self._store is None:
             return None
@@ -137,7 +137,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
             if event.version is None:
                 continue
             if await checkpoints.is_delivered(event.version, event.checkpoint.service):
-                self.log.info("Another triggerer has delivered %s already.", event.version.reference)
+                self.log.info("Another triggerer has already delivered %s.", event.version.reference)
                 continue
             yield self._event(event.version)
 
@@ -145,7 +145,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         """Yield each version that is published.
 
         Args:
-            since: Where to go on; None if there is no checkpoint.
+            since: The checkpoint to continue from; None if there is none.
         """
         from airflow_provider_wriftai.domain.waiting.event_stream import stream_versions
 
@@ -159,7 +159,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
             yield event
 
     def checkpoints(self) -> CheckpointStore:
-        """Return where the checkpoint is kept (Airflow 3.3)."""
+        """Return the store of the checkpoint (Airflow 3.3)."""
         from airflow_provider_wriftai._airflow.checkpoint_store import CheckpointStore
         from airflow_provider_wriftai.client.backoff import Backoff
 
@@ -189,7 +189,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
 
 
 def _plain(newer_than: NewerThan) -> str | int | None:
-    """Return the one way to write it as JSON."""
+    """Return the canonical JSON of ``newer_than``."""
     from airflow_provider_wriftai.client.references import VersionId
     from airflow_provider_wriftai.domain.watermark import Watermark
 

@@ -40,7 +40,7 @@ RETURN_VALUE = "return_value"
 class InvalidTriggerArgumentError(TypeError, ValueError):
     """An argument of a trigger is invalid.
 
-    It is a ``TypeError``, because a triggerer that makes a trigger survives only those.
+    It is a ``TypeError``, because a triggerer survives only those when it constructs a trigger.
     """
 
 
@@ -80,7 +80,7 @@ class _WaitTrigger(BaseTrigger):
         self.do_xcom_push = do_xcom_push
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return how to make this trigger again."""
+        """Return the class and the arguments of the trigger."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "poll_interval": self.poll_interval,
             "exponential_backoff": self.exponential_backoff,
@@ -141,11 +141,11 @@ class _WaitTrigger(BaseTrigger):
         try:
             # The task is known here if it started here; otherwise its worker has decided.
             if self.task is not None and (reason := needs_worker_to_end(self.task)):
-                self.log.info("A worker ends the task, because %s.", reason)
+                self.log.info("A worker will end the task, because %s.", reason)
                 return False
             await asyncio.to_thread(self._store_result, event)
         except Exception:  # whatever it is, a worker can still end the task
-            self.log.warning("The triggerer could not store the result. A worker ends the task.", exc_info=True)
+            self.log.warning("The triggerer cannot store the result. A worker will end the task.", exc_info=True)
             return False
         self.log.info("%s exists. The task ends without a worker.", event["version"]["reference"])
         return True
@@ -220,7 +220,7 @@ class WriftAIVersionTrigger(_WaitTrigger):
         self.hold = _seconds("hold", hold)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return how to make this trigger again."""
+        """Return the class and the arguments of the trigger."""
         path, arguments = super().serialize()
         return path, {
             **arguments,
@@ -246,7 +246,7 @@ class WriftAIVersionTrigger(_WaitTrigger):
 class WriftAIStartedVersionTrigger(_WaitTrigger):
     """Wait in the triggerer for a task that starts there (Airflow 3.3), with the parameters of its sensor.
 
-    Airflow renders the templated ones before the trigger runs. They are parsed, and refused, as on a worker.
+    Airflow renders the template fields before the trigger runs. They are parsed and validated as on a worker.
 
     Args:
         poll_interval: Seconds between polls.
@@ -318,7 +318,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         self._problem: Exception | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return how to make this trigger again."""
+        """Return the class and the arguments of the trigger."""
         path, arguments = super().serialize()
         return path, {
             **arguments,

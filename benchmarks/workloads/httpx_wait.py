@@ -30,7 +30,7 @@ class PollingTrigger(BaseTrigger):
 
     Args:
         reference: Of the version.
-        poll_interval: Seconds between looks.
+        poll_interval: Seconds between polls.
         deadline: The Unix time at which the wait is over.
     """
 
@@ -63,7 +63,7 @@ class PollingTrigger(BaseTrigger):
         return httpx.AsyncClient(base_url=connection["host"], headers=headers, verify=context, timeout=30)
 
     async def look(self, client: httpx.AsyncClient) -> Any:
-        """Ask for the version; None where it is not there, or where that could not be told this time."""
+        """Fetch the version; None if it does not exist, or if the request failed."""
         model, _, number = self.reference.partition(":")
         try:
             response = await client.get(f"/models/{model}/versions/{number}")

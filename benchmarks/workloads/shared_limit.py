@@ -1,6 +1,6 @@
 """One of several processes that share a token: ``shared_limit.py WAY URL TOKEN REFERENCE COUNT WORKERS [FOLDER|off]``.
 
-It says when it is ready, begins when it is told to, and prints what came of it as JSON. Each round trip takes 20 to
+It reports when it is ready, begins on command, and prints the result as JSON. Each round trip takes 20 to
 200 ms.
 ``poll`` gets the version once a second until its input ends.
 """

@@ -31,7 +31,7 @@ class Plan:
     Attributes:
         waits: How many waits there are.
         models: How many models they are spread over.
-        interval: Seconds between two looks of a wait.
+        interval: Seconds between two polls of a wait.
         intervals: How many of them are measured while nothing is found.
         number: Of the version that is waited for.
     """
@@ -142,7 +142,7 @@ async def staged(plan: Plan, make: Callable[[str], BaseTrigger]) -> None:
     base = resident_kilobytes()
     began = time.monotonic()
     await _starting(waits)
-    # Halfway between two looks, so that as many of them fall into the time as it has intervals.
+    # Halfway between two polls, so that as many of them fall into the time as it has intervals.
     await asyncio.sleep(plan.interval - (time.monotonic() - began + plan.interval / 2) % plan.interval)
     tell()
     await _steady(waits, base)

@@ -114,7 +114,7 @@ def test_without_a_folder_there_is_no_lock(tmp_path: Path, caplog: pytest.LogCap
     (tmp_path / "locks").write_text("not a folder")
     with caplog.at_level(logging.INFO):
         assert not asyncio.run(_try(tmp_path / "locks"))
-    assert "Publishing without a lock" in caplog.text
+    assert "Publishing without the lock" in caplog.text
 
 
 def test_what_others_may_write_to_is_not_trusted(folder: Path) -> None:

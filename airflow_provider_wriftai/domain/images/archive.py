@@ -50,14 +50,14 @@ def read_archive(path: Path, head: bytes, selector: str | None) -> Image:
         The image.
 
     Raises:
-        InvalidImageError: It is another archive, is damaged, holds no image or several.
+        InvalidImageError: It is another kind of archive, is damaged, or contains no image or several.
         OSError: It cannot be read.
     """
     shown = path_repr(path)
     for magic, name in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise InvalidImageError(
-                f"{shown} is a {name} file. Decompress it if it is an OCI archive. Else: {_USE_INSTEAD}."
+                f"{shown} is a {name} file. Decompress it if it is an OCI archive. Otherwise: {_USE_INSTEAD}."
             )
     what = f"The archive {shown}"
     with path.open("rb") as file:

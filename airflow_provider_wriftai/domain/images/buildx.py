@@ -30,7 +30,7 @@ def read_build(metadata: Mapping[str, Any], what: str) -> Iterator[Entry]:
     descriptor = metadata.get(_DESCRIPTOR)
     if _DIGEST in metadata:
         digest = metadata[_DIGEST]
-        # Builders that know no config digest repeat the other one; the descriptor tells these from an image id.
+        # Builders that know no config digest repeat the other one; the descriptor distinguishes these from an image id.
         if is_digest(digest) and digest == metadata.get(_CONFIG) and not is_certain(descriptor, digest):
             yield Unusable(f"{what} has the same digest as {_DIGEST!r} and {_CONFIG!r}: {_NOT_PUSHED}", names)
             return

@@ -86,7 +86,7 @@ def _with_digest(descriptor: Mapping[str, Any], names: tuple[str, ...]) -> tuple
 
 
 def _what_else(descriptor: Mapping[str, Any]) -> str | None:
-    """Say what a descriptor describes that is not an image; None for an image."""
+    """Return what a descriptor describes instead of an image; None for an image."""
     media_type, artifact_type = descriptor.get("mediaType"), descriptor.get("artifactType")
     annotations, platform = annotations_of(descriptor), descriptor.get("platform")
     key, value = _ATTESTATION

@@ -6,4 +6,4 @@ from airflow_provider_wriftai.client.errors import WriftAIError
 
 
 class InvalidImageError(WriftAIError, ValueError):
-    """What was handed over does not tell the digest of one image."""
+    """The value does not contain the digest of exactly one image."""

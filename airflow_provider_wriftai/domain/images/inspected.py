@@ -13,7 +13,7 @@ NOT_PUSHED = "the image was not pushed to, or pulled from, a registry. Push it f
 
 
 def is_docker(metadata: Mapping[str, Any]) -> bool:
-    """Return whether it is what docker, or podman, tells of a local image."""
+    """Return whether it is what docker, or podman, prints about a local image."""
     return "Id" in metadata and ("RepoDigests" in metadata or "Digest" in metadata)
 
 
@@ -40,7 +40,7 @@ def read_docker(metadata: Mapping[str, Any], what: str) -> Iterator[Entry]:
 
 
 def is_skopeo(metadata: Mapping[str, Any]) -> bool:
-    """Return whether it is what ``skopeo inspect`` tells of an image in a registry."""
+    """Return whether it is what ``skopeo inspect`` prints about an image in a registry."""
     return "Digest" in metadata and "Name" in metadata
 
 

@@ -85,7 +85,7 @@ def read_layout(blobs: Blobs, selector: str | None, what: str) -> Image:
         The image, with a warning where a push will change its digest.
 
     Raises:
-        InvalidImageError: It is no layout, holds no image or several, or is damaged.
+        InvalidImageError: It is not a layout, contains no image or several, or is damaged.
         OSError: It cannot be read.
     """
     content = blobs.read(INDEX, _LARGEST_INDEX)

@@ -1,4 +1,4 @@
-"""What cloud registries tell: runs of Azure's ACR Tasks, images of Amazon's ECR."""
+"""The metadata of cloud registries: runs of Azure's ACR Tasks, images of Amazon's ECR."""
 
 from __future__ import annotations
 

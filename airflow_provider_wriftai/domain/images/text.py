@@ -27,7 +27,7 @@ def read_text(text: str, what: str) -> list[Entry] | None:
         what: What it is, to begin a sentence with.
 
     Returns:
-        The images; None if the text is nothing that a build writes.
+        The images; None if no build writes such text.
 
     Raises:
         InvalidImageError: It is JSON that is broken or names no image.

@@ -1,4 +1,4 @@
-"""Do the same for many things, several at once."""
+"""Process many items, several at once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 async def run_concurrently(work: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Do something for each item, several at once, beginning in order. The first error ends it.
+    """Process each item, several at once, starting in order. The first error ends it.
 
-    When it ends, nothing is under way any more, and nothing else begins.
+    When it ends, no work is in progress, and none will begin.
     """
     remaining = iter(items)
 

@@ -141,7 +141,7 @@ async def verify_deleted(
 ) -> None:
     """Make sure that versions are gone whose delete the service did not confirm.
 
-    A list may lag behind, so a version that is still listed is looked for again after some seconds before its delete
+    A list may lag behind, so if a version is still listed, the list is read again after some seconds before the delete
     counts as failed.
 
     Args:

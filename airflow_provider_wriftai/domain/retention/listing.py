@@ -1,4 +1,4 @@
-"""Read all versions of a model, and what time it is."""
+"""Read all versions of a model, and the time at which their ages are measured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FURTHEST_APART = timedelta(days=1)
 """How far the service's clock and our own may be apart."""
 
 MOST_EXTRA_DETAILS = 100
-"""Versions whose details are fetched only to tell whether a protected image has a version at all."""
+"""Versions whose details are fetched only to find out whether a protected image has a version at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,7 @@ def _format_time(time: datetime) -> str:
 async def add_images(api: API, listing: Listing, policy: RetentionPolicy, clock: Callable[[], float]) -> Listing:
     """Fetch the images that the list leaves out, where the plan depends on them.
 
-    Where a protected image has no version among those, the newest others are looked at, too, to tell whether it has one
-    at all.
+    If a protected image has no version among those, the newest other versions are checked, too.
     """
     needing = {decision.version.reference for decision in plan(listing.versions, policy, listing.now).needing_images}
     if needing:

@@ -20,7 +20,7 @@ from airflow_provider_wriftai.domain.retention.selectors import NamedVersions
 from airflow_provider_wriftai.domain.search import Match
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""No version is older: the service did not exist, and a time that was never set reads like that."""
+"""No version is older: the service did not exist yet. A time that was never set reads like that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What a prune has planned and done so far, on record wherever its task ends.
+"""A record of what a prune has planned and done, complete wherever its task ends.
 
-A task can end at any moment: by an error, a timeout, a mark in the UI, or a signal. Each delete is noted here when it
-is sent and when its outcome is known, so the report can be made at any time. The log names the deleted versions in
+A task can end at any moment: by an error, a timeout, a mark in the UI, or a signal. Each delete is recorded here when
+it is sent and when its outcome is known, so the report can be made at any time. The log names the deleted versions in
 batches; a process that is killed leaves that much.
 """
 
@@ -33,7 +33,7 @@ _MOST_FAILURES_LOGGED = 20
 
 
 class Status(Enum):
-    """What became of a delete."""
+    """The status of a delete."""
 
     SENT = "sent"
     """Its outcome is not known yet."""
@@ -49,10 +49,10 @@ UNSUCCESSFUL = (Status.FAILED, Status.NOT_ATTEMPTED)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one version that was to be deleted.
+    """The outcome for one version that was to be deleted.
 
     Attributes:
-        status: What became of it.
+        status: The status of its delete.
         error: Why it could not be deleted.
         retryable: Whether another attempt can delete it.
     """
@@ -67,7 +67,7 @@ class PruneRecord:
 
     Attributes:
         plan: The plan; None as long as there is none.
-        outcomes: What became of each delete that was sent or given up.
+        outcomes: The outcome of each delete that was sent or not attempted.
         unmatched: The protections that match no version.
         is_refused: Whether the service refused the access token, so that no further delete was sent.
     """
@@ -83,11 +83,11 @@ class PruneRecord:
         self._failures = 0
 
     def begin(self, model: ModelReference, plan: Plan, *, dry_run: bool, unmatched: Sequence[str]) -> None:
-        """Note the plan."""
+        """Record the plan."""
         self._model, self._dry_run, self.unmatched, self.plan = str(model), dry_run, unmatched, plan
 
     def add(self, reference: VersionReference, outcome: Outcome) -> None:
-        """Note what became of a delete, or that it is about to be sent."""
+        """Record the outcome of a delete, or that it is about to be sent."""
         self.outcomes[reference] = outcome
         match outcome.status:
             case Status.DELETED:

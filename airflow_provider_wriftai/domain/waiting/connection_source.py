@@ -1,4 +1,4 @@
-"""What a connection says, read once for many waits.
+"""Read a connection once for many waits.
 
 Every wait reads its connection when it begins, so that it uses the settings of that moment. Waits that begin together
 share a read: a wait may use any read that began after itself, so a burst of thousands costs one or two. While waits are
@@ -48,7 +48,7 @@ class ConnectionSource:
         self._refresher: asyncio.Task[None] | None = None
 
     async def read(self, open_api: OpenAPI) -> API | Exception:
-        """Read the connection, together with all who ask for it at this time.
+        """Read the connection, together with all callers at this time.
 
         Returns:
             The API; or why it could not be opened.
@@ -61,11 +61,11 @@ class ConnectionSource:
     async def _read(self, previous: asyncio.Task[API | Exception] | None, open_api: OpenAPI) -> API | Exception:
         if previous is not None:
             await asyncio.wait({previous})
-        # From here on, who asks needs another read.
+        # From here on, callers need another read.
         self._current, self._next = self._next, None
         try:
             api = await self._adopt(await open_api())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who asked
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers
             return error
         self._interrupt([wait for wait, fingerprint in self._waits.items() if fingerprint != api.fingerprint])
         return api
@@ -95,7 +95,7 @@ class ConnectionSource:
             await asyncio.sleep(MAX_AGE)
             outcome = await self.read(open_api)
             if isinstance(outcome, Exception):
-                log.warning("A connection in use could not be read again. %s", outcome)
+                log.warning("Cannot read a connection in use again. %s", outcome)
                 self._interrupt(self._waits)
 
     async def close(self) -> None:

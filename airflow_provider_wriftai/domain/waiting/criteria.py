@@ -159,7 +159,7 @@ class Criteria:
         if not isinstance(value, Mapping):
             raise InvalidCriteriaError(f"The criteria of a wait must be a mapping; got {truncated_repr(value)}.")
         if unknown := set(value) - _KEYS:
-            # A criterion that is ignored would make the wait accept another version than was asked for.
+            # A criterion that is ignored would make the wait accept another version than the requested one.
             names = ", ".join(sorted(map(truncated_repr, unknown)))
             raise InvalidCriteriaError(
                 f"The criteria of the wait contain {names}, which this version of the provider does not know. Workers "
@@ -184,37 +184,37 @@ class ResolvedCriteria:
     """Criteria for which it is known what a version has to be newer than.
 
     Attributes:
-        asked: What the user asks for.
+        criteria: What the user asks for.
         newer_than: What a version has to be newer than; None for nothing.
     """
 
-    asked: Criteria
+    criteria: Criteria
     newer_than: Watermark | None = None
 
     def match(self, version: VersionRecord) -> Match:
         """Return whether a version is what is waited for; ``UNKNOWN`` if that depends on what its list left out."""
-        # A version whose age cannot be told has no detail that could tell it either.
+        # If the age of a version is unknown, its details do not contain it either.
         if self.newer_than is not None and self.newer_than.compare(version) is not Age.NEWER:
             return Match.NO
-        digest = Match.YES if self.asked.digest is None else match_digest(self.asked.digest)(version)
+        digest = Match.YES if self.criteria.digest is None else match_digest(self.criteria.digest)(version)
         return digest if digest is Match.NO else Match.all_of(digest, self._match_notes(version))
 
     def _match_notes(self, version: VersionRecord) -> Match:
-        if self.asked.release_notes is None:
+        if self.criteria.release_notes is None:
             return Match.YES
         if version.release_notes is None:
             return Match.UNKNOWN
-        return Match.YES if self.asked.release_notes.search(version.release_notes) else Match.NO
+        return Match.YES if self.criteria.release_notes.search(version.release_notes) else Match.NO
 
     def as_criteria(self) -> Criteria:
         """Return criteria that resolve to these, wherever and whenever."""
-        asked = self.asked
+        given = self.criteria
         return Criteria(
-            version=asked.version,
-            model=asked.model,
-            digest=asked.digest,
+            version=given.version,
+            model=given.model,
+            digest=given.digest,
             newer_than=self.newer_than,
-            release_notes=asked.release_notes,
+            release_notes=given.release_notes,
         )
 
 

@@ -59,7 +59,7 @@ class FailureLimit:
         return WaitFailedError(f"{polls} for {what} failed. The last error: {error}")
 
     def reset(self) -> None:
-        """Note a poll that worked."""
+        """Record a successful poll."""
         self.count = 0
 
 

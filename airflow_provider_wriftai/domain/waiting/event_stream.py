@@ -51,7 +51,7 @@ class Checkpoint:
         return service == self.service and self.watermark.compare(version) is Age.NOT_NEWER
 
     def merge(self, other: Checkpoint) -> Checkpoint:
-        """Return the checkpoint behind everything that either of two is behind; of another service, this one."""
+        """Return the checkpoint past everything that either of the two is past; this one if the services differ."""
         if other.service != self.service:
             return self
         return replace(self, watermark=self.watermark.merge(other.watermark))
@@ -101,7 +101,7 @@ async def stream_versions(
         poll_interval: Seconds between two polls, which are shared with everything that waits on the model.
         seconds_between_events: The least number of seconds between two versions.
         open_api: Opens the API with what the connection says now.
-        since: Where to go on.
+        since: The checkpoint to continue from.
 
     Yields:
         The place at which the stream begins, if that had to be found out; then each version, the oldest first.
@@ -119,7 +119,7 @@ async def stream_versions(
 
 
 class ServiceChangedError(WriftAIError):
-    """The connection leads to another service than before."""
+    """The connection now leads to another service."""
 
 
 class _Stream:
@@ -143,7 +143,7 @@ class _Stream:
         found = await self._retry_forever()
         service, watermark = self._service or "", self._newer_than
         if not isinstance(watermark, Watermark):
-            # What was asked for is resolved now.
+            # The criteria are resolved now.
             begins = found.criteria.newer_than if isinstance(watermark, VersionId) else found.processed_through
             self._newer_than = begins or found.processed_through
             return [VersionEvent(None, Checkpoint(service, self._newer_than))]
@@ -185,7 +185,7 @@ class _Stream:
         while True:
             try:
                 return await self._wait()
-            except Exception as error:  # noqa: BLE001 - whatever it is, who listens could do nothing else
+            except Exception as error:  # noqa: BLE001 - whatever it is, the listener could do nothing else
                 if self._scope.expired():
                     log.warning(
                         "The connection no longer leads to %s. Watching %s where it leads now, from this moment on.",

@@ -1,4 +1,4 @@
-"""Finding what is waited for in what is known of a model's versions."""
+"""Find what is waited for among the known versions of a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MatchResult:
 
     @property
     def processed_through(self) -> Watermark:
-        """The watermark behind what is processed, as of the cache's last refresh."""
+        """The watermark past what is processed, as of the cache's last refresh."""
         # Only on demand: most of the many waits that a poll found nothing for do not need it.
         return self.behind if self.behind is not None else self.cache.watermark()
 
@@ -51,7 +51,7 @@ def find_newest(
     Raises:
         NeverThereError: It is a given version, and will never exist.
     """
-    given = criteria.asked.version
+    given = criteria.criteria.version
     if given is not None:
         version = yield from _find_given(cache, given)
         return MatchResult([] if version is None else [version], is_complete=True, cache=cache)

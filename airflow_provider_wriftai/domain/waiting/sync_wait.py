@@ -46,7 +46,7 @@ class SyncWait:
 
     @property
     def status(self) -> str:
-        """The state of things, as a sentence."""
+        """The status of the wait, as a sentence."""
         return f"The last poll failed: {self._failure}" if self._failure else str(self._cache)
 
     def poll(self, api: API) -> VersionRecord | None:
@@ -90,7 +90,7 @@ class SyncWait:
         return result.versions[-1] if result.versions else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return how far the wait is, for another process to go on."""
+        """Return the state of the wait, for another process to continue."""
         return {
             "criteria": self.criteria.to_json(),
             "processed_through": self._processed_through.to_json() if self._processed_through else None,
@@ -99,7 +99,7 @@ class SyncWait:
         }
 
     def resume(self, value: Mapping[str, Any], *, is_same_try: bool) -> None:
-        """Go on from what :meth:`to_json` returned; from anything else the wait begins anew.
+        """Continue from what :meth:`to_json` returned; for anything else, the wait begins anew.
 
         Args:
             value: What :meth:`to_json` returned.

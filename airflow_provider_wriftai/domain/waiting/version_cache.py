@@ -1,4 +1,4 @@
-"""What is known of a model's versions, kept from poll to poll.
+"""The known versions of a model, kept from poll to poll.
 
 Versions never change, so a poll only reads what is new: one small page, and more only if more is new than fits on it.
 The details of a version are fetched once. The exception is a version that is about to be handed out: it may have been
@@ -178,7 +178,7 @@ class VersionCache:
             raise InvalidCriteriaError(f"newer_than names version {reference}, which does not exist.")
         if version.created_at is None:
             raise InvalidCriteriaError(
-                f"The service does not say when {reference} was created, so newer_than cannot name it. Give a time."
+                f"The service does not report when {reference} was created, so newer_than cannot name it. Give a time."
             )
         return Watermark(known=frozenset({reference}), oldest=version.created_at)
 

@@ -34,7 +34,7 @@ class Found:
     Attributes:
         versions: The versions, with their details, oldest first.
         criteria: What was waited for, resolved.
-        processed_through: The watermark behind what is processed, to wait for what is newer.
+        processed_through: The watermark past what is processed, to wait for what is newer.
         base_url: The base URL of the API that has them.
     """
 
@@ -109,19 +109,19 @@ class Wait:
         return self._resolved
 
     def resolve(self, criteria: ResolvedCriteria) -> None:
-        """Note what the criteria resolve to. They keep it, even if the wait goes on with another connection."""
+        """Record what the criteria resolve to. They keep it, even if the wait goes on with another connection."""
         self._resolved = criteria
         self.criteria = criteria.as_criteria()
 
     def succeed(self, criteria: ResolvedCriteria, result: MatchResult) -> None:
-        """Note what a poll found."""
+        """Record what a poll found."""
         self.is_evaluated = True
         self._failures.reset()
         if (result.versions or self.single_poll) and not self.found.done():
             self.found.set_result(Found(result.versions, criteria, result.processed_through))
 
     def fail(self, error: Exception, *, tolerate: bool = False) -> None:
-        """Note a poll that failed; too many in a row end the wait, and so does what no poll can fix.
+        """Record a failed poll; too many in a row end the wait, and so does what no poll can fix.
 
         Args:
             error: Why it failed.

@@ -203,6 +203,6 @@ def test_what_is_no_condition_is_told(written: Any) -> None:
 def test_what_is_resolved_stays_so(given_criteria: Any) -> None:
     digest, newer_than, notes = given_criteria
     resolved = _resolved(digest, newer_than, notes)
-    assert resolved.as_criteria() == resolved.asked
+    assert resolved.as_criteria() == resolved.criteria
     started = ResolvedCriteria(Criteria(model=MODEL, newer_than=START), _number(3))
     assert started.as_criteria() == Criteria(model=MODEL, newer_than=_number(3))
