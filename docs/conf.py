@@ -1,4 +1,4 @@
-"""How the documentation becomes a site: ``python -m sphinx docs site``."""
+"""Build the documentation as a site: ``python -m sphinx docs site``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 root_doc = "index"
-# Where an anchor leads is spelled as on GitHub.
+# Anchors are spelled as on GitHub.
 myst_heading_anchors = 3
 
 autoclass_content = "class"
@@ -34,11 +34,11 @@ napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
-# Every reference to something of this package has to lead somewhere; those to Airflow's and Python's may be plain text.
+# References to names of this package must resolve. Those to Airflow's and Python's may be plain text.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!airflow_provider_wriftai\.).*"),
-    ("py:.*", r"airflow_provider_wriftai\..*\.T"),  # a type variable
+    ("py:.*", r"airflow_provider_wriftai\..*\.[TU]"),  # type variables
 ]
 
 html_theme = "furo"
@@ -51,28 +51,37 @@ html_show_sphinx = False
 
 NAVIGATION: Mapping[str, Mapping[str, Sequence[str]]] = {
     "index": {
-        "": ("Start here <self>",),
+        "": ("Overview <self>", "Tutorial <tutorial>"),
         "Guides": (
-            "Connection <connection>",
+            "Create a connection <connection>",
             "Publish <publish>",
             "Wait <wait>",
-            "Event-driven <event-driven>",
+            "Start DAGs <event-driven>",
             "Prune <prune>",
-            "Sandbox <sandbox>",
+            "Use the client <client>",
+            "Test your DAGs <testing>",
+            "Use the sandbox <sandbox>",
             "Examples <examples>",
         ),
-        "Running it": (
+        "Production": (
             "Install on managed Airflow <install-managed>",
-            "Operating at scale <scale>",
+            "Run at scale <scale>",
+            "Operate <operations>",
+            "Troubleshoot <troubleshooting>",
             "Metrics <metrics>",
             "OpenLineage <lineage>",
-            "Errors <errors>",
+            "Upgrade <upgrade>",
+        ),
+        "How it works": (
+            "Exactly one version <explanation/exactly-one-version>",
+            "Shared polls <explanation/shared-polls>",
+            "The rate limit <explanation/rate-limit>",
+            "Guarantees <explanation/guarantees>",
             "Reliability <reliability>",
             "Benchmarks <benchmarks>",
-            "Upgrade and compatibility <upgrade>",
         ),
-        "From your own code": ("Client <client>", "Reference <reference/index>"),
-        "The project": ("Contributing <contributing>", "Changelog <changelog>"),
+        "Reference": ("Reference <reference/index>",),
+        "Project": ("Security <security>", "Contributing <contributing>", "Changelog <changelog>"),
     },
     "reference/index": {
         "": (
@@ -81,7 +90,7 @@ NAVIGATION: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
     },
 }
-"""For each page that others are below: what the side bar shows there, by caption and in its order."""
+"""What the sidebar shows below each page, by caption."""
 
 
 def _tables_of_contents(captions: Mapping[str, Sequence[str]]) -> str:
@@ -91,37 +100,38 @@ def _tables_of_contents(captions: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def _add_what_only_the_site_shows(app: Sphinx, page: str, source: list[str]) -> None:
-    """Keep out of the pages what GitHub would show as it is written.
+def _adapt_page(app: Sphinx, page: str, source: list[str]) -> None:
+    """Add what GitHub would show as plain text: the navigation, included files, and the sources of the examples.
 
     Args:
         app: Sphinx.
-        page: The page that is read, without its ending.
-        source: Its text, to be changed in place.
+        page: The name of the page, without its extension.
+        source: Its text, to change in place.
     """
     source[0] += _tables_of_contents(NAVIGATION.get(page, {}))
     match page:
-        case "changelog" | "contributing":
-            # The page's one link leads to the file that it shows.
+        case "changelog" | "contributing" | "security":
+            # The only link of the page leads to the file to include.
             source[0] = re.sub(r"^\[.*\]\((.*)\)$", r"```{include} \1\n:start-line: 1\n```", source[0], flags=re.M)
         case "examples":
             source[0] = re.sub(r"^\[.*\]\((.*\.py)\)$", r"```{literalinclude} \1\n```", source[0], flags=re.M)
         case _:
             source[0] = re.sub(r"\]\(\.\./example_dags/(\w+)\.py\)", r"](examples.md#\1)", source[0])
+            source[0] = re.sub(r"\]\((?:\.\./)+\.github/SECURITY\.md\)", "](/security.md)", source[0])
 
 
 def _keep_colons(_app: Sphinx, kind: str, _name: str, _value: object, _options: object, lines: list[str]) -> None:
-    """Let the docstring of an attribute have a colon: Napoleon takes what is before it, in its first line, for a type.
+    """Keep Napoleon from reading what precedes a colon, in the first line of an attribute's docstring, as a type.
 
     Args:
-        kind: What the docstring is of.
-        lines: The docstring, to be changed in place.
+        kind: The kind of object that the docstring belongs to.
+        lines: The docstring, to change in place.
     """
     if kind == "attribute":
         lines[:0] = ["..", ""]  # an empty comment
 
 
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx what is done beside its configuration."""
-    app.connect("source-read", _add_what_only_the_site_shows)
-    app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before Napoleon, which comes at 500
+    """Connect the functions above."""
+    app.connect("source-read", _adapt_page)
+    app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # Napoleon comes at 500
