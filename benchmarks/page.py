@@ -1,4 +1,4 @@
-"""Write the latest results into ``docs/benchmarks.md``, with plots, and into the README's table."""
+"""Write the latest results into the documents: ``docs/benchmarks.md`` with its plots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ mpl.rcParams["svg.hashsalt"] = "the same picture of the same numbers"
 from matplotlib import pyplot as plt  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+PAGE = ROOT / "docs" / "benchmarks.md"
 IMAGES = ROOT / "docs" / "images"
 OURS, PEERS = "#1f77b4", "#999999"
 TITLES = {
@@ -41,7 +41,6 @@ def main() -> None:
     plot_ratios([figure for result in latest.values() for figure in result["figures"]])
     plot_waits(latest["wait"]["figures"])
     put_between(PAGE, "benchmarks", f"\n{page(latest)}\n")
-    put_between(README, "benchmarks", f"\n{summary(latest)}\n")
 
 
 def page(latest: Mapping[str, Any]) -> str:
@@ -54,16 +53,6 @@ def page(latest: Mapping[str, Any]) -> str:
         parts += ["\n".join(noted)] if noted else []
         parts += ["![Waits beside triggers that poll each on its own](images/benchmarks-waits.svg)"] * (name == "wait")
     return "\n\n".join(parts)
-
-
-def summary(latest: Mapping[str, Any]) -> str:
-    """What has a goal, and whether it was met."""
-    figures = [figure for result in latest.values() for figure in result["figures"] if figure["met"] is not None]
-    columns = [HEADS.index(head) for head in ("work", "ours", "peer", "ratio", "goal", "")]
-    rows = [row_of(figure) for figure in figures]
-    table = markdown_table([HEADS[column] for column in columns], ([row[column] for column in columns] for row in rows))
-    days = sorted({result["measured"][:10] for result in latest.values()})
-    return f"Measured on {' and '.join(days)}, on {told(latest['wait']['machine'])}.\n\n{table}"
 
 
 def measured(result: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def main() -> None:
                 airflow(["dags", "test", DAG], environment, playground, narrated=True)
             with step("4/4", "Collect the results"):
                 results = results_of_last_run(environment)
-    summarise(results, playground, time.monotonic() - began)
+    summarize(results, playground, time.monotonic() - began)
 
 
 @contextlib.contextmanager
@@ -121,7 +121,7 @@ def counted(versions: Sized) -> str:
     return f"{len(versions)} version{'' if len(versions) == 1 else 's'}"
 
 
-def summarise(results: Mapping[str, Any], playground: Playground, seconds: float) -> None:
+def summarize(results: Mapping[str, Any], playground: Playground, seconds: float) -> None:
     """Print what happened."""
     version, report = results["publish_version"], results["prune_versions"]
     database = shown(playground.database)

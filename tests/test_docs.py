@@ -207,6 +207,13 @@ def test_every_picture_is_shown_and_said_in_words() -> None:
     assert [path for path, words in shown.items() if len(words.split()) < 3] == []
 
 
+def test_the_tests_that_the_threat_model_names_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / ".github" / "SECURITY.md").read_text())
+    assert len(named) > 20
+    missing = [(file, name) for file, name in named if f"def {name}(" not in (ROOT / file).read_text()]
+    assert missing == []
+
+
 def test_every_example_is_listed() -> None:
     examples = {file.stem for file in (ROOT / "example_dags").glob("*.py")}
     listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| .+ \|$", (DOCS / "examples.md").read_text(), re.MULTILINE)

@@ -26,7 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=512)
     # What is accepted inherits it; asyncio sets it only on sockets that it made itself, and without it a response
-    # of two packets waits 40 ms for the first one's acknowledgement.
+    # of two packets waits 40 ms for the first one's acknowledgment.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
