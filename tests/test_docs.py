@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -40,6 +41,11 @@ def _blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
+def _reference_blocks(page: Path) -> list[str]:
+    found = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", page.read_text(), re.MULTILINE)
+    return [textwrap.dedent(block) for block in found]
+
+
 def _without_blocks(document: Path) -> str:
     return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
 
@@ -56,6 +62,10 @@ BLOCKS = [
     pytest.param(block, id=f"{_name_of(document)}-{number}")
     for document in DOCUMENTS
     for number, block in enumerate(_blocks(document, "python"), start=1)
+] + [
+    pytest.param(block, id=f"{_name_of(page)}-{number}")
+    for page in sorted((DOCS / "reference").glob("*.rst"))
+    for number, block in enumerate(_reference_blocks(page), start=1)
 ]
 
 

@@ -17,8 +17,6 @@ PAGE = (PACKAGE.parent / "docs" / "troubleshooting.md").read_text()
 GAP = "…"
 # They name a field of a connection, in the message of a ConfigurationError.
 PARTS_OF_MESSAGES = frozenset({"_InvalidFieldError"})
-# They never leave the package: a wait goes on after them.
-INTERNAL = frozenset({"ConnectionChangedError", "ServiceChangedError"})
 # The instance says whether a retry can help.
 DEPENDING = frozenset({"UnresolvedPublishError", "PruneIncompleteError"})
 WARNINGS = ("The create request had", "and … are versions of the same", "was published while", "does not report")
@@ -42,7 +40,7 @@ def _text_of(node: ast.expr) -> str:
 
 
 def _error_names() -> set[str]:
-    return {cls.__name__ for cls in errors()} - INTERNAL | PARTS_OF_MESSAGES
+    return {cls.__name__ for cls in errors()} | PARTS_OF_MESSAGES
 
 
 def _composes_its_message(cls: ast.ClassDef) -> bool:
@@ -135,6 +133,5 @@ def test_every_error_is_listed_with_what_it_does_to_a_task() -> None:
     expected = {
         cls.__name__: "depends" if cls.__name__ in DEPENDING else "retried" if cls.retryable else "fails at once"
         for cls in errors()
-        if cls.__name__ not in INTERNAL
     }
     assert listed == expected

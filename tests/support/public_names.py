@@ -18,6 +18,7 @@ from airflow_provider_wriftai.get_provider_info import get_provider_info
 
 _ROOMS = ("assets", "hooks", "links", "operators", "sensors", "triggers")
 _MAY_BE_MISSING = ("airflow", "openlineage")  # what only newer Airflows have, and an optional provider
+_INTERNAL_ERRORS = ("ConnectionChangedError", "ServiceChangedError")  # a wait goes on after them
 _BASES = (BaseHook, BaseOperator, BaseOperatorLink, BaseTrigger)
 
 
@@ -84,13 +85,17 @@ def _told_to_airflow() -> set[str]:
 
 
 def errors() -> set[type[WriftAIError]]:
-    """List every error of the package."""
+    """List every error that users can see."""
     assert list(modules(""))  # so that all are there
 
     def tree(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
         return {cls}.union(*(tree(child) for child in cls.__subclasses__()))
 
-    return {cls for cls in tree(WriftAIError) if cls.__module__.startswith(airflow_provider_wriftai.__name__)}
+    return {
+        cls
+        for cls in tree(WriftAIError)
+        if cls.__module__.startswith(airflow_provider_wriftai.__name__) and cls.__name__ not in _INTERNAL_ERRORS
+    }
 
 
 def public_members(cls: type) -> set[str]:
