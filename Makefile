@@ -72,7 +72,7 @@ bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ##
 
 chaos: $(VENV)/installed-test  ## Run the reliability campaign: faults, kills, and restarts; QUICK=1, SEED=…
 	$(BIN)/python -m chaos --seed $(or $(SEED),1) $(if $(QUICK),--quick,--json chaos/results/campaign.json)
-	$(if $(QUICK),,$(BIN)/python -m chaos.reliability_page docs/reliability.md README.md)
+	$(if $(QUICK),,$(BIN)/python -m chaos.reliability_page docs/reliability.md)
 
 docs: $(VENV)/installed-docs  ## Build the documentation: site/index.html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
@@ -84,9 +84,10 @@ docs-links: $(VENV)/installed-docs  ## Check the documentation's external links
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder linkcheck \
 		--doctree-dir build/doctrees-links docs build/docs-links
 
-lint: $(VENV)/installed-test  ## Check style and types
+lint: $(VENV)/installed-test  ## Style, spelling, and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 format: $(VENV)/installed-test  ## Format the code

@@ -68,7 +68,7 @@ def test_it_was_hard(campaign: dict[str, Any]) -> None:
     assert any("401" in error for error in rows["token_revoked"]["examples of errors"])
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/reliability.md"])
+@pytest.mark.parametrize("document", ["docs/reliability.md"])
 def test_the_documents_show_the_latest_full_campaign(document: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy.md"
     copy.write_text((ROOT / document).read_text())
