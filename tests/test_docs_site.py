@@ -92,7 +92,8 @@ def test_what_is_kept_elsewhere_is_shown_too(site: Path) -> None:
         return re.sub(r"<[^>]+>", "", (site / page).read_text())
 
     assert "WriftAICleanupVersionsOperator" in text("changelog.html")
-    assert "What a change needs" in text("contributing.html")
+    assert "Requirements for a change" in text("contributing.html")
+    assert "Threat model" in text("security.html")
     for example in (ROOT / "example_dags").glob("*.py"):
         assert f"def {example.stem}" in text("examples.html"), example
     assert 'href="examples.html#' in (site / "publish.html").read_text()
