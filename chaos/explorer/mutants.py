@@ -65,7 +65,7 @@ MUTANTS: dict[str, Callable[[], Any]] = {
     "one search only": lambda: _replaced("reconcile", _search_once, search, adopt),
     "no second search before the create": lambda: _replaced("_confirm_and_store", _save_only, create),
     "no confirmation of the last search": lambda: _replaced("reconcile", _without_confirmation, search, adopt),
-    "one 404 counts": lambda: _replaced("MOST_LOOKS", 1, search, earlier_tries),
+    "one 404 counts": lambda: _replaced("MOST_CHECKS", 1, search, earlier_tries),
     "an unknown image is another one": lambda: _replaced("match_digest", _take_unknown_for_another, search, duplicates),
 }
 """Mutants by name."""

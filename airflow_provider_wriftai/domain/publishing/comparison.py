@@ -1,4 +1,4 @@
-"""Compare versions with what was asked for, and with each other."""
+"""Compare versions with what was requested, and with each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def has_release_notes(version: VersionRecord, release_notes: str) -> bool:
 
 
 def report_differences(version: VersionRecord, params: CreateVersionParams, *, is_own: bool) -> None:
-    """Log what differs between a version and what was asked for."""
+    """Log what differs between a version and what was requested."""
     differing: list[str] = [
         key
         for key in ("schemas", "compatibilities", "configuration")

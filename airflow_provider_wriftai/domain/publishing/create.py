@@ -1,4 +1,4 @@
-"""Send the create request, and settle what became of it."""
+"""Send the create request, and reconcile its outcome."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from airflow_provider_wriftai.domain.publishing.errors import VersionDeletedErro
 from airflow_provider_wriftai.domain.publishing.journal import JournalEntry
 from airflow_provider_wriftai.domain.publishing.outcome import PublishOutcome, PublishResult
 from airflow_provider_wriftai.domain.publishing.publication import Publication
-from airflow_provider_wriftai.domain.publishing.search import ANOTHER_LOOK, MOST_LOOKS
+from airflow_provider_wriftai.domain.publishing.search import MOST_CHECKS, RECHECK_BACKOFF
 from airflow_provider_wriftai.domain.sansio import Operations, Pause
 
 log = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ def resume(publication: Publication, entry: JournalEntry) -> Operations[PublishR
 def _check_remembered(publication: Publication, named: VersionReference) -> Operations[PublishResult]:
     """Return the version that an earlier try ended with."""
     reference = str(named)
-    for look in range(1, MOST_LOOKS + 1):
+    for attempt in range(1, MOST_CHECKS + 1):
         try:
             version: VersionRecord = yield get_version(named)
         except NotFoundError:
             # A replica that lags, or a cache, may not know a new version yet.
-            if look < MOST_LOOKS:
-                yield Pause(ANOTHER_LOOK.delay(look))
+            if attempt < MOST_CHECKS:
+                yield Pause(RECHECK_BACKOFF.delay(attempt))
             continue
         except WriftAIError as error:
             publication.raise_unresolved(

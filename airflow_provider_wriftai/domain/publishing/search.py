@@ -22,11 +22,11 @@ from airflow_provider_wriftai.domain.watermark import Watermark
 
 log = logging.getLogger(__name__)
 
-ANOTHER_LOOK = Backoff(initial=2.0, factor=4.0)
-"""How long to wait before what one response denies is asked again."""
+RECHECK_BACKOFF = Backoff(initial=2.0, factor=4.0)
+"""How long to wait before checking again what one response denies: it may come from a stale cache or replica."""
 
-MOST_LOOKS = 3
-"""How often that is asked."""
+MOST_CHECKS = 3
+"""How often it is checked."""
 
 
 def search_newest(
@@ -88,16 +88,16 @@ def search_among(publication: Publication, candidates: Sequence[VersionRecord]) 
 def _search_once(
     publication: Publication, *, must_be_certain: bool = False
 ) -> Operations[tuple[PaginatedResponse[VersionRecord], VersionRecord | None]]:
-    for look in range(1, MOST_LOOKS + 1):
+    for attempt in range(1, MOST_CHECKS + 1):
         page = yield from _list_newest(publication)
         candidates = page.items[: publication.options.lookback]
-        if look == 1:
+        if attempt == 1:
             known = {version.reference for version in page.items}
         result = yield from search_among(publication, candidates)
-        if result.first or not result.missing or look == MOST_LOOKS:
+        if result.first or not result.missing or attempt == MOST_CHECKS:
             break
         # The list has versions whose details do not exist: one of the two is stale.
-        yield Pause(ANOTHER_LOOK.delay(look))
+        yield Pause(RECHECK_BACKOFF.delay(attempt))
     if result.first is None:
         suspects = [v for v in result.unknown if must_be_certain or v.reference not in known]
         _refuse_unknown(publication, suspects)
