@@ -48,7 +48,7 @@ MOMENTS: Mapping[str, tuple[Fault, str, str]] = {
 if one_task_at_a_time():
     # What is stopped would hold up all the others.
     MOMENTS = {moment: what for moment, what in MOMENTS.items() if moment != "stopped"}
-NOT_MADE_BY_THE_FIRST = ("looking", "never-done", "stopped")
+MADE_BY_THE_LAST = ("looking", "never-done", "stopped")
 
 
 def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
@@ -111,8 +111,9 @@ def _check(airflow: RealAirflow, sandbox: Sandbox, dag: str) -> None:
     assert tries >= 2, logs
     (version,) = sandbox.store.versions("acme", dag)
     assert airflow.result(dag, "publish")["reference"] == f"acme/{dag}:{version.number}"
-    made_by_the_first = dag.rpartition("-")[0] not in NOT_MADE_BY_THE_FIRST
-    assert (version.release_notes == "Try 1") == made_by_the_first, logs
+    # The last try, or the one that met its end; others may have failed before on a slow machine.
+    made_by_the_last = dag.rpartition("-")[0] in MADE_BY_THE_LAST
+    assert (version.release_notes == f"Try {tries}") == made_by_the_last, logs
     assert sandbox.token not in logs
 
 
