@@ -11,7 +11,7 @@ import logging
 from typing import Any, Protocol
 
 from airflow_provider_wriftai.client.backoff import Backoff
-from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.client.text import escape, truncated_repr
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint
 
@@ -54,11 +54,14 @@ class CheckpointStore:
             except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted for ever, unnoticed
                 # So Airflow says that several assets share this trigger; its subclasses are failures.
                 if type(error) is ValueError:
-                    log.warning("Airflow keeps no checkpoint. Starting with versions published from now on. %s", error)
+                    log.warning(
+                        "Airflow keeps no checkpoint. Starting with versions published from now on. %s",
+                        escape(str(error)),
+                    )
                     return None
                 attempt += 1
                 delay = self._backoff.delay(attempt)
-                log.error("Cannot read the checkpoint. Trying again in %.0f s. %s", delay, error)  # noqa: TRY400
+                log.error("Cannot read the checkpoint. Trying again in %.0f s. %s", delay, escape(str(error)))  # noqa: TRY400
                 await asyncio.sleep(delay)
             else:
                 return self._own
@@ -72,7 +75,7 @@ class CheckpointStore:
         try:
             stored = await self._read()
         except Exception as error:  # noqa: BLE001
-            log.debug("Cannot read the checkpoint. %s", error)
+            log.debug("Cannot read the checkpoint. %s", escape(str(error)))
             return False
         return stored is not None and stored.covers(version, service)
 
@@ -87,7 +90,7 @@ class CheckpointStore:
                 await self._store.aset(self._key, merged.to_json())
             self._own = merged
         except Exception as error:  # noqa: BLE001
-            log.warning("Cannot move the checkpoint. The next version will move it. %s", error)
+            log.warning("Cannot move the checkpoint. The next version will move it. %s", escape(str(error)))
 
     async def _read(self) -> Checkpoint | None:
         value = await self._store.aget(self._key)

@@ -126,7 +126,7 @@ def parse_connection(fields: ConnectionFields) -> ConnectionSettings:
         # The token may stand in another field, too, by mistake.
         problem = AccessToken(fields.password or "").redact(str(error))
     # Raised here, outside of the block: the frames of the original error hold fields of the connection.
-    raise ConfigurationError(f"Connection {fields.connection_id!r} is invalid: {problem}")
+    raise ConfigurationError(f"Connection {_shown(fields.connection_id)} is invalid: {problem}")
 
 
 def _parse(fields: ConnectionFields) -> ConnectionSettings:
@@ -136,8 +136,8 @@ def _parse(fields: ConnectionFields) -> ConnectionSettings:
 
     if fields.connection_type != CONNECTION_TYPE:
         raise _InvalidFieldError(
-            f"its type is {fields.connection_type!r} instead of {CONNECTION_TYPE!r}. Its password belongs to another "
-            "service, so nothing was sent. Set wriftai_conn_id to a connection of the type WriftAI."
+            f"its type is {_shown(fields.connection_type)} instead of {CONNECTION_TYPE!r}. Its password belongs to "
+            "another service, so nothing was sent. Set wriftai_conn_id to a connection of the type WriftAI."
         )
     if fields.login and not fields.password:
         raise _InvalidFieldError(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_wriftai._airflow.compat import AirflowFailException
+from airflow_provider_wriftai.client.text import escape, truncated_repr
 
 if TYPE_CHECKING:
     import jinja2
@@ -107,7 +108,10 @@ class TemplateFieldsMixin(_Base):
                 with _reporting(field, value):
                     rendered = _render_object(environment.from_string(value), context)
                 if field == "schemas" and rendered != value:
-                    self.log.warning("A template in schemas changed %.100r to %.100r. %s", value, rendered, _RAW_HINT)
+                    self.log.warning(
+                        "A template in schemas changed %s to %s. %s",
+                        truncated_repr(value), truncated_repr(rendered), _RAW_HINT,
+                    )  # fmt: skip
                 return rendered
             case Mapping():
                 return {key: render(inner) for key, inner in value.items()}
@@ -144,11 +148,13 @@ def _load_file(
         return environment.get_template(name)
     except jinja2.TemplateNotFound as missing:
         raise AirflowFailException(
-            f"{field} ends like the name of a template file ({', '.join(endings)}), but {name!r} does not exist in the "
-            "DAG's folder or its template_searchpath. Text that is not a file name must not end like one."
+            f"{field} ends like the name of a template file ({', '.join(endings)}), but {truncated_repr(name)} does "
+            "not exist in the DAG's folder or its template_searchpath. Text that is not a file name must not end like "
+            "one."
         ) from missing
     except UnicodeDecodeError as error:
-        raise AirflowFailException(f"The template file {name!r} of {field} is not UTF-8: {error}.") from error
+        shown = truncated_repr(name)
+        raise AirflowFailException(f"The template file {shown} of {field} is not UTF-8: {error}.") from error
 
 
 @contextmanager
@@ -159,10 +165,11 @@ def _reporting(field: str | None, template: str) -> Iterator[None]:
         yield
     except jinja2.TemplateSyntaxError as error:
         raise AirflowFailException(
-            f"{field or 'A parameter'} is not a valid Jinja template: {error.message}, in {template[:100]!r}. "
-            f"{_RAW_HINT}"
+            f"{field or 'A parameter'} is not a valid Jinja template: {escape(str(error.message))}, in "
+            f"{truncated_repr(template, 100)}. {_RAW_HINT}"
         ) from None
     except jinja2.UndefinedError as error:
         raise AirflowFailException(
-            f"{field or 'A parameter'} uses an undefined name: {error.message}, in {template[:100]!r}. {_RAW_HINT}"
+            f"{field or 'A parameter'} uses an undefined name: {escape(str(error.message))}, in "
+            f"{truncated_repr(template, 100)}. {_RAW_HINT}"
         ) from None

@@ -94,12 +94,14 @@ def _check_template(name: str, text: str) -> None:
         return
     from jinja2 import Environment, TemplateError, meta
 
+    from airflow_provider_wriftai.client.text import escape
+
     try:
         tree = Environment(autoescape=True).parse(text)
         foreign = meta.find_undeclared_variables(tree) - START_CONTEXT
         includes = any(True for _ in meta.find_referenced_templates(tree))
     except (TemplateError, RecursionError) as error:
-        raise InvalidParameterError(f"{name} is not a valid Jinja template: {error}.") from error
+        raise InvalidParameterError(f"{name} is not a valid Jinja template: {escape(str(error))}.") from error
     if foreign or includes:
         used = ", ".join(sorted(foreign)) if foreign else "another template"
         raise InvalidParameterError(

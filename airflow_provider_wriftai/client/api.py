@@ -26,6 +26,7 @@ from airflow_provider_wriftai.client.exchange import ClientConfig, Exchange
 from airflow_provider_wriftai.client.rate_limiter import rate_limiter_for
 from airflow_provider_wriftai.client.response import NO_CONTENT
 from airflow_provider_wriftai.client.retrying import RetryPolicy, RetryState
+from airflow_provider_wriftai.client.text import escape, truncated_repr
 from airflow_provider_wriftai.client.transport_pool import TransportPool, find_proxy
 
 T = TypeVar("T")
@@ -43,7 +44,8 @@ def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"The CA bundle {ca_bundle!r} cannot be read: {error}.") from error
+        shown, reason = truncated_repr(ca_bundle, 200), escape(str(error))
+        raise ConfigurationError(f"The CA bundle {shown} cannot be read: {reason}.") from error
 
 
 _FINGERPRINT_KEY = secrets.token_bytes(32)

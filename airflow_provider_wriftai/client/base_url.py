@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from airflow_provider_wriftai.client.errors import ConfigurationError
+from airflow_provider_wriftai.client.text import truncated_repr
 
 
 def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) -> str:
@@ -34,16 +35,17 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
         raise ConfigurationError(
             "The API's base URL must not contain a user or password; the access token is the connection's password."
         )
+    shown = truncated_repr(base_url, 200)
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(f"The API's base URL must look like 'https://api.wrift.ai/v1'; got {base_url!r}.")
+        raise ConfigurationError(f"The API's base URL must look like 'https://api.wrift.ai/v1'; got {shown}.")
     if parts.query or parts.fragment:
         raise ConfigurationError("The API's base URL must not have a query or fragment.")
     if any(c.isspace() or not c.isprintable() for c in base_url) or not base_url.isascii():
-        raise ConfigurationError(f"The API's base URL must be plain ASCII without spaces; got {base_url!r}.")
+        raise ConfigurationError(f"The API's base URL must be plain ASCII without spaces; got {shown}.")
     if parts.scheme == "http" and token_given and not allow_plain_http and not is_loopback(host):
         raise ConfigurationError(
-            f"The access token would be sent unencrypted to {host!r}, which is not this machine. Use https, "
-            'or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
+            f"The access token would be sent unencrypted to {truncated_repr(host)}, which is not this machine. Use "
+            'https, or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
         )
     try:
         # As Python's resolver encodes it, which accepts fewer names than a URL may contain.

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 _LONGEST_CURSOR = 8192
 _LARGEST_NUMBER = 10**18
+_LONGEST_NAME = 1000
+_MOST_VARIABLES = 1000
 
 
 class UnexpectedBodyError(Exception):
@@ -184,6 +186,12 @@ def _read_configuration(response: Response) -> VersionConfiguration:
     hardware, names = body.get("hardware_identifier"), body.get("variable_names")
     if not isinstance(hardware, str) or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UnexpectedBodyError("a configuration without 'hardware_identifier' and 'variable_names'")
+    # Tasks return them.
+    if len(names) > _MOST_VARIABLES or max(map(len, (hardware, *names))) > _LONGEST_NAME:
+        raise UnexpectedBodyError(
+            f"a configuration of more than {_MOST_VARIABLES} variables, or with a name of more than {_LONGEST_NAME} "
+            "characters"
+        )
     return cast("VersionConfiguration", body)
 
 

@@ -34,7 +34,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_wriftai.client.text import escape
+from airflow_provider_wriftai.client.text import escape, truncated_repr
 
 _TIMED_OUT_IN_A_PROXY = (408, 499)
 _MOST_FIELDS = 20
@@ -96,7 +96,7 @@ class RequestInfo:
     @property
     def connection(self) -> str:
         """The connection in parentheses, after a space; empty without one."""
-        return f" (connection {self.connection_id!r})" if self.connection_id else ""
+        return f" (connection {truncated_repr(self.connection_id)})" if self.connection_id else ""
 
 
 class RequestError(WriftAIError):

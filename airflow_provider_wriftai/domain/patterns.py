@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.client.text import escape, truncated_repr
 
 LONGEST_PATTERN = 2000
 """Characters that a pattern may have: longer ones take long to compile, too."""
@@ -54,7 +54,7 @@ class Pattern:
             self._compiled = regex.compile(text)
         except (regex.error, RecursionError, OverflowError, ValueError) as error:
             raise InvalidPatternError(
-                f"{parameter} must be a regular expression; got {truncated_repr(text)} ({error})."
+                f"{parameter} must be a regular expression; got {truncated_repr(text)} ({escape(str(error))})."
             ) from error
 
     def search(self, text: str) -> bool:

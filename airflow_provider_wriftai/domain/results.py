@@ -13,6 +13,9 @@ from typing import TypeAlias
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
 
+LONGEST_RELEASE_NOTES = 4096
+"""Characters of release notes that a result or an event contains. The API accepts 255 at present."""
+
 Scalar: TypeAlias = "str | int | float | bool | None"
 
 
@@ -26,7 +29,7 @@ def version_result(version: VersionRecord, *, with_schemas: bool = False, **extr
 
     Returns:
         ``reference``; ``number`` or ``id``; ``release_notes``, ``created_at``, ``container_image_digest``, and ``size``
-        as far as they are known; ``schemas`` on request; and the extra fields.
+        as far as they are known, long release notes truncated; ``schemas`` on request; and the extra fields.
     """
     result: dict[str, Scalar] = {"reference": str(version.reference)}
     if version.number is not None:
@@ -34,7 +37,9 @@ def version_result(version: VersionRecord, *, with_schemas: bool = False, **extr
     else:
         result["id"] = str(version.reference)
     if version.release_notes is not None:
-        result["release_notes"] = version.release_notes
+        notes = version.release_notes
+        cut = len(notes) > LONGEST_RELEASE_NOTES
+        result["release_notes"] = f"{notes[: LONGEST_RELEASE_NOTES - 1]}…" if cut else notes
     if version.created_at is not None:
         result["created_at"] = version.created_at.isoformat()
     if version.digest is not None:

@@ -124,10 +124,11 @@ class WriftAIHook(BaseHook):
 
     def _not_found(self) -> ConfigurationError:
         from airflow_provider_wriftai.client.errors import ConfigurationError
+        from airflow_provider_wriftai.client.text import truncated_repr
 
         return ConfigurationError(
-            f"Connection {self.wriftai_conn_id!r} does not exist. Create a connection of the type WriftAI with this "
-            "id, or set wriftai_conn_id to another one."
+            f"Connection {truncated_repr(self.wriftai_conn_id)} does not exist. Create a connection of the type "
+            "WriftAI with this id, or set wriftai_conn_id to another one."
         )
 
     @classmethod

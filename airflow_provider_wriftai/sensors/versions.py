@@ -364,11 +364,13 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
         self.operator_extra_links = type(self).operator_extra_links
+        from airflow_provider_wriftai.client.text import escape
+
         # Not as the base class does: under soft_fail that skips on every failure (apache/airflow#71255).
         if next_method != TRIGGER_FAILED:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         kwargs = next_kwargs or {}
-        reason = kwargs.get("error", "unknown")
+        reason = escape(str(kwargs.get("error", "unknown")))
         if reason == TRIGGER_TIMED_OUT:
             limit = self.execution_timeout
             if limit is not None and limit <= timedelta(seconds=self.timeout) + _BEYOND_DEADLINE:
@@ -376,9 +378,10 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
                 raise AirflowTaskTimeout(f"The wait did not end within the execution_timeout of {limit}.")
             message = "The version did not appear in time, and no triggerer has reported why."
             return self.execute_complete(context, {"status": "timeout", "message": message})
-        traceback = [line for line in kwargs.get("traceback") or () if line.strip()]
-        self.log.error("The trigger failed: %s\n%s", reason, "".join(traceback))
-        cause = f" ({traceback[-1].strip()})" if traceback else ""
+        # Indented: a line of an error's text must not look like a line of the log.
+        lines = [line for part in kwargs.get("traceback") or () for line in str(part).splitlines() if line.strip()]
+        self.log.error("The trigger failed: %s%s", reason, "".join(f"\n  {escape(line)}" for line in lines))
+        cause = f" ({escape(lines[-1])})" if lines else ""
         message = f"The trigger of the wait failed: {reason}{cause}."
         return self.execute_complete(context, {"status": "failed", "message": message})
 

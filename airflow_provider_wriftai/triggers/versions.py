@@ -343,11 +343,13 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
 
         from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
         from airflow_provider_wriftai._airflow.wait_parameters import parse_criteria, parse_max_failures
+        from airflow_provider_wriftai.client.text import escape
         from airflow_provider_wriftai.domain.waiting.criteria import Start
         from airflow_provider_wriftai.domain.waiting.wait import Wait
 
         if self._problem is not None:
-            raise InvalidParameterError(f"The parameters could not be rendered in the triggerer: {self._problem}")
+            problem = escape(str(self._problem))
+            raise InvalidParameterError(f"The parameters could not be rendered in the triggerer: {problem}")
         times_out = trigger_timeout_of(self)
         began = datetime.now(UTC)
         if times_out is not None:

@@ -1,0 +1,65 @@
+"""What the Airflow that runs the tests does with a value on its way to the database and back."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import airflow
+
+AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
+
+
+def round_trip_xcom(value: Any) -> Any:
+    """Return what another task reads of a task's result."""
+    if AIRFLOW < (3, 0):
+        xcom = importlib.import_module("airflow.models.xcom").BaseXCom
+        return xcom.deserialize_value(SimpleNamespace(value=xcom.serialize_value(value)))
+    xcom = importlib.import_module("airflow.sdk.bases.xcom").BaseXCom
+    stored = _through_processes(xcom.serialize_value(value))
+    return xcom.deserialize_value(SimpleNamespace(value=_through_database(stored)))
+
+
+def round_trip_event(payload: Any) -> Any:
+    """Return what a task that was deferred receives of a trigger's event."""
+    from airflow.triggers.base import TriggerEvent
+
+    if AIRFLOW >= (3, 0):
+        payload = _through_triggerer(payload)
+    event = TriggerEvent(payload)  # type: ignore[no-untyped-call]
+    kwargs = {"event": event.payload}
+    if AIRFLOW >= (3, 2):
+        serde = importlib.import_module("airflow.sdk.serde")
+        return serde.deserialize(_through_database(serde.serialize(kwargs)))["event"]
+    base = importlib.import_module("airflow.serialization.serialized_objects").BaseSerialization
+    return base.deserialize(_through_database(base.serialize(kwargs)))["event"]
+
+
+def round_trip_asset_event(extra: Any) -> Any:
+    """Return what a DAG that an asset triggers reads of the event."""
+    return _through_database(_through_processes(extra) if AIRFLOW >= (3, 0) else extra)
+
+
+def _through_triggerer(payload: Any) -> Any:
+    """From the process of the triggers to that which stores their events."""
+    from pydantic import TypeAdapter
+
+    base = importlib.import_module("airflow.triggers.base")
+    adapter = TypeAdapter(base.DiscrimatedTriggerEvent)
+    written = _through_processes(adapter.dump_python(base.TriggerEvent(payload), mode="json"))
+    return adapter.validate_python(written).payload
+
+
+def _through_processes(value: Any) -> Any:
+    msgspec = importlib.import_module("msgspec")
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(value))
+
+
+def _through_database(value: Any) -> Any:
+    """As PostgreSQL keeps JSON: UTF-8, without NUL characters, numbers that are finite."""
+    written = json.dumps(value, allow_nan=False)
+    assert "\\u0000" not in written.replace("\\\\", "")
+    json.dumps(value, ensure_ascii=False).encode()
+    return json.loads(written)
