@@ -181,6 +181,8 @@ def test_no_frame_of_a_failure_holds_the_token(failure: str, way: str) -> None:
 
 def test_no_frame_of_a_trigger_that_fails_holds_the_token(failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trigger reports errors of the service in its event; whatever else comes out of it is in the triggerer's log."""
+    if failure == "Interruption":
+        pytest.skip("Airflow interrupts tasks on workers, and cancels triggers")
 
     def break_down(*_: Any) -> None:
         raise RuntimeError("the event cannot be counted")
@@ -194,7 +196,7 @@ def test_no_frame_of_a_trigger_that_fails_holds_the_token(failure: str, monkeypa
         async for _ in trigger.run():
             pass
 
-    with pytest.raises((RuntimeError, Interruption)) as caught:
+    with pytest.raises(RuntimeError) as caught:
         asyncio.run(run())
     assert failure
     _check(caught.value)
