@@ -38,7 +38,7 @@ from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrig
 FORGED = "x\n[2026-01-01] INFO - Created acme/m:99\r\x1b[31m\u202e::group::x\u2028\x85"
 IN_A_HEADER = "x \x1b[31m ::group:: \x85".encode("latin-1")
 DIGEST, OTHER = ("sha256:" + pair * 32 for pair in ("ab", "cd"))
-SCHEMAS = {"prediction": {"input": {}, "output": {}}}
+SCHEMAS: dict[str, Any] = {"prediction": {"input": {}, "output": {}}}
 
 
 class Recorder:
@@ -106,7 +106,7 @@ def _poke(**parameters: Any) -> Any:
 
 
 def _resume(method: str, kwargs: dict[str, Any]) -> Any:
-    return WriftAIVersionSensor(task_id="t", version="acme/m:1").resume_execution(method, kwargs, {})  # type: ignore[arg-type]
+    return WriftAIVersionSensor(task_id="t", version="acme/m:1").resume_execution(method, kwargs, {})
 
 
 def _schema(schema: object) -> dict[str, Any]:
@@ -326,7 +326,7 @@ def test_an_error_of_airflows_store_is_shown_as_text(said: Said, error: type[Exc
         async def aset(self, *_: Any) -> None:
             raise error(FORGED)
 
-    store = CheckpointStore(Broken(), "key", Backoff(3600.0))  # type: ignore[arg-type]
+    store = CheckpointStore(Broken(), "key", Backoff(3600.0))
 
     async def load() -> None:
         with contextlib.suppress(TimeoutError):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -167,8 +167,8 @@ def _reference(service: HostileService, number: int) -> str:
     return f"acme/m:{number}" if service.is_numbered else f"v-{number}"
 
 
-def _create(service: HostileService, if_exists: str) -> Any:
-    schemas = {"prediction": {"input": {}, "output": {}}}
+def _create(service: HostileService, if_exists: Any) -> Any:
+    schemas: dict[str, Any] = {"prediction": {"input": {}, "output": {}}}
     arguments: dict[str, Any] = {"model": "acme/m", "image": DIGEST, "release_notes": "x", "schemas": schemas}
     return WriftAICreateVersionOperator(
         task_id="t", if_exists=if_exists, settle_seconds=0, **arguments
@@ -284,7 +284,7 @@ def _published(service: HostileService) -> Any:
         trigger = WriftAIVersionPublishedTrigger(
             model="acme/m", newer_than=1, poll_interval=0.01, seconds_between_events=0
         )
-        async with aclosing(trigger.run()) as events:
+        async with aclosing(cast("AsyncGenerator[Any]", trigger.run())) as events:
             return (await anext(events)).payload
 
     return asyncio.run(run())
