@@ -39,11 +39,11 @@ class RestAPI:
 
     def __init__(self, url: str, credentials: tuple[str, str] | None = None) -> None:
         if AIRFLOW_2:
-            self._http = httpx.Client(base_url=f"{url}/api/v1", auth=credentials, timeout=30)
+            self._http = httpx.Client(base_url=f"{url}/api/v1", auth=credentials, timeout=120)
         else:
             token = httpx.get(f"{url}/auth/token").json()["access_token"]
             headers = {"authorization": f"Bearer {token}"}
-            self._http = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=30)
+            self._http = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=120)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Ask for something."""
