@@ -322,7 +322,7 @@ def test_the_event_of_an_outlet_is_received_as_it_was_sent(foreign: dict[str, An
     asset = model_asset("acme/m")
     events: Any = {asset: SimpleNamespace(extra=None)}
     result = PublishResult(version, PublishOutcome.CREATED)
-    describe_publish({"outlet_events": events}, [asset], "acme/m", "wriftai_default", result)
+    describe_publish({"outlet_events": events}, [asset], "acme/m", result, lambda: asset)
     extra = events[asset].extra
     _check_plain(extra)
     assert extra["reference"] == _reference(service, 2)

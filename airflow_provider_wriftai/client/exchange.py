@@ -150,6 +150,7 @@ class Exchange(Generic[T]):
     def finish(self, received: httpx.Response) -> None:
         """Take the response, whose body is complete."""
         self._response = Response(received.status_code, received.headers, b"".join(self._chunks))
+        self._chunks.clear()
         self._retry_after = self._config.rate_limiter.update(self._response, self._began)
         self._config.observe(self._operation.method, self._response.status)
 
