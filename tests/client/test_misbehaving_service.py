@@ -226,7 +226,7 @@ class TestThroughAProxy:
         with misbehaving(_respond(b"", status="407 Proxy Authentication Required")) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.host}")
             with API("http://wriftai.example/v1", TOKEN, allow_plain_http=True, retry=ONCE) as api:
-                with pytest.raises(APIError, match="The proxy wants credentials") as caught:
+                with pytest.raises(APIError, match="The proxy requires credentials") as caught:
                     Versions(api).create("acme", "det", PARAMS)
         assert not caught.value.ambiguous
 
