@@ -226,7 +226,7 @@ def test_what_openlineage_is_told(
     done = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
     (image,), (published,) = done["lineage.publish"]["inputs"], done["lineage.publish"]["outputs"]
     assert (image["namespace"], image["name"]) == ("oci://registry.example", "acme/detector")
-    assert (published["namespace"], published["name"]) == ("wriftai", model)
+    assert (published["namespace"], published["name"]) == (service_namespace(sandbox.base_url()), model)
     assert published["facets"]["version"]["datasetVersion"] == f"{model}:3"
     (pruned,) = done["lineage.prune"]["outputs"]
     assert pruned["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "ALTER"
