@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_wriftai.domain.dataset_names import service_namespace
 from tests.support.sandbox import Sandbox
 
 RunDag = Callable[..., str]
