@@ -36,7 +36,7 @@ def start(repository: Path, tmp_path: Path) -> Start:
     @contextmanager
     def started(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
-        command = [sys.executable, "-u", str(repository / "scripts" / script), "--folder", str(tmp_path), *arguments]
+        command = [sys.executable, "-u", "-m", f"scripts.{script}", "--folder", str(tmp_path), *arguments]
         with subprocess.Popen(
             command, cwd=repository, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:

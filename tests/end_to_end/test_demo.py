@@ -12,7 +12,7 @@ Start = Callable[..., Any]
 
 
 def test_it_publishes_waits_and_prunes_and_does_so_again(start: Start, tmp_path: Path) -> None:
-    with start("demo.py") as process:
+    with start("demo") as process:
         first, _ = process.communicate()
         assert process.returncode == 0, first
     assert "Published  acme/sentiment:13" in first
@@ -26,7 +26,7 @@ def test_it_publishes_waits_and_prunes_and_does_so_again(start: Start, tmp_path:
     assert token not in first
     assert token not in (tmp_path / "demo.log").read_text()
 
-    with start("demo.py") as process:
+    with start("demo") as process:
         second, _ = process.communicate()
         assert process.returncode == 0, second
     assert "Published  acme/sentiment:14" in second
@@ -34,7 +34,7 @@ def test_it_publishes_waits_and_prunes_and_does_so_again(start: Start, tmp_path:
 
 
 def test_an_interrupt_ends_it_cleanly(start: Start) -> None:
-    with start("demo.py") as process:
+    with start("demo") as process:
         for line in process.stdout:
             if "task build_image" in line:
                 break
@@ -46,10 +46,10 @@ def test_an_interrupt_ends_it_cleanly(start: Start) -> None:
 
 
 def test_only_one_at_a_time(start: Start) -> None:
-    with start("demo.py") as first:
+    with start("demo") as first:
         assert "[1/4]" in first.stdout.readline()
         assert "http://" in first.stdout.readline()
-        with start("demo.py") as second:
+        with start("demo") as second:
             said, _ = second.communicate()
             assert second.returncode == 1
             assert "stop that one first" in said

@@ -23,6 +23,7 @@ from tests.support.real_airflow import HAS_STORES, RealAirflow, running_airflow
 from tests.support.rest_api import RestAPI, until_up
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(not HAS_STORES, reason="Airflow before 3.3 keeps no journal over a clear"),
     pytest.mark.skipif(programs() is None, reason="not on this machine: PostgreSQL"),

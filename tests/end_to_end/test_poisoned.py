@@ -16,6 +16,8 @@ from tests.support.sandbox import Sandbox
 
 _until = partial(until, patience=180.0, every=0.5)
 
+pytestmark = pytest.mark.long
+
 WAITS = ("keys", "keys_on_worker", "listed", "deep", "harmless")
 
 

@@ -23,7 +23,7 @@ def ports() -> tuple[int, int]:
 
 def test_it_runs_the_pipeline(start: Start, ports: tuple[int, int], tmp_path: Path) -> None:
     airflow_port, sandbox_port = ports
-    with start("ui.py", "--port", str(airflow_port), "--sandbox-port", str(sandbox_port)) as process:
+    with start("ui", "--port", str(airflow_port), "--sandbox-port", str(sandbox_port)) as process:
         said = ""
         while "Stop " not in said:
             line = process.stdout.readline()

@@ -16,6 +16,8 @@ from tests.support.sandbox import Sandbox
 
 _until = partial(until, patience=180.0, every=0.5)
 
+pytestmark = pytest.mark.long
+
 IN_TRIGGERER = ("ended_by_trigger", "started_by_trigger", "newer_than_start", "mapped")
 ON_WORKER = ("poke", "ended_by_worker", "with_outlet", "started_with_outlet")
 OTHERS = {

@@ -22,6 +22,7 @@ from tests.support.sandbox import Sandbox
 from tests.support.watchers import WatcherSamples, delivered, repeated, watchers
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(AIRFLOW_2, reason="Airflow 2 has no watchers"),
     pytest.mark.timeout(1200),
 ]

@@ -90,19 +90,19 @@ def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
     ("parameters", "said"),
     [
         ({}, "without a criterion"),
-        ({"keep_last": None, "older_than": "1s"}, "leave the parameter out"),
-        ({"keep_last": 1, "older_than": None}, "leave the parameter out"),
-        ({"keep_last": 1, "protect": None}, "leave the parameter out"),
-        ({"keep_last": 1, "protect_release_notes": None}, "leave the parameter out"),
-        ({"keep_last": 1, "only": None}, "leave the parameter out"),
-        ({"keep_last": 1, "max_deletions": None}, "leave the parameter out"),
+        ({"keep_last": None, "older_than": "1s"}, "leave it out"),
+        ({"keep_last": 1, "older_than": None}, "leave it out"),
+        ({"keep_last": 1, "protect": None}, "leave it out"),
+        ({"keep_last": 1, "protect_release_notes": None}, "leave it out"),
+        ({"keep_last": 1, "only": None}, "leave it out"),
+        ({"keep_last": 1, "max_deletions": None}, "leave it out"),
         ({"keep_last": 1, "only": "sha256:" + "ab" * 32}, "it takes versions"),
         ({"keep_last": 1, "only": "other/model:3"}, "another model"),
         ({"only": [1]}, "without a criterion"),
         ({"older_than": "6m"}, "minutes or months"),
         ({"keep_last": "none", "older_than": "none"}, "without a criterion"),
-        ({"keep_last": "None", "older_than": "1s"}, "leave the parameter out"),
-        ({"keep_daily": None, "older_than": "1s"}, "leave the parameter out"),
+        ({"keep_last": "None", "older_than": "1s"}, "leave it out"),
+        ({"keep_daily": None, "older_than": "1s"}, "leave it out"),
         ({"keep_daily": 0}, "keep_daily must be at least 1"),
         ({"keep_last": 1, "protect": [99], "fail_on_unmatched_protection": True}, "matched no version"),
         ({"keep_last": 1, "protect_release_notes": "(a|aa)+$X" * 300}, "at most 2000 characters"),
@@ -111,8 +111,8 @@ def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
         ({"keep_last": 1, "protect": "[{[]: 1}]"}, "protect must be a list"),
         ({"keep_last": 1, "protect": "2; 4"}, "names neither a version"),
         ({"keep_last": 1, "protect": "{'reference': 2}"}, "protect must be a list"),
-        ({"keep_last": "", "older_than": "1s"}, "leave the parameter out"),
-        ({"keep_last": 1, "older_than": "None"}, "leave the parameter out"),
+        ({"keep_last": "", "older_than": "1s"}, "leave it out"),
+        ({"keep_last": 1, "older_than": "None"}, "leave it out"),
         ({"keep_last": 0}, "at least 1"),
         ({"keep_last": "-1"}, "at least 1"),
         ({"keep_last": "five"}, "must be an integer"),
@@ -122,15 +122,15 @@ def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
         ({"older_than": 30}, "timedelta or text"),
         ({"older_than": timedelta(days=-1)}, "more than zero"),
         ({"keep_last": 1, "protect": "other/model:3"}, "another model"),
-        ({"keep_last": 1, "protect": "None"}, "leave the parameter out"),
-        ({"keep_last": 1, "protect": ""}, "leave the parameter out"),
+        ({"keep_last": 1, "protect": "None"}, "leave it out"),
+        ({"keep_last": 1, "protect": ""}, "leave it out"),
         ({"keep_last": 1, "protect": 3}, "protect must be a list"),
         ({"keep_last": 1, "protect": "[2,"}, "protect must be a list"),
         ({"keep_last": 1, "protect": [None]}, "expected a version's reference"),
         ({"keep_last": 1, "protect_release_notes": "("}, "must be a regular expression"),
-        ({"keep_last": 1, "protect_release_notes": "None"}, "leave the parameter out"),
+        ({"keep_last": 1, "protect_release_notes": "None"}, "leave it out"),
         ({"keep_last": 1, "max_deletions": "-1"}, "at least 0"),
-        ({"keep_last": 1, "max_deletions": "None"}, "leave the parameter out"),
+        ({"keep_last": 1, "max_deletions": "None"}, "leave it out"),
         ({"keep_last": 1, "max_deletions": 1}, "2 versions, and max_deletions is 1"),
         ({"max_deletions": 1}, "without a criterion"),
         ({"keep_last": 1, "dry_run": "perhaps"}, "true or false"),
@@ -254,7 +254,7 @@ def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Sandbox)
     model = sandbox.new_model(versions=3)
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=2, older_than="1s")
     operator.keep_last = None  # as rendering an XCom that is not there does
-    with pytest.raises(AirflowFailException, match="leave the parameter out"):
+    with pytest.raises(AirflowFailException, match="leave it out"):
         operator.execute({})
     assert sandbox.numbers(model) == [3, 2, 1]
 
