@@ -18,7 +18,7 @@ def test_it_publishes_waits_and_prunes_and_does_so_again(start: Start, tmp_path:
     assert "Published  acme/sentiment:13" in first
     assert "Waited     acme/sentiment:13 is there" in first
     assert "Pruned     8 versions of acme/sentiment:" in first
-    assert "acme/sentiment:1     number 13 from the newest, 5 are kept" in first
+    assert "acme/sentiment:1     number 13 from the newest, 5 kept" in first
     assert "Kept       5 versions:" in first
     assert "make ui" in first
 
