@@ -89,8 +89,8 @@ def _publish_wait_and_prune(rest: RestAPI, store: Store, sandbox: str, schemas: 
 
     assert rest.states(waiting)["wait_for_version"] == "deferred"
     store.create_version(*MODEL, release_notes="from outside", schemas=schemas, container_image_digest=digest)
-    rest.until(waiting, "tell", "success", "failed", "upstream_failed")
-    assert rest.result(waiting, "tell") == "acme/sentiment:14: from outside"
+    rest.until(waiting, "report", "success", "failed", "upstream_failed")
+    assert rest.result(waiting, "report") == "acme/sentiment:14: from outside"
 
     # 14, 13, …, 9 are there.
     rehearsing = rest.trigger("prune_many_models", keep_last=3, older_than="1s", dry_run=True)

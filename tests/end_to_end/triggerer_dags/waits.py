@@ -63,7 +63,7 @@ publishes()
 def follows() -> None:
     @task
     def tell(**context: Any) -> list[Any]:
-        events = context.get("triggering_asset_events") or context["triggering_asset_events"]
+        events = context["triggering_asset_events" if HAS_WATCHERS else "triggering_dataset_events"]
         asset = model_asset(PUBLISHED)
         return [version_of(event) for event in events[asset if HAS_WATCHERS else asset.uri]]
 
