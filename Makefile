@@ -30,7 +30,7 @@ TESTS ?=
 # What the tests showed on each Airflow.
 RESULTS := .results
 # What needs the environment that make demo, make ui and the documents are made with.
-ONLY_NEWEST := $(foreach test,end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
+ONLY_NEWEST := $(foreach test,end_to_end/test_chaos.py end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test test-newest test-oldest test-all constraints bench chaos docs docs-links pictures lint format \
@@ -45,8 +45,7 @@ demo: $(VENV)/installed-demo  ## Publish, wait, and prune on a real Airflow, aga
 ui: $(VENV)/installed-demo  ## Run Airflow with the example DAGs, and the sandbox
 	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-test: lint  ## Style, types, and the tests on the oldest and the newest Airflow
-	$(MAKE) --no-print-directory --jobs 2 TESTS='$(TESTS)' test-oldest test-newest
+test: lint test-oldest test-newest  ## Style, types, and the tests on the oldest and the newest Airflow
 
 test-oldest: $(PEERS:%=%/installed) $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest $(TESTS) --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)

@@ -60,6 +60,7 @@ def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
     return met if what.startswith("stop") else []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_one_version_whatever_happens_to_the_task(
     sandbox: Sandbox, tmp_path: Path, repository: Path, shows: Callable[[str], None]
@@ -117,6 +118,7 @@ def _check(airflow: RealAirflow, sandbox: Sandbox, dag: str) -> None:
     assert sandbox.token not in logs
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
     sandbox: Sandbox, tmp_path: Path, repository: Path

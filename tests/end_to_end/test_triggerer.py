@@ -67,7 +67,7 @@ def test_a_triggerer_that_is_killed_amid_it_all(
             assert airflow.result("waits", task)["reference"] == f"{waited_for}:4"
         airflow.until("waits", "until_it_is_too_late", "failed")
         late = time.monotonic() - deferred_at
-        assert "was not there in time" in airflow.logs("waits", "until_it_is_too_late")
+        assert "did not appear in time" in airflow.logs("waits", "until_it_is_too_late")
         assert late < 60 + 45, "the deadline began anew"
         assert airflow.task("waits", "until_somebody_clears_it")[0] == "deferred"
         watchers = [] if AIRFLOW_2 else ["WriftAIVersionPublishedTrigger"]
