@@ -34,7 +34,6 @@ def _row(row: Row, outcomes: list[Outcome]) -> dict[str, Any]:
         "unit": row.unit,
         "runs": sum(outcome.runs for outcome in outcomes),
         "faults": sum(outcome.faults for outcome in outcomes),
-        # What cannot go wrong in a scenario is not counted in it.
         **{str(kind): found[kind] if kind in (*row.counts, Kind.OTHER) or found[kind] else None for kind in Kind},
         "clear errors": sum(outcome.clear_errors for outcome in outcomes),
         "examples of errors": _examples(outcome.error for outcome in outcomes if outcome.clear_errors),

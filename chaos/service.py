@@ -85,7 +85,6 @@ class Service:
         """End all faults, and complete what is in progress."""
         self._faults.clear()
         request = urllib.request.Request(f"{self.url}/faults/release", method="POST")  # noqa: S310 - always http
-        # It responds once everything is completed.
         urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
         self.forget()
 

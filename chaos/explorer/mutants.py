@@ -29,17 +29,13 @@ def _without_confirmation(look: _Search, seconds: float, *, clock: Callable[[], 
     def confirmed() -> Operations[VersionRecord | None]:
         found = yield from look()
         if found is None and clock() - began >= seconds:
-            raise _NotThereError
+            raise LookupError
         return found
 
     try:
         return (yield from reconcile(confirmed, seconds, clock=clock))
-    except _NotThereError:
+    except LookupError:
         return None
-
-
-class _NotThereError(Exception):
-    pass
 
 
 def _save_only(publication: Publication, entry: JournalEntry) -> Operations[None]:

@@ -153,7 +153,6 @@ class Task:
                 if number == self.store.current:
                     self.result = result
             if number != self.store.current:
-                # Another try replaced it, and has ended.
                 self.result, self.error = self._replaced_by
             if self.result is not None or (isinstance(self.error, WriftAIError) and not self.error.retryable):
                 return

@@ -22,7 +22,6 @@ def _explore(case: Case) -> Exploration:
 
 def _run(setting: Setting) -> Iterator[Outcome]:
     full = full_cases()
-    # Nothing is drawn at random: the runs are cases, all of them in a full campaign.
     cases = full if setting.runs >= len(full) else list(quick_cases())[: setting.runs]
     with ProcessPoolExecutor(_PROCESSES) as pool:
         for case, found in zip(cases, pool.map(_explore, cases), strict=True):

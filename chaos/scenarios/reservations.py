@@ -12,7 +12,6 @@ from chaos.scenario import Finding, Kind, Outcome, Row, Scenario, Setting
 from chaos.service import running_service
 from chaos.tasks import processes
 
-# So high that processes spend much of their time on reservations.
 _RATE = 300.0
 _LONGEST = 60.0
 _MOST_REFUSED = 0.05

@@ -18,7 +18,6 @@ from chaos.workloads.publish import PublishWorkload
 # Requests that are executed last are executed well within the time that a publish gives the service.
 _LATEST = 1.0
 _REVOKED_AFTER = 0.3
-# Most tasks wait for a backoff, and leave the processors alone.
 _SERVICES = 12
 
 _PUBLISH = frozenset({Kind.LOST, Kind.DUPLICATED})
