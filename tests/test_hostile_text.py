@@ -78,7 +78,9 @@ def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> I
         monkeypatch.setattr(cls, "log", Recorder(said.lines))
     caplog.set_level(logging.DEBUG, "airflow_provider_wriftai")
     yield said
-    said.lines += [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider")]
+    said.lines += [
+        record.getMessage() for record in caplog.get_records("call") if record.name.startswith("airflow_provider")
+    ]
     _check(said.lines)
 
 
@@ -102,7 +104,8 @@ def _prune(**parameters: Any) -> Any:
 
 
 def _poke(**parameters: Any) -> Any:
-    return WriftAIVersionSensor(task_id="t", **{"max_consecutive_failures": 0, **parameters}).execute({})
+    bounds = {"max_consecutive_failures": 0, "poke_interval": 0.01, "timeout": 0.05}
+    return WriftAIVersionSensor(task_id="t", **{**bounds, **parameters}).execute({})
 
 
 def _resume(method: str, kwargs: dict[str, Any]) -> Any:
