@@ -160,7 +160,7 @@ WAYS: dict[str, Callable[[], object]] = {
     "prune": lambda: WriftAICleanupVersionsOperator(task_id="t", model="acme/m", keep_last=1).execute({}),
     "models": lambda: WriftAIListModelsOperator(task_id="t", model_owner="acme").execute({}),
     "sensor": lambda: WriftAIVersionSensor(
-        task_id="t", model="acme/m", newer_than=1, max_consecutive_failures=0
+        task_id="t", model="acme/m", newer_than=1, max_consecutive_failures=0, poke_interval=0.01, timeout=0.05
     ).execute({}),
 }
 

@@ -113,6 +113,7 @@ class Simulation:
         self.limit = limit
         self.now = 1000.0
         self._random = random.Random(seed)  # noqa: S311
+        random.seed(seed)  # The limiter spreads its checks at random.
         self._latency = latency
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
