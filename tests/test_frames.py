@@ -104,7 +104,7 @@ FAILURES: dict[str, Callable[[httpx.Request], httpx.Response]] = {
 def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A service that fails, behind a connection that is read as tasks read it."""
     monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
-    monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limiter, "PROBE_PATIENCE", 0.0)
     monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
     transport = httpx.MockTransport(FAILURES[request.param])
     opened = API.__init__

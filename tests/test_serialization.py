@@ -329,7 +329,7 @@ def test_the_event_of_an_outlet_is_received_as_it_was_sent(foreign: dict[str, An
     assert round_trip_asset_event(extra) == extra
 
 
-@pytest.mark.parametrize("poison", [{"__classname__": "x"}, ASSET, MODULE, DATASET])
+@pytest.mark.parametrize("poison", [{"__classname__": "x", "__version__": 1}, ASSET, MODULE, DATASET])
 def test_what_airflow_itself_would_do_with_such_json(poison: dict[str, Any]) -> None:
     """Why no JSON of others is returned: it does not come back as it is."""
     value = {"properties": {"a": poison, **poison}}

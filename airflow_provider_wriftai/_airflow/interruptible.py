@@ -12,6 +12,7 @@ from airflow_provider_wriftai._airflow.task_marks import is_marked_success
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context
+    from airflow_provider_wriftai.client.api import API
     from airflow_provider_wriftai.client.errors import WriftAIError
 
 T = TypeVar("T")
@@ -29,11 +30,16 @@ class InterruptibleMixin:
     _is_stopped: bool = False
 
     def run_interruptibly(
-        self, begin: Callable[[], Coroutine[Any, Any, T]], context: Context, stopped: Callable[[], WriftAIError]
+        self,
+        api: API,
+        begin: Callable[[], Coroutine[Any, Any, T]],
+        context: Context,
+        stopped: Callable[[], WriftAIError],
     ) -> T | None:
-        """Run a coroutine.
+        """Run a coroutine, and close the API that it uses.
 
         Args:
+            api: The API.
             begin: Makes the coroutine. It does not return None.
             context: The context of the task.
             stopped: Makes the error to raise if Airflow stops the task meanwhile.
@@ -42,7 +48,12 @@ class InterruptibleMixin:
             What the coroutine returns; None if somebody marked the task as success meanwhile. Whoever did that knows
             that the task did not finish, and an error would only run the callback for failures.
         """
-        run = InterruptibleRun(begin)
+
+        async def begin_and_close() -> T:
+            async with api:
+                return await begin()
+
+        run = InterruptibleRun(begin_and_close)
         self._run = run
         if self._is_stopped:
             run.stop()

@@ -28,10 +28,8 @@ def request_counter() -> Callable[[str, int], None]:
     from airflow_provider_wriftai._airflow.compat import Stats
 
     def count_up(name: str, number: int) -> None:
-        try:
+        with _tolerating_errors("counter", name):
             Stats.incr(f"{_PREFIX}.{name}", number)
-        except Exception:  # a metric is not worth a failed task
-            log.debug("Cannot report the counter %s.", name, exc_info=True)
 
     return count_up
 
@@ -45,10 +43,8 @@ def gauge(name: str, value: float) -> None:
     """
     from airflow_provider_wriftai._airflow.compat import Stats
 
-    try:
+    with _tolerating_errors("gauge", name):
         Stats.gauge(f"{_PREFIX}.{name}", value)
-    except Exception:
-        log.debug("Cannot report the gauge %s.", name, exc_info=True)
 
 
 @contextmanager
@@ -64,7 +60,13 @@ def timed(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        try:
+        with _tolerating_errors("timer", name):
             Stats.timing(f"{_PREFIX}.{name}.duration", (time.monotonic() - began) * 1000)
-        except Exception:
-            log.debug("Cannot report the timer %s.", name, exc_info=True)
+
+
+@contextmanager
+def _tolerating_errors(kind: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # a metric is not worth a failed task
+        log.debug("Cannot report the %s %s.", kind, name, exc_info=True)

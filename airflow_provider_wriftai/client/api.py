@@ -203,7 +203,7 @@ class API:
         return exchange.result()
 
     # Errors are returned, and raised by the caller: raised where httpx's are handled, they would carry those along,
-    # with the # request and its token.
+    # with the request and its token.
 
     def _exchange(self, exchange: Exchange[Any]) -> WriftAIError | None:
         try:

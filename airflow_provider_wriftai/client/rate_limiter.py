@@ -27,7 +27,7 @@ from weakref import WeakValueDictionary
 
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.backoff import Backoff
-from airflow_provider_wriftai.client.bucket_estimate import BucketEstimate, Limited, Observation
+from airflow_provider_wriftai.client.bucket_estimate import PROBE_PATIENCE, BucketEstimate, Limited, Observation
 from airflow_provider_wriftai.client.private_folder import private_folder
 from airflow_provider_wriftai.client.rate_limit_headers import LONGEST_WAIT, RateLimitHeaders, seconds_until_retry
 from airflow_provider_wriftai.client.reservation_clock import (
@@ -41,7 +41,6 @@ from airflow_provider_wriftai.client.service_clock import ServiceClock
 
 log = logging.getLogger(__name__)
 
-_PROBE_PATIENCE = 1.0
 _SHORTEST_WAIT_AFTER_429 = 0.1
 _LONGEST_PAUSE = 1.0
 _WAIT_WORTH_LOGGING = 2.0
@@ -115,7 +114,7 @@ class RateLimiter:
             if ticket != first:
                 ahead = (ticket - first - 1) * max(self._bucket.interval, _PAUSE)
                 return max(0.0, (self._slot or now) - now) + min(ahead, _LONGEST_PAUSE) + self._pause()
-            if self._slot is not None and self._bucket.closed_until > max(self._slot, now) + _PROBE_PATIENCE:
+            if self._slot is not None and self._bucket.closed_until > max(self._slot, now) + PROBE_PATIENCE:
                 # A refusal came after it was reserved.
                 self._slot = None
             if self._slot is None:
@@ -259,7 +258,7 @@ def _closed_for(wait: float | None, refusals: int) -> float:
         wait: The seconds that the service stated; None if it stated none that can be used.
         refusals: How many requests were refused in a row, the last response included.
     """
-    closed_for = _PROBE_PATIENCE if wait is None else wait
+    closed_for = PROBE_PATIENCE if wait is None else wait
     if refusals > 1 or (refusals and not wait):
         closed_for = max(closed_for, Backoff(_SHORTEST_WAIT_AFTER_429, 2, LONGEST_WAIT).delay(refusals))
     return min(closed_for, LONGEST_WAIT)

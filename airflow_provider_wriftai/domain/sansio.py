@@ -50,6 +50,11 @@ Operations: TypeAlias = Generator[Step, Any, T]
 """A step that needs I/O and returns a ``T``."""
 
 
+def _resume(operations: Operations[Any], result: Any) -> Step:
+    """Give a step the result of what it yielded, or raise the client's error at that place."""
+    return operations.throw(result) if isinstance(result, WriftAIError) else operations.send(result)
+
+
 def run(api: API, operations: Operations[T], sleep: Callable[[float], None] = time.sleep) -> T:
     """Execute a step with synchronous requests; those of a batch one after another.
 
@@ -63,21 +68,20 @@ def run(api: API, operations: Operations[T], sleep: Callable[[float], None] = ti
         except WriftAIError as error:
             return error
 
-    resume, value = operations.send, cast("Any", None)
+    result: Any = None
     while True:
         try:
-            step = resume(value)
+            step = _resume(operations, result)
         except StopIteration as stop:
             return cast("T", stop.value)
         match step:
             case Pause(seconds=seconds):
                 sleep(seconds)
-                resume, value = operations.send, None
+                result = None
             case Batch(operations=batch):
-                resume, value = operations.send, [attempt(each) for each in batch]
+                result = [attempt(each) for each in batch]
             case Operation():
                 result = attempt(step)
-                resume, value = (operations.throw if isinstance(result, WriftAIError) else operations.send), result
 
 
 async def arun(api: API, operations: Operations[T]) -> T:
@@ -95,20 +99,19 @@ async def arun(api: API, operations: Operations[T]) -> T:
             except WriftAIError as error:
                 return error
 
-    resume, value = operations.send, cast("Any", None)
+    result: Any = None
     while True:
         try:
-            step = resume(value)
+            step = _resume(operations, result)
         except StopIteration as stop:
             return cast("T", stop.value)
         match step:
             case Pause(seconds=seconds):
                 await asyncio.sleep(seconds)
-                resume, value = operations.send, None
+                result = None
             case Batch(operations=batch):
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(attempt(each)) for each in batch]
-                resume, value = operations.send, [task.result() for task in tasks]
+                result = [task.result() for task in tasks]
             case Operation():
                 result = await attempt(step)
-                resume, value = (operations.throw if isinstance(result, WriftAIError) else operations.send), result

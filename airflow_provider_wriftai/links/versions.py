@@ -36,7 +36,7 @@ class WriftAIVersionLink(BaseOperatorLink):
 def store_link(
     operator: object, context: Mapping[str, Any], base_url: str, reference: str | None, model: str | None
 ) -> None:
-    """Store the target of a task's link.
+    """Store the target of a task's link. If that fails, a warning is logged: a link is not worth a failed task.
 
     Args:
         operator: The task's operator.
@@ -47,13 +47,13 @@ def store_link(
     """
     from airflow_provider_wriftai.client.web_pages import page_of
 
-    page = page_of(base_url, reference, model)
-    if page is None:
-        return
-    if LINKS_ARE_STORED:
-        setattr(operator, _ON_THE_OPERATOR, page)
-    elif "ti" in context:
-        try:
+    try:
+        page = page_of(base_url, reference, model)
+        if page is None:
+            return
+        if LINKS_ARE_STORED:
+            setattr(operator, _ON_THE_OPERATOR, page)
+        elif "ti" in context:
             context["ti"].xcom_push(key=LINK_KEY, value=page)
-        except Exception:  # a link is not worth a failed task
-            log.warning("Cannot store the link to %s.", page, exc_info=True)
+    except Exception:  # whatever it is
+        log.warning("Cannot store the link to %s.", reference or model, exc_info=True)

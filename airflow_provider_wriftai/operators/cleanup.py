@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -149,13 +149,11 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
             model = ModelReference.parse(self.model)
             policy, dry_run = self._parse_policy(model)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
-
-            async def run() -> PruneReport:
-                async with api:
-                    return await prune(api, model, policy, dry_run=dry_run, record=record)
-
             self._base_url = api.base_url
             store_link(self, context, api.base_url, None, str(model))
+
+            def begin() -> Coroutine[Any, Any, PruneReport]:
+                return prune(api, model, policy, dry_run=dry_run, record=record)
 
             def stopped() -> PruneStoppedError:
                 return PruneStoppedError(str(model), record.report())
@@ -163,7 +161,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
             finished: PruneReport | None = None
             try:
                 with timed("prune"):
-                    finished = self.run_interruptibly(run, context, stopped)
+                    finished = self.run_interruptibly(api, begin, context, stopped)
             finally:
                 if finished is not None:
                     self._keep(record)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
-    from airflow_provider_wriftai.client.version import VersionRecord
     from airflow_provider_wriftai.domain.images.image import Image
     from airflow_provider_wriftai.domain.images.read import BuildResult
     from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
@@ -194,19 +193,15 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
             operations = publish(new.model, new.params, options, state=state, is_stopped=self.is_stopped)
 
-            async def publish_alone() -> PublishResult:
+            async def run() -> PublishResult:
                 if options.if_exists == "create":
                     # Whatever other tasks create, this one creates another version.
                     return await arun(api, operations)
                 async with publish_lock(api.base_url, model, new.image.digest, holder=identify_task(context)):
                     return await arun(api, operations)
 
-            async def run() -> PublishResult:
-                async with api:
-                    return await publish_alone()
-
             with timed("publish"):
-                result = self.run_interruptibly(run, context, lambda: TaskStoppedError.while_publishing(model))
+                result = self.run_interruptibly(api, run, context, lambda: TaskStoppedError.while_publishing(model))
         if result is None:
             return {}
         self._published = result, new.image, model, api.base_url
@@ -269,13 +264,10 @@ class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOpe
             reference = parse_version(parse_version_reference("version", self.version))
             include_schemas = parse_bool("include_schemas", self.include_schemas)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
-
-            async def run() -> VersionRecord:
-                async with api:
-                    return await api.async_request(get_version(reference))
-
             stopped = TaskStoppedError(f"fetched {reference}", "Nothing was changed.")
-            version = self.run_interruptibly(run, context, lambda: stopped)
+            version = self.run_interruptibly(
+                api, lambda: api.async_request(get_version(reference)), context, lambda: stopped
+            )
         if version is None:
             return {}
         self.log.info("Fetched %s.", reference)
@@ -329,17 +321,16 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
 
             async def run() -> bool:
-                async with api:
-                    try:
-                        await api.async_request(delete_version(reference))
-                    except NotFoundError:
-                        if fail_if_missing:
-                            raise
-                        return False
-                    return True
+                try:
+                    await api.async_request(delete_version(reference))
+                except NotFoundError:
+                    if fail_if_missing:
+                        raise
+                    return False
+                return True
 
             stopped = TaskStoppedError.while_changing(f"deleted {reference}")
-            deleted = self.run_interruptibly(run, context, lambda: stopped)
+            deleted = self.run_interruptibly(api, run, context, lambda: stopped)
         if deleted is None:
             return {}
         count("delete.deleted" if deleted else "delete.already_gone")
@@ -404,7 +395,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
             parse_version_reference,
         )
         from airflow_provider_wriftai.client.references import parse_version
-        from airflow_provider_wriftai.domain.configuration import ConfigurationUpdate, update
+        from airflow_provider_wriftai.domain.configuration import update
         from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.sansio import arun
 
@@ -421,13 +412,9 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
             if not all(isinstance(name, str) and name for name in names or []):
                 raise InvalidParameterError("variable_names must be a list of names, each of them text.")
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
-
-            async def run() -> ConfigurationUpdate:
-                async with api:
-                    return await arun(api, update(reference, hardware, names, is_stopped=self.is_stopped))
-
+            operations = update(reference, hardware, names, is_stopped=self.is_stopped)
             stopped = TaskStoppedError.while_changing(f"updated the configuration of {reference}")
-            done = self.run_interruptibly(run, context, lambda: stopped)
+            done = self.run_interruptibly(api, lambda: arun(api, operations), context, lambda: stopped)
         if done is None:
             return {}
         self.log.info(

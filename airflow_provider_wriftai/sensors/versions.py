@@ -238,18 +238,12 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         count("wait.polls.failed" if wait.failures.count else "wait.polls.ok")
         if version is not None:
             self.log.info("%s exists.", version.reference)
-            self._store_link(context, base_url, str(version.reference))
+            store_link(self, context, base_url, str(version.reference), self.model)
             return PokeReturnValue(is_done=True, xcom_value=version_result(version))
         self.log.info("%s does not exist yet. %s", wait.criteria, wait.status)
         if (state := find_task_state(context, STATE_KEY)) is not None and self._is_worth_keeping(wait):
             state.save({**_tries(context), **wait.to_json()})
         return PokeReturnValue(is_done=False)
-
-    def _store_link(self, context: Context, base_url: str, reference: str) -> None:
-        try:
-            store_link(self, context, base_url, reference, self.model)
-        except Exception:  # a link is not worth a failed wait
-            self.log.warning("Cannot store the link to %s.", reference, exc_info=True)
 
     def _read_wait(self, context: Context) -> SyncWait:
         from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
@@ -343,7 +337,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         match event:
             case {"status": "ready", "version": {"reference": reference, **_others} as version, "base_url": base_url}:
                 self.log.info("%s exists.", reference)
-                self._store_link(context, base_url, reference)
+                store_link(self, context, base_url, reference, self.model)
                 return version
             case {"status": "timeout", "message": message}:
                 if self.soft_fail:

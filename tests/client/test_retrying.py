@@ -91,7 +91,7 @@ def _documented() -> list[tuple[str, str, str]]:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
-    monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limiter, "PROBE_PATIENCE", 0.0)
     monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
 

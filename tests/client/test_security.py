@@ -46,7 +46,7 @@ SECRET = "s3cret-t0ken-0f-acme"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
-    monkeypatch.setattr(rate_limiter, "_PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limiter, "PROBE_PATIENCE", 0.0)
     monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
 
