@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from airflow_provider_wriftai.client import reservation_clock
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.bucket_estimate import BucketEstimate, Limited, Observation
 from airflow_provider_wriftai.client.private_folder import private_folder
@@ -291,7 +293,7 @@ def test_times_of_another_clock_are_not_believed(folder: Path, now: float, monke
     _teach(clock)
     with clock.locked() as bucket:
         bucket.next_slot = bucket.observed_at = 1e6
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(reservation_clock, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
     assert _reserve(clock, now) == (True, now)
     with clock.locked() as bucket:
         assert not bucket.interval

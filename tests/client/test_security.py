@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wriftai._airflow.connection import ConnectionFields, parse_connection
-from airflow_provider_wriftai.client import rate_limiter, retrying
+from airflow_provider_wriftai.client import exchange, rate_limiter, retrying
 from airflow_provider_wriftai.client.access_token import AccessToken
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.backoff import Backoff
@@ -319,7 +320,7 @@ def test_a_response_that_only_trickles_in_is_given_up(monkeypatch: pytest.Monkey
             now += 20
             yield b" "
 
-    monkeypatch.setattr("airflow_provider_wriftai.client.exchange.time.monotonic", lambda: now)
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: now))
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=trickle()))
     with API(transport=transport, retry=RetryPolicy(attempts=1)) as api:
         with pytest.raises(ConnectionFailedError, match="no complete response within 300 s"):

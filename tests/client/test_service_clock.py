@@ -3,11 +3,13 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_wriftai.client import service_clock
 from airflow_provider_wriftai.client.service_clock import ServiceClock
 
 
@@ -17,8 +19,7 @@ def test_the_services_clock_is_never_taken_for_further_away_than_it_can_be(
 ) -> None:
     clock, here = ServiceClock(), 1_764_000_000.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_wriftai.client.service_clock.time.time", lambda: here)
-        patch.setattr("airflow_provider_wriftai.client.service_clock.time.monotonic", lambda: here - 1e9)
+        patch.setattr(service_clock, "time", SimpleNamespace(time=lambda: here, monotonic=lambda: here - 1e9))
         for pause, trip in exchanges:
             here += pause + trip
             there = here - trip / 2 + ahead
@@ -47,5 +48,6 @@ def test_setting_the_machines_clock_changes_nothing(monkeypatch: pytest.MonkeyPa
     clock, real = ServiceClock(), time.time
     clock.update(datetime.fromtimestamp(int(real()), UTC), None, waited=0)
     before = clock.ahead()
-    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+    set_ahead = SimpleNamespace(time=lambda: real() + 86_400, monotonic=time.monotonic)
+    monkeypatch.setattr(service_clock, "time", set_ahead)
     assert clock.ahead() == pytest.approx(before, abs=2)

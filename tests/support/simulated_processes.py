@@ -7,12 +7,13 @@ import heapq
 import itertools
 import math
 import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from airflow_provider_wriftai.client import rate_limiter, reservation_clock, service_clock
 from airflow_provider_wriftai.client.bucket_estimate import BucketEstimate
 from airflow_provider_wriftai.client.rate_limiter import RateLimiter
 from airflow_provider_wriftai.client.response import Response
@@ -139,10 +140,14 @@ class Simulation:
         """Run until all is done."""
         began = self.now
         self._random.seed(self._random.random())
+        # Only for the modules of the limiter: servers that run in other threads of this process go on by the real time.
+        simulated = SimpleNamespace(
+            monotonic=lambda: self.now, time=lambda: EPOCH + self.now, sleep=lambda seconds: None
+        )
         with (
-            patch.object(time, "monotonic", lambda: self.now),
-            patch.object(time, "time", lambda: EPOCH + self.now),
-            patch.object(time, "sleep", lambda seconds: None),
+            patch.object(rate_limiter, "time", simulated),
+            patch.object(reservation_clock, "time", simulated),
+            patch.object(service_clock, "time", simulated),
         ):
             while self._events and self._events[0][0] - began < until:
                 self.now, _, what = heapq.heappop(self._events)
