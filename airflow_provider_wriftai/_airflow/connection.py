@@ -22,7 +22,6 @@ CONNECTION_ID_PARAMETER: Final = "wriftai_conn_id"
 DEFAULT_CONNECTION_ID: Final = "wriftai_default"
 
 PUBLIC_API: Final = "https://api.wrift.ai/v1"
-_BASE_PATH = "/v1"
 _MOST_SECONDS = 7 * 86400
 
 UI_FIELD_BEHAVIOUR: Final[Mapping[str, Any]] = {
@@ -166,6 +165,8 @@ def find_base_url(fields: ConnectionFields) -> str:
     field is the scheme; after a host with a scheme, as connection URIs put it, it is the path. Without a host it is the
     public API.
     """
+    from airflow_provider_wriftai.domain.dataset_names import API_PATH
+
     host = (fields.host or "").strip()
     schema = (fields.schema or "").strip().strip("/")
     if not host:
@@ -191,7 +192,7 @@ def find_base_url(fields: ConnectionFields) -> str:
         raise _InvalidFieldError(f"its host says port {port}, its port field {fields.port}. Keep one of them.")
     netloc = f"{parts.netloc}:{fields.port}" if fields.port and not port else parts.netloc
     path = parts.path.rstrip("/") + (f"/{path}" if path else "")
-    return urlunsplit((parts.scheme, netloc, path or _BASE_PATH, parts.query, parts.fragment))
+    return urlunsplit((parts.scheme, netloc, path or API_PATH, parts.query, parts.fragment))
 
 
 def _bracketed(host: str) -> str:

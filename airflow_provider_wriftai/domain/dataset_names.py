@@ -8,7 +8,9 @@ from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.client.references import ModelReference
 
 SCHEME = "wriftai"
-_BASE_PATH = "/v1"
+API_PATH = "/v1"
+"""The path of a service's API, where a connection names none."""
+
 _CONNECTION = "connection"
 
 
@@ -46,4 +48,4 @@ def service_namespace(base_url: str) -> str:
         base_url: The base URL of the service's API. Its path ``/v1`` is the API's, and is left out.
     """
     parts = urlsplit(base_url)
-    return f"{SCHEME}://{parts.netloc}{parts.path.rstrip('/').removesuffix(_BASE_PATH)}"
+    return f"{SCHEME}://{parts.netloc}{parts.path.rstrip('/').removesuffix(API_PATH)}"

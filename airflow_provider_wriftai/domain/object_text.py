@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from airflow_provider_wriftai.client.text import truncated_repr
 
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 _LONGEST_LITERAL = 256 * 1024  # Python takes some 450 bytes for each of them.
 _MOST_QUOTES = 3
 
@@ -35,7 +35,7 @@ def parse_value(text: str) -> object:
     for _ in range(_MOST_QUOTES):
         if not isinstance(value, str):
             break
-        value = _parse_once(value.removeprefix(_BYTE_ORDER_MARK).strip())
+        value = _parse_once(value.removeprefix(BYTE_ORDER_MARK).strip())
         if isinstance(value, str) and not value.lstrip().startswith(("{", "[", '"')):
             break
     return value

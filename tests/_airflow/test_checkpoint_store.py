@@ -78,34 +78,36 @@ def test_a_triggerer_that_was_replaced_does_not_move_it_back() -> None:
     asyncio.run(work())
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=30))
+# Which of two triggerers goes on, and by how many versions.
+progress = st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=30)
+
+
+def _save_in_turn(steps: list[tuple[bool, int]], checkpoint_at: Callable[[int], Checkpoint]) -> list[dict[str, Any]]:
+    """Let two triggerers save how far each is, and return all that was stored, in order."""
+
+    async def work() -> None:
+        reached = {True: 0, False: 0}
+        for which, by in steps:
+            reached[which] += by
+            await triggerers[which].save(checkpoint_at(reached[which]))
+
+    store = Store()
+    triggerers = {True: _triggerer(store), False: _triggerer(store)}
+    asyncio.run(work())
+    return store.history
+
+
+@given(progress)
 def test_with_two_triggerers_it_never_moves_back(steps: list[tuple[bool, int]]) -> None:
-    async def work() -> None:
-        store = Store()
-        triggerers = {True: _triggerer(store), False: _triggerer(store)}
-        reached = {True: 0, False: 0}
-        for which, by in steps:
-            reached[which] += by
-            await triggerers[which].save(_at(reached[which]))
-        numbers = [value["number"] for value in store.history]
-        assert numbers == sorted(numbers)
-
-    asyncio.run(work())
+    numbers = [value["number"] for value in _save_in_turn(steps, _at)]
+    assert numbers == sorted(numbers)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=30))
+@given(progress)
 def test_with_two_triggerers_no_id_is_forgotten(steps: list[tuple[bool, int]]) -> None:
-    async def work() -> None:
-        store = Store()
-        triggerers = {True: _triggerer(store), False: _triggerer(store)}
-        reached = {True: 0, False: 0}
-        for which, by in steps:
-            reached[which] += by
-            await triggerers[which].save(_ids(*(f"v{number}" for number in range(reached[which] + 1))))
-        sizes = [len(value["known"]) for value in store.history]
-        assert sizes == sorted(sizes)
-
-    asyncio.run(work())
+    history = _save_in_turn(steps, lambda reached: _ids(*(f"v{number}" for number in range(reached + 1))))
+    sizes = [len(value["known"]) for value in history]
+    assert sizes == sorted(sizes)
 
 
 def test_the_ids_of_one_triggerer_do_not_add_up() -> None:

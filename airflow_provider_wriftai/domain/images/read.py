@@ -14,7 +14,8 @@ from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.images.oci_layout import INDEX, read_folder
 from airflow_provider_wriftai.domain.images.select import select_image
-from airflow_provider_wriftai.domain.images.text import BYTE_ORDER_MARK, read_text, read_value
+from airflow_provider_wriftai.domain.images.text import read_text, read_value
+from airflow_provider_wriftai.domain.object_text import BYTE_ORDER_MARK
 
 BuildResult = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 """What a build may hand over: see :func:`read_image`."""

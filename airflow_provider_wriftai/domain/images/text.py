@@ -13,9 +13,8 @@ from airflow_provider_wriftai.domain.images.image import Entry, Image, parse_ima
 from airflow_provider_wriftai.domain.images.inspected import NOT_PUSHED
 from airflow_provider_wriftai.domain.images.metadata import read_metadata
 from airflow_provider_wriftai.domain.images.push_output import read_messages, read_push_lines
-from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
+from airflow_provider_wriftai.domain.object_text import BYTE_ORDER_MARK, UnreadableObjectError, parse_value
 
-BYTE_ORDER_MARK = "\ufeff"
 _IMAGE_TABLE = re.compile(r"^\s*\[image\]\s*$", re.MULTILINE)
 
 

@@ -75,23 +75,23 @@ def prune_it(sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, gener
     """Prune a model through a service of which each generation takes its turn, and where faults strike."""
 
     def run(model: str, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
-        async def carry_out() -> PruneReport:
+        async def prune_model() -> PruneReport:
             base_url = f"{faulty[0]}/generation-{generation}/v1"
             retry = RetryPolicy(attempts=keywords.pop("attempts", 1))
             async with API(base_url, sandbox.token, async_transport=network, retry=retry) as api:
                 return await prune(api, ModelReference.parse(model), policy, sleep=_sleep_not, **keywords)
 
-        return asyncio.run(carry_out())
+        return asyncio.run(prune_model())
 
     return run
 
 
 def _prune_from(answer: Handler, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
-    async def carry_out() -> PruneReport:
+    async def prune_model() -> PruneReport:
         async with API(async_transport=httpx.MockTransport(answer), retry=RetryPolicy(attempts=1)) as api:
             return await prune(api, ModelReference("acme", "det"), policy, sleep=_sleep_not, **keywords)
 
-    return asyncio.run(carry_out())
+    return asyncio.run(prune_model())
 
 
 def _protecting(model: str, *named: Any, notes: str | None = None, **values: Any) -> RetentionPolicy:
@@ -401,11 +401,11 @@ def test_many_under_a_limit_earn_no_429(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=40)
     with running(create_app(sandbox.store, RateLimit(Limit(per_second=100, burst=5), None))) as url:
 
-        async def carry_out() -> PruneReport:
+        async def prune_model() -> PruneReport:
             async with API(f"{url}/v1", sandbox.token) as api:
                 return await prune(api, ModelReference.parse(model), KEEP_ONE)
 
-        assert len(asyncio.run(carry_out())["deleted"]) == 39
+        assert len(asyncio.run(prune_model())["deleted"]) == 39
     answers = [entry["status"] for entry in sandbox.store.requests(1000) if f"/{model}/" in entry["path"]]
     assert answers.count(429) <= 1
     assert answers.count(204) == 39
@@ -555,7 +555,7 @@ def test_a_list_that_lags_behind_is_read_again(status: int, key: str) -> None:
     answer, there = _service(lambda number: httpx.Response(status, json={}), [3, 2, 1])
     slept: list[float] = []
 
-    async def carry_out() -> PruneReport:
+    async def prune_model() -> PruneReport:
         async def sleep(seconds: float) -> None:
             slept.append(seconds)
             if len(slept) == 2:
@@ -564,7 +564,7 @@ def test_a_list_that_lags_behind_is_read_again(status: int, key: str) -> None:
         async with API(async_transport=httpx.MockTransport(answer), retry=RetryPolicy(attempts=1)) as api:
             return await prune(api, ModelReference("acme", "det"), KEEP_ONE, sleep=sleep)
 
-    report = asyncio.run(carry_out())
+    report = asyncio.run(prune_model())
     assert (report[key], report["failed"]) == (["acme/det:1", "acme/det:2"], [])  # type: ignore[literal-required]
     assert slept == [2.0, 4.0]
 
@@ -661,7 +661,7 @@ def test_what_is_done_is_on_record_when_it_is_stopped(
     faults.add([*[Fault(method="DELETE", status=204)] * 10, hanging])
     record = _Signalling(26)
 
-    async def carry_out() -> None:
+    async def prune_model() -> None:
         async with API(f"{faulty[0]}/generation-2/v1", sandbox.token) as api:
             task = asyncio.ensure_future(prune(api, ModelReference.parse(model), KEEP_ONE, record=record))
             await record.reached.wait()
@@ -670,7 +670,7 @@ def test_what_is_done_is_on_record_when_it_is_stopped(
                 await task
 
     with caplog.at_level(logging.INFO):
-        asyncio.run(carry_out())
+        asyncio.run(prune_model())
     report = record.report()
     assert report is not None
     assert (report["planned_count"], report["deleted_count"], report["interrupted_count"]) == (99, 10, 16)
