@@ -26,6 +26,7 @@ from airflow_provider_wriftai.domain.retention.errors import (
     PruneIncompleteError,
     PruneStoppedError,
     TooManyDeletionsError,
+    UnconfirmedDeleteError,
     UnmatchedProtectionError,
     UnplannableError,
 )
@@ -88,6 +89,7 @@ EXAMPLES: list[WriftAIError] = [
     PruneIncompleteError(REPORT, retryable=True),
     PruneIncompleteError(REPORT, retryable=False),
     PruneStoppedError("a/b", REPORT),
+    UnconfirmedDeleteError("a/b:1"),
     UnmatchedProtectionError(REPORT, ["a/b:9"]),
     TooManyDeletionsError(REPORT, 0),
     InvalidParameterError("x"),

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from airflow_provider_wriftai.client.common_types import Model, VersionConfiguration
+from airflow_provider_wriftai.client.json_body import acceptable_members, parse_json, parse_leniently
 from airflow_provider_wriftai.client.pagination import PaginatedResponse, PaginationOptions
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber, VersionReference
 from airflow_provider_wriftai.client.response import NO_CONTENT, Response
@@ -45,9 +46,19 @@ class Operation(Generic[T]):
     body: Mapping[str, Any] | None = None
 
 
-def get_version(reference: VersionReference) -> Operation[VersionRecord]:
-    """Fetch one version with its details."""
-    return Operation("GET", _version_path(reference), lambda response: _read_details(_object(response), reference))
+def get_version(reference: VersionReference, *, strict: bool = False) -> Operation[VersionRecord]:
+    """Fetch one version with its details.
+
+    Args:
+        reference: The version.
+        strict: Whether a member that cannot be held (see ``parse_json``) is an error. Otherwise it is left out, so that
+            no publisher can keep others from reading what they need of a version.
+    """
+
+    def read(response: Response) -> VersionRecord:
+        return _read_details(_object(response, strict=strict), reference)
+
+    return Operation("GET", _version_path(reference), read)
 
 
 def delete_version(reference: VersionReference) -> Operation[bool]:
@@ -56,22 +67,31 @@ def delete_version(reference: VersionReference) -> Operation[bool]:
 
 
 def list_versions(
-    model: ModelReference, options: PaginationOptions | None
+    model: ModelReference, options: PaginationOptions | None, *, strict: bool = False
 ) -> Operation[PaginatedResponse[VersionRecord]]:
-    """Fetch one page of a model's versions, newest first."""
+    """Fetch one page of a model's versions, newest first.
+
+    Args:
+        model: The model.
+        options: Which page.
+        strict: As in :func:`get_version`, for each version of the page.
+    """
 
     def read(response: Response) -> PaginatedResponse[VersionRecord]:
-        return _read_page(response, lambda item: _read_version(item, model))
+        return _read_page(response, lambda item: _read_version(item, model), strict=strict)
 
     return Operation("GET", _versions_path(model), read, params=_params(options))
 
 
 def create_version(model: ModelReference, options: Mapping[str, Any]) -> Operation[VersionRecord]:
-    """Create a version of a model."""
+    """Create a version of a model.
+
+    Of the response, what cannot be held is left out: the version was created, and its reference is what matters.
+    """
     digest = options.get("container_image_digest")
 
     def read(response: Response) -> VersionRecord:
-        return _read_created(_object(response), model, digest)
+        return _read_created(_object(response, strict=False), model, digest)
 
     return Operation("POST", _versions_path(model), read, body=options)
 
@@ -123,18 +143,35 @@ def _path(*segments: str) -> str:
     return "".join("/" + quote(segment, safe="") for segment in segments)
 
 
-def _object(response: Response) -> dict[str, Any]:
+def _object(response: Response, *, strict: bool = True) -> dict[str, Any]:
     try:
-        body = response.json()
+        body = parse_json(response.body)
     except ValueError as error:
-        raise UnexpectedBodyError(f"a body that is not acceptable JSON ({error})") from error
+        body = None if strict else _acceptable_part(response.body)
+        if body is None:
+            raise UnexpectedBodyError(f"a body that is not acceptable JSON ({error})") from error
     if not isinstance(body, dict):
         raise UnexpectedBodyError(f"a JSON {type(body).__name__} instead of an object")
     return body
 
 
-def _read_page(response: Response, read_item: Callable[[object], T]) -> PaginatedResponse[T]:
-    body = _object(response)
+def _acceptable_part(body: bytes) -> dict[str, Any] | None:
+    """Read an object, or a page of them, without the members that cannot be held. None if there is no object."""
+    try:
+        value = parse_leniently(body)
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    items = value.pop("items", None)
+    kept = acceptable_members(value)
+    if isinstance(items, list):
+        kept["items"] = [acceptable_members(item) if isinstance(item, dict) else None for item in items]
+    return kept
+
+
+def _read_page(response: Response, read_item: Callable[[object], T], *, strict: bool = True) -> PaginatedResponse[T]:
+    body = _object(response, strict=strict)
     items = body.get("items")
     if not isinstance(items, list):
         raise UnexpectedBodyError("a page without a list of 'items'")

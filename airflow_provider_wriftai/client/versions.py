@@ -59,7 +59,7 @@ class Versions(Resource):
         Returns:
             The model version.
         """
-        return self._api.request(endpoints.get_version(parse_version(version_id))).to_typed_dict()
+        return self._api.request(endpoints.get_version(parse_version(version_id), strict=True)).to_typed_dict()
 
     async def async_get(self, version_id: str) -> Version:
         """Fetch a model version by its id.
@@ -70,7 +70,9 @@ class Versions(Resource):
         Returns:
             The model version.
         """
-        return (await self._api.async_request(endpoints.get_version(parse_version(version_id)))).to_typed_dict()
+        return (
+            await self._api.async_request(endpoints.get_version(parse_version(version_id), strict=True))
+        ).to_typed_dict()
 
     def list(
         self, model_owner: str, model_name: str, pagination_options: PaginationOptions | None = None
@@ -86,7 +88,7 @@ class Versions(Resource):
             Paginated response containing versions and navigation metadata.
         """
         model = ModelReference(model_owner, model_name)
-        page = self._api.request(endpoints.list_versions(model, pagination_options))
+        page = self._api.request(endpoints.list_versions(model, pagination_options, strict=True))
         return page.map(VersionRecord.to_typed_dict)
 
     async def async_list(
@@ -103,7 +105,7 @@ class Versions(Resource):
             Paginated response containing versions and navigation metadata.
         """
         model = ModelReference(model_owner, model_name)
-        page = await self._api.async_request(endpoints.list_versions(model, pagination_options))
+        page = await self._api.async_request(endpoints.list_versions(model, pagination_options, strict=True))
         return page.map(VersionRecord.to_typed_dict)
 
     def iterate_pages(self, model_owner: str, model_name: str) -> Iterator[PaginatedResponse[Version]]:

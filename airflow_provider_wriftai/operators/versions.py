@@ -266,7 +266,7 @@ class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOpe
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
             stopped = TaskStoppedError(f"fetched {reference}", "Nothing was changed.")
             version = self.run_interruptibly(
-                api, lambda: api.async_request(get_version(reference)), context, lambda: stopped
+                api, lambda: api.async_request(get_version(reference, strict=include_schemas)), context, lambda: stopped
             )
         if version is None:
             return {}
@@ -310,10 +310,11 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         """Delete the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
-        from airflow_provider_wriftai.client.endpoints import delete_version
         from airflow_provider_wriftai.client.errors import NotFoundError
         from airflow_provider_wriftai.client.references import VersionNumber, parse_version
         from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.retention.single_delete import delete
+        from airflow_provider_wriftai.domain.sansio import arun
 
         with fail_without_retry():
             reference = parse_version(parse_version_reference("version", self.version))
@@ -322,7 +323,7 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
 
             async def run() -> bool:
                 try:
-                    await api.async_request(delete_version(reference))
+                    await arun(api, delete(reference))
                 except NotFoundError:
                     if fail_if_missing:
                         raise

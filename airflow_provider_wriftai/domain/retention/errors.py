@@ -78,6 +78,18 @@ class PruneIncompleteError(WriftAIError):
         )
 
 
+class UnconfirmedDeleteError(WriftAIError):
+    """The service accepted the delete of a version without confirming it, and the version still exists."""
+
+    retryable = True
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"The service answered the delete of {reference} with success, but not as its contract says, and the "
+            "version still exists. Check what is between Airflow and the service; another attempt is safe."
+        )
+
+
 class PruneStoppedError(WriftAIError):
     """Airflow stopped the task. Another attempt deletes the rest.
 

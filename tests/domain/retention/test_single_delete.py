@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import NotFoundError
+from airflow_provider_wriftai.client.references import parse_version
+from airflow_provider_wriftai.client.retrying import RetryPolicy
+from airflow_provider_wriftai.domain.retention.errors import UnconfirmedDeleteError
+from airflow_provider_wriftai.domain.retention.single_delete import delete
+from airflow_provider_wriftai.domain.sansio import run
+
+REFERENCE = parse_version("acme/det:3")
+
+
+class Service:
+    """Answers a delete as told, and knows the version for some more requests.
+
+    Attributes:
+        requests: The methods of the requests, in order.
+        slept: The pauses between them, in seconds.
+    """
+
+    def __init__(self, answer: httpx.Response, gone_after: int = 0) -> None:
+        self.requests: list[str] = []
+        self.slept: list[float] = []
+        self._answer = answer
+        self._gone_after = gone_after
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request.method)
+        if request.method == "DELETE":
+            return self._answer
+        if len(self.requests) > self._gone_after + 1:
+            return httpx.Response(404)
+        return httpx.Response(200, json={"number": 3})
+
+    def delete(self) -> None:
+        transport = httpx.MockTransport(self)
+        with API("https://h.example/v1", transport=transport, retry=RetryPolicy(attempts=1)) as api:
+            run(api, delete(REFERENCE), self.slept.append)
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200, json={}), httpx.Response(200)])
+def test_a_confirmed_delete_is_one_request(answer: httpx.Response) -> None:
+    service = Service(answer)
+    service.delete()
+    assert service.requests == ["DELETE"]
+
+
+UNCONFIRMED = [
+    httpx.Response(202),
+    httpx.Response(207, json={"failed": [3]}),
+    httpx.Response(200, json={"deleted": False}),
+    httpx.Response(200, text="OK"),
+]
+
+
+@pytest.mark.parametrize("answer", UNCONFIRMED)
+@pytest.mark.parametrize("gone_after", [0, 3])
+def test_a_delete_that_is_not_confirmed_is_verified(answer: httpx.Response, gone_after: int) -> None:
+    service = Service(answer, gone_after)
+    service.delete()
+    assert service.requests == ["DELETE"] + ["GET"] * (gone_after + 1)
+    assert len(service.slept) == gone_after
+
+
+@pytest.mark.parametrize("answer", UNCONFIRMED)
+def test_a_version_that_stays_was_not_deleted(answer: httpx.Response) -> None:
+    service = Service(answer, gone_after=100)
+    with pytest.raises(UnconfirmedDeleteError, match="delete of acme/det:3 with success, but not as its contract says"):
+        service.delete()
+    assert service.requests == ["DELETE"] + ["GET"] * 5
+    assert 10 < sum(service.slept) < 20
+
+
+def test_a_version_that_does_not_exist_is_said_so() -> None:
+    with pytest.raises(NotFoundError):
+        Service(httpx.Response(404)).delete()
