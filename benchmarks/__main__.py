@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks import client, imports, prune, publishing, rate_limit, wait
+from benchmarks import airflow_waits, client, imports, prune, publishing, rate_limit, wait
 from benchmarks.figures import Figure, table
 from benchmarks.machine import machine, told
 from benchmarks.measure import LATEST
@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[..., list[Figure]]] = {
     "publishing": publishing.measured,
     "prune": prune.measured,
     "wait": wait.measured,
+    "airflow_waits": airflow_waits.measured,
 }
 
 

@@ -1,4 +1,4 @@
-"""DAGs of waits, for ``wait_airflow.py``: the same waits in four ways, each as many tasks in one DAG."""
+"""DAGs of waits, for ``airflow_waits.py``: the same waits in four ways, each as many tasks in one DAG."""
 
 from __future__ import annotations
 

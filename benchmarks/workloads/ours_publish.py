@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
@@ -12,19 +13,28 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
 from airflow_provider_wriftai.domain.publishing.publish import publish
-from airflow_provider_wriftai.domain.sansio import run
+from airflow_provider_wriftai.domain.sansio import arun
 
 url, token, owner, name, count = sys.argv[1:]
 logging.disable()
 schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+requests: list[str] = []
 
-with API(url, token) as api:
-    Versions(api).list(owner, name)
-    began, cpu = time.perf_counter(), time.process_time()
-    for number in range(int(count)):
-        image = f"sha256:{secrets.token_hex(32)}"
-        schemas = {"prediction": {"input": schema, "output": schema}}
-        new = check_new_version(f"{owner}/{name}", image, f"number {number}", schemas)
-        made = run(api, publish(new.model, new.params))
-        assert made.outcome == "created"
-    print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}))
+
+async def main() -> None:
+    async with API(url, token, observe=lambda method, status: requests.append(method)) as api:
+        await Versions(api).async_list(owner, name)
+        requests.clear()
+        began, cpu = time.perf_counter(), time.process_time()
+        for number in range(int(count)):
+            image = f"sha256:{secrets.token_hex(32)}"
+            schemas = {"prediction": {"input": schema, "output": schema}}
+            new = check_new_version(f"{owner}/{name}", image, f"number {number}", schemas)
+            made = await arun(api, publish(new.model, new.params))
+            assert made.outcome == "created"
+        seconds = time.perf_counter() - began
+        numbers = {"seconds": seconds, "cpu": time.process_time() - cpu, "requests": len(requests) / int(count)}
+        print(json.dumps(numbers))
+
+
+asyncio.run(main())
