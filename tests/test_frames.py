@@ -83,6 +83,8 @@ def _echo(request: httpx.Request) -> httpx.Response:
     return httpx.Response(403, json={"detail": request.headers["authorization"]})
 
 
+FEW_ATTEMPTS = {"retry_attempts": 2, "retry_seconds": 0.1, "rate_limit_sharing": "off"}
+
 FAILURES: dict[str, Callable[[httpx.Request], httpx.Response]] = {
     **{str(status): _answer(status, json={"detail": "no"}) for status in (302, 401, 403, 404, 409, 422, 429, 500)},
     **{
@@ -115,21 +117,27 @@ def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(API, "__init__", init)
     connection = {
         "conn_type": "wriftai", "host": "https://h.example", "password": SECRET,
-        "extra": {"retry_attempts": 2, "retry_seconds": 0.1, "rate_limit_sharing": "off"},
+        "extra": FEW_ATTEMPTS,
     }  # fmt: skip
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(connection))
     name: str = request.param
     return name
 
 
+def _open() -> API:
+    return API(
+        **parse_connection(ConnectionFields(host="https://h.example", password=SECRET, extra=json.dumps(FEW_ATTEMPTS)))
+    )
+
+
 def _by_sync() -> None:
-    with API(**parse_connection(ConnectionFields(host="https://h.example", password=SECRET))) as api:
+    with _open() as api:
         Versions(api).get("acme/m:1")
 
 
 def _by_async() -> None:
     async def get() -> None:
-        async with API(**parse_connection(ConnectionFields(host="https://h.example", password=SECRET))) as api:
+        async with _open() as api:
             await Versions(api).async_get("acme/m:1")
 
     asyncio.run(get())
