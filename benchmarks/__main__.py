@@ -37,16 +37,17 @@ def main() -> None:
         print(f"[{number}/{len(options.only)}] {name}, {time.monotonic() - began:.0f} s so far", flush=True)
         started = time.monotonic()
         figures = [figure.as_json() for figure in BENCHMARKS[name](quick=options.quick)]
-        results[name] = {
+        result = {
             "measured": datetime.now(UTC).isoformat(timespec="minutes"),
             "seconds": round(time.monotonic() - started),
             "machine": machine(),
             "figures": figures,
         }
+        results[name] = result
+        if not options.quick:
+            keep({name: result})
     figures = [figure for result in results.values() for figure in result["figures"]]
     print("\n".join(["", *table(figures), "", f"{time.monotonic() - began:.0f} s on {told(machine())}"]))
-    if not options.quick:
-        keep(results)
 
 
 def keep(results: Mapping[str, Any]) -> None:

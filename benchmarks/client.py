@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -119,8 +120,11 @@ def under_limit_by(way: str, count: int) -> Figure:
             run = run_workload(workload, *job) if python is None else run_workload(workload, *job, python=python)
             return run, refusals(url)
 
-    ours = limited("ours", "async" if way == "async" else "limited", None)
-    theirs = limited("official", way, python_of("wriftai-0.34.0"))
+    # Both at once: each has a sandbox of its own, and neither keeps a processor busy.
+    with ThreadPoolExecutor() as pool:
+        started = pool.submit(limited, "ours", "async" if way == "async" else "limited", None)
+        theirs = limited("official", way, python_of("wriftai-0.34.0"))
+        ours = started.result()
     return under_limit(
         f"{count} gets under 3 a second, {way}" + (", 16 at once" if workers > 1 else ""),
         (count - BURST) / RATE,

@@ -21,7 +21,7 @@ def measured(*, quick: bool) -> list[Figure]:
     python = python_of("providers")
     workloads = [work("import_provider", package, python=python) for package in (OURS, *PEERS.values())]
     in_turn(1, *workloads)  # compiles what was not compiled yet
-    ours, *peers = in_turn(3 if quick else 7, *workloads)
+    ours, *peers = in_turn(3 if quick else 5, *workloads)
     milliseconds = [run["milliseconds"] for run in ours]
     loaded = ours[0]["loaded"]
     packages = {name.split(".")[0] for name in loaded}

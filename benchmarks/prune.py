@@ -136,7 +136,7 @@ def memory(times: int) -> Figure:
     """What planning takes where each of 10,000 list items carries 2 KB of schemas."""
     taken = []
     for _ in range(times):
-        with sandbox("--rate-limit", "0", "--generation", "1", versions=1) as (url, database):
+        with sandbox("--rate-limit", "0", "--client-version", "0.13.0", versions=1) as (url, database):
             fill(database)
             run = run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "dry")
         assert run["planned"] == MANY, run

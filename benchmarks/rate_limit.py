@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def together(limit: Limit, count: int) -> Figure:
     """Processes that share a token, every other one sync, the others async with 16 gets at once."""
     each = limit.each * 3 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
-    ours, theirs = run(limit, count), run(limit, count, baseline=True)
+    # Both at once: each has a sandbox of its own, and neither keeps a processor busy.
+    with ThreadPoolExecutor() as pool:
+        ours, theirs = pool.map(lambda baseline: run(limit, count, baseline=baseline), (False, True))
     floor = (limit.each * count - limit.burst) / limit.rate
     most = 1.03 if count == 1 else 1.10
     return Figure(
