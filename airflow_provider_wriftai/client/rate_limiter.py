@@ -109,6 +109,10 @@ class RateLimiter:
     def _wait(self, ticket: int) -> float:
         """Return the seconds until the next attempt; 0 once it is the ticket's turn."""
         with self._lock:
+            if self._bucket.limited == Limited.NO:
+                # Also past those that are ahead: they may still sleep, because they came when nothing was known.
+                del self._queue[ticket]
+                return 0.0
             now = time.monotonic()
             first = next(iter(self._queue))
             if ticket != first:
@@ -142,8 +146,6 @@ class RateLimiter:
         return _PAUSE if self._bucket.interval else random.uniform(2, 10) * _PAUSE  # noqa: S311
 
     def _reserve(self, now: float) -> tuple[bool, float]:
-        if self._bucket.limited == Limited.NO:
-            return True, now
         try:
             reserved = self._change(now, lambda bucket: bucket.reserve(now))
         except ClockBusyError:

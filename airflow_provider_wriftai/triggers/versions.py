@@ -15,6 +15,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -28,8 +29,10 @@ from airflow_provider_wriftai.links.versions import WriftAIVersionLink
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_wriftai.client.api import API
     from airflow_provider_wriftai.domain.waiting.criteria import Criteria
     from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
+    from airflow_provider_wriftai.domain.waiting.poller import WaitMetrics
     from airflow_provider_wriftai.domain.waiting.wait import Wait
 
 __all__ = ["WriftAIStartedVersionTrigger", "WriftAIVersionTrigger"]
@@ -91,7 +94,7 @@ class _WaitTrigger(BaseTrigger):
         }
 
     @abstractmethod
-    def _begin(self) -> Callable[[], Wait]:
+    async def _begin(self) -> Callable[[], Wait]:
         """Parse the arguments; return what begins the wait."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -109,26 +112,26 @@ class _WaitTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
-        from airflow_provider_wriftai._airflow.metrics import count, gauge
         from airflow_provider_wriftai.client.errors import WriftAIError
         from airflow_provider_wriftai.domain.results import version_result
         from airflow_provider_wriftai.domain.waiting.errors import WaitTimedOutError
-        from airflow_provider_wriftai.domain.waiting.poller import WaitMetrics
         from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
 
-        metrics = WaitMetrics(
-            count=lambda outcome: count(f"wait.polls.{outcome}"), gauge=lambda waits: gauge("wait.open", waits)
-        )
         try:
-            # Off the event loop: an image may be a file, and importing takes time.
-            begin = await asyncio.to_thread(self._begin)
-            hook = WriftAIHook(self.wriftai_conn_id)
-            found = await wait_for(self.wriftai_conn_id, hook.aget_conn, begin, metrics)
+            begin = await self._begin()
+            found = await wait_for(self.wriftai_conn_id, self._open_api, begin, _wait_metrics())
         except WaitTimedOutError as error:
             return {"status": "timeout", "message": str(error)}
         except WriftAIError as error:
             return {"status": "failed", "message": str(error), "final": not error.retryable}
         return {"status": "ready", "version": version_result(found.versions[-1]), "base_url": found.base_url}
+
+    async def _open_api(self) -> API:
+        return await WriftAIHook(self.wriftai_conn_id).aget_conn()
+
+    def _log_progress(self, message: str) -> None:
+        # A trigger's logger is made when it is first used, which most of thousands of waits never do.
+        self.log.info(message)
 
     async def _end_task(self, event: Mapping[str, Any]) -> bool:
         """End the task, if nothing needs a worker.
@@ -230,7 +233,7 @@ class WriftAIVersionTrigger(_WaitTrigger):
             "hold": self.hold,
         }
 
-    def _begin(self) -> Callable[[], Wait]:
+    async def _begin(self) -> Callable[[], Wait]:
         from airflow_provider_wriftai.domain.waiting.wait import Wait
 
         criteria = _checked_criteria(self.criteria)
@@ -239,7 +242,7 @@ class WriftAIVersionTrigger(_WaitTrigger):
             self._interval(),
             seconds=(datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds(),
             max_failures=self.max_consecutive_failures,
-            log_progress=self.log.info,
+            log_progress=self._log_progress,
         )
 
 
@@ -338,7 +341,11 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         except Exception as error:  # noqa: BLE001 - reported by run, to the log of the task
             self._problem = error
 
-    def _begin(self) -> Callable[[], Wait]:
+    async def _begin(self) -> Callable[[], Wait]:
+        # Off the event loop, because an image may be a file.
+        return await asyncio.to_thread(self._read_wait)
+
+    def _read_wait(self) -> Callable[[], Wait]:
         from dataclasses import replace
 
         from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
@@ -366,7 +373,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
             self._interval(),
             seconds=(deadline - datetime.now(UTC)).total_seconds(),
             max_failures=max_failures,
-            log_progress=self.log.info,
+            log_progress=self._log_progress,
         )
 
 
@@ -390,6 +397,18 @@ def _checked_criteria(value: object) -> Criteria:
 
     criteria: Criteria = _checked(Criteria.from_json, value)
     return criteria
+
+
+@cache
+def _wait_metrics() -> WaitMetrics:
+    """Return what reports the figures of waits to Airflow: one object for all waits of the process."""
+    from airflow_provider_wriftai._airflow import metrics
+    from airflow_provider_wriftai.domain.waiting.poller import WaitMetrics
+
+    return WaitMetrics(
+        count=lambda outcome: metrics.count(f"wait.polls.{outcome}"),
+        gauge=lambda waits: metrics.gauge("wait.open", waits),
+    )
 
 
 def _checked_time(name: str, value: object) -> str:

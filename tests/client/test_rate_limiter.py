@@ -55,6 +55,16 @@ def test_where_there_is_no_limit_nobody_waits() -> None:
         assert next(rate_limiter.acquire(), 0.0) == 0
 
 
+def test_where_there_is_no_limit_nobody_waits_for_those_that_came_before_and_sleep() -> None:
+    rate_limiter = RateLimiter()
+    assert _drain(rate_limiter) == 1
+    asleep = [rate_limiter.acquire() for _ in range(2)]
+    assert all(next(turn) > 0 for turn in asleep)
+    _learn(rate_limiter)
+    assert next(rate_limiter.acquire(), 0.0) == 0
+    assert [next(turn, 0.0) for turn in reversed(asleep)] == [0, 0]
+
+
 def test_what_is_in_flight_counts_as_not_yet_counted() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
