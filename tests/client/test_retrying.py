@@ -195,7 +195,7 @@ def test_waiting_for_the_budget_uses_up_no_tries(call: Request) -> None:
 
 def test_a_limit_that_is_never_lifted_ends_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
     script = Scripted(429)
-    api = API("https://limited.example/v1", retry=RetryPolicy(seconds=0.05), transport=httpx.MockTransport(script))
+    api = API("https://limited.example/v1", retry=RetryPolicy(seconds=0.5), transport=httpx.MockTransport(script))
     with api, pytest.raises(RateLimitedError, match="pool"):
         Versions(api).get("acme/det:1")
     assert script.asked > 1
