@@ -73,6 +73,7 @@ def plot_ratios(name: str, figures: Sequence[Mapping[str, Any]]) -> None:
     bars = axes.barh(names, [each["ratio"] for each in shown], color=OURS, left=0.0)
     axes.bar_label(bars, [f"{each['ratio']:.2f}" for each in shown], padding=4, fontsize=11)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.2)
     axes.axvline(1, color="black", linewidth=1)
     axes.invert_yaxis()
