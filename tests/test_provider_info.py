@@ -75,6 +75,8 @@ def test_airflow_shows_where_the_documentation_is() -> None:
         from airflow.utils.docs import get_doc_url_for_provider  # type: ignore[attr-defined]
     except ImportError:
         manager = importlib.import_module("airflow.providers_manager").ProvidersManager()
+        if not any("documentation-url" in provider.data for provider in manager.providers.values()):
+            pytest.skip("this Airflow shows no addresses of documentation")
         shown = manager.providers[DISTRIBUTION].data.get("documentation-url")
     else:
         shown = get_doc_url_for_provider(DISTRIBUTION, metadata(DISTRIBUTION)["Version"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -207,6 +206,8 @@ def _shown(value: object) -> str:
 
 
 def _parse_extra(extra: str | None) -> dict[str, Any]:
+    from difflib import get_close_matches
+
     if not extra or not extra.strip():
         return {}
     try:

@@ -14,7 +14,7 @@ from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.publishing.options import DEFAULT_SETTLE_SECONDS, IfExists, PublishOptions
 from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
 from airflow_provider_wriftai.domain.publishing.publish import publish
-from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS
+from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS, CONFIRMATIONS
 from airflow_provider_wriftai.domain.sansio import run
 from airflow_provider_wriftai.sandbox.faults import Faults
 from tests.support.sandbox import Sandbox
@@ -23,7 +23,7 @@ MODES: list[IfExists] = ["reuse", "fail", "create"]
 """Every value of ``if_exists``."""
 
 
-RECONCILED = DEFAULT_SETTLE_SECONDS + CONFIRMATION_SECONDS
+RECONCILED = DEFAULT_SETTLE_SECONDS + CONFIRMATIONS * CONFIRMATION_SECONDS
 """Seconds after which a version that does not appear is known not to exist."""
 
 

@@ -1,7 +1,7 @@
 """Find out what an unanswered create request did: search repeatedly, for a bounded time.
 
 An empty search proves nothing while the service may still be working on the request. After ``seconds`` it does, except
-that one response may be stale (a cache, a replica that lags): so two searches in a row must be empty then.
+that responses may be stale (a cache, a replica that lags): so three searches in a row must be empty then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 _BACKOFF = Backoff(initial=1.0, maximum=30.0)
 
 CONFIRMATION_SECONDS = 3.0
-"""Seconds between the last two searches."""
+"""Seconds between the last searches."""
+
+CONFIRMATIONS = 2
+"""Searches after the first one that can be relied on."""
 
 
 def reconcile(
@@ -40,7 +43,7 @@ def reconcile(
         WriftAIError: A search failed with an error that no retry can fix, or one at the end of the time failed.
     """
     began = clock()
-    is_confirmation = False
+    confirmations = 0
     for attempt in itertools.count(1):
         is_late_enough = clock() - began >= seconds
         try:
@@ -50,10 +53,10 @@ def reconcile(
                 raise
             log.warning("Searching failed: %s", error)
         else:
-            if found is not None or is_confirmation:
+            if found is not None or confirmations >= CONFIRMATIONS:
                 return found
+            confirmations += is_late_enough
         elapsed = clock() - began
-        is_confirmation = is_late_enough
         wait = CONFIRMATION_SECONDS if is_late_enough else min(_BACKOFF.delay(attempt), max(0.0, seconds - elapsed))
         log.info("Version not found yet. Searching again in %.0f s (%.0f of %.0f s elapsed).", wait, elapsed, seconds)
         yield Pause(wait)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_wriftai.client.errors import AuthenticationError, RequestInfo, ServerError, WriftAIError
 from airflow_provider_wriftai.client.references import VersionId
 from airflow_provider_wriftai.client.version import VersionRecord
-from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS, reconcile
+from airflow_provider_wriftai.domain.publishing.reconcile import CONFIRMATION_SECONDS, CONFIRMATIONS, reconcile
 from airflow_provider_wriftai.domain.sansio import Operations, Pause
 from tests.support.publishing import Time
 
@@ -78,17 +78,19 @@ def test_what_appears_in_time_is_found(seconds: float, share: float) -> None:
 
 
 @given(st.floats(0, 3600))
-def test_what_never_appears_is_searched_twice_after_its_time(seconds: float) -> None:
+def test_what_never_appears_is_searched_three_times_after_its_time(seconds: float) -> None:
     time = Time()
     search = Searches(time)
     assert drive(time, search, seconds) is None
-    assert [at for at in search.at if at >= seconds] == [search.at[-2], search.at[-1]]
-    assert search.at[-1] - search.at[-2] == pytest.approx(CONFIRMATION_SECONDS)
+    late = [at for at in search.at if at >= seconds]
+    assert len(late) == 1 + CONFIRMATIONS
+    assert late[-1] - late[0] == pytest.approx(CONFIRMATIONS * CONFIRMATION_SECONDS)
     assert len(search.at) < 10 + seconds / 30
 
 
-def test_one_stale_response_at_the_end_is_not_believed(time: Time) -> None:
-    assert drive(time, Searches(time, [None, VERSION]), 0) == VERSION
+@pytest.mark.parametrize("stale", [1, 2])
+def test_stale_responses_at_the_end_are_not_believed(time: Time, stale: int) -> None:
+    assert drive(time, Searches(time, [*[None] * stale, VERSION]), 0) == VERSION
 
 
 def test_a_search_that_fails_meanwhile_is_repeated(time: Time) -> None:
