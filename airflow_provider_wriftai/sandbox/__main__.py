@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         store.add_token(token, options.owner)
         for owner, name, versions in options.model:
-            seed(store, owner, name, versions)
+            if not seed(store, owner, name, versions):
+                print(f"{owner}/{name} has versions already, and is left as it is.", file=sys.stderr)
         limited = RateLimit(Limit(options.rate_limit, options.burst), Limit(options.rate_limit / 3, options.burst))
         app = create_app(
             store,

@@ -22,17 +22,19 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _no_cross_origin_permission(name: str) -> str:
+def _settable(name: str) -> str:
     # With one of these, a web page that the developer visits could read the answers.
     if name.lower().startswith("access-control-"):
         raise ValueError("a fault cannot set access-control-* headers")
+    if name.lower() == "date":
+        raise ValueError("a fault cannot set the date header, which the server adds afterwards")
     return name
 
 
 HeaderName = Annotated[
     str,
     StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
-    AfterValidator(_no_cross_origin_permission),
+    AfterValidator(_settable),
 ]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[ -~]*$")]
 

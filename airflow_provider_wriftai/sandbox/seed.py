@@ -16,7 +16,7 @@ _SCHEMAS: dict[str, Any] = {
 }
 
 
-def seed(store: Store, owner: str, name: str, versions: int) -> None:
+def seed(store: Store, owner: str, name: str, versions: int) -> bool:
     """Make a model with one version a day up to yesterday, unless it has versions already.
 
     Args:
@@ -24,10 +24,13 @@ def seed(store: Store, owner: str, name: str, versions: int) -> None:
         owner: Its owner.
         name: Its name.
         versions: How many versions it begins with.
+
+    Returns:
+        Whether it had no versions before.
     """
     store.add_model(owner, name)
     if store.versions_below(owner, name, None, 1):
-        return
+        return False
     for days_ago in range(versions, 0, -1):
         build = versions - days_ago + 1
         store.create_version(
@@ -38,3 +41,4 @@ def seed(store: Store, owner: str, name: str, versions: int) -> None:
             container_image_digest="sha256:" + hashlib.sha256(f"{owner}/{name} build {build}".encode()).hexdigest(),
             created_at=datetime.now(UTC) - timedelta(days=days_ago),
         )
+    return True

@@ -195,6 +195,13 @@ def test_nothing_else_is_taken_for_a_template_file(tmp_path: Path) -> None:
     assert mapping.image == {"image.name": "x.json"}
 
 
+def test_release_notes_that_a_template_has_no_value_for_are_not_published(sandbox: Sandbox, digest: str) -> None:
+    model = sandbox.new_model(versions=1)
+    with pytest.raises(AirflowFailException, match="release_notes: a template has no value, and rendered to 'None'"):
+        _create(model, image=digest, release_notes="None", schemas=SCHEMAS)
+    assert sandbox.numbers(model) == [1]
+
+
 def test_every_problem_is_told_at_once(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException) as caught:
         _create(

@@ -187,6 +187,7 @@ def test_faults_over_http(http: httpx.Client, model: str) -> None:
         ({"headers": {"a": "\u2603"}}, "headers"),
         ({"headers": {"Access-Control-Allow-Origin": "*"}}, "access-control-*"),
         ({"headers": {"access-control-expose-headers": "*"}}, "access-control-*"),
+        ({"headers": {"Date": None}}, "date"),
         ({"execute": "never", "status": 204}, "no body"),
         ({"execute": "never", "response": "cut"}, "no response to garble or cut"),
         ([{}, {"times": 0}], "times"),

@@ -16,6 +16,7 @@ from airflow_provider_wriftai.client.errors import (
     PermissionDeniedError,
     RateLimitedError,
     RequestError,
+    UnreadableResponseError,
     WriftAIError,
 )
 from airflow_provider_wriftai.client.references import ModelReference, VersionReference
@@ -85,6 +86,10 @@ class Deleter:
             self._note_success()
             self.unverified[reference] = _NOT_FOUND
             self._record.add(reference, Outcome(Status.ALREADY_GONE))
+        except UnreadableResponseError as error:
+            # Something between us and the service may have replaced its response to a delete that was executed.
+            self.unverified[reference] = str(error)
+            self._note_failure(error)
         except WriftAIError as error:
             self._record.add(reference, Outcome(Status.FAILED, str(error), error.retryable))
             self._note_failure(error)

@@ -20,7 +20,7 @@ from airflow_provider_wriftai.client.references import (
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.results import find_reference
-from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
+from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
 
 Named: TypeAlias = str | int | Mapping[str, Any]
 """A version or an image: a reference, a number, a digest, or a version as the provider's tasks return it."""
@@ -56,18 +56,20 @@ class NamedVersions:
             what: What the names are for, for the error, such as "protected".
 
         Raises:
-            UnplannableError: They are numbers where the service has ids, or the other way round, so that it is unknown
-                which versions are meant.
+            InvalidPolicyError: They are numbers where the service has ids, or the other way round, so that it is
+                unknown which versions are meant.
         """
         if not self.numbers and not self.ids:
             return []
         numbers = {version.number for version in versions if version.number is not None}
         ids = {version.reference.id.lower() for version in versions if isinstance(version.reference, VersionId)}
         if versions and ((self.numbers and not numbers) or (self.ids and not ids)):
-            given, other = ("number", "id") if self.numbers and not numbers else ("id", "number")
-            raise UnplannableError(
-                f"Versions are {what} by {given}, but the service names them by {other}, so it is unknown which are "
-                "meant. Nothing was deleted."
+            by_number = bool(self.numbers and not numbers)
+            given, other = ("number", "id") if by_number else ("id", "number")
+            example = truncated_repr(min(self.numbers if by_number else self.ids))
+            raise InvalidPolicyError(
+                f"Versions are {what} by {given}, such as {example}, but the service names them by {other}, so it is "
+                "unknown which are meant. Nothing was deleted."
             )
         return [*(str(number) for number in sorted(self.numbers - numbers)), *sorted(self.ids - ids)]
 

@@ -6,7 +6,7 @@ import logging
 
 from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.endpoints import delete_version, get_version
-from airflow_provider_wriftai.client.errors import NotFoundError
+from airflow_provider_wriftai.client.errors import NotFoundError, UnreadableResponseError
 from airflow_provider_wriftai.client.references import VersionReference
 from airflow_provider_wriftai.domain.retention.errors import UnconfirmedDeleteError
 from airflow_provider_wriftai.domain.sansio import Operations, Pause
@@ -20,8 +20,8 @@ _ATTEMPTS = 5
 def delete(reference: VersionReference) -> Operations[None]:
     """Delete a version.
 
-    If the service answers with success, but not as its contract says (200 or 204 with an empty body), the version is
-    fetched until it is gone, for about 15 seconds.
+    If the service answers with success, but not as its contract says (200 or 204 with an empty body), or something
+    between us and the service answers in its place, the version is fetched until it is gone, for about 15 seconds.
 
     Args:
         reference: The version.
@@ -31,9 +31,13 @@ def delete(reference: VersionReference) -> Operations[None]:
         UnconfirmedDeleteError: The delete was not confirmed, and the version still exists.
         WriftAIError: What the client raises.
     """
-    is_confirmed: bool = yield delete_version(reference)
-    if is_confirmed:
-        return
+    try:
+        is_confirmed: bool = yield delete_version(reference)
+    except UnreadableResponseError as error:
+        log.warning("%s", error)
+    else:
+        if is_confirmed:
+            return
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             yield get_version(reference)

@@ -8,6 +8,7 @@ import pytest
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams
+from airflow_provider_wriftai.domain.publishing.errors import UnresolvedPublishError
 from airflow_provider_wriftai.domain.publishing.options import IfExists
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
@@ -85,6 +86,22 @@ def test_no_look_goes_further_back_than_asked(
         someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
     faults.add([Fault(method="POST", execute="never", response="drop")])
     assert publish_it(if_exists="fail", lookback=1, is_retry=True).outcome == "created"
+
+
+def test_a_version_that_stays_listed_but_cannot_be_fetched_may_be_of_the_image(
+    publish_it: Publish, sandbox: Sandbox, model: ModelReference, faults: Faults, generation: int
+) -> None:
+    if generation == 1:
+        pytest.skip("its lists contain the digest")
+    publish_it()
+    faults.add([Fault(method="GET", path=r"/versions/\d", execute="never", status=404, times=100)])
+    numbers = sandbox.numbers(str(model))
+    with pytest.raises(
+        UnresolvedPublishError, match="may be of the image: the list has it, but its details cannot"
+    ) as e:
+        publish_it()
+    assert e.value.retryable
+    assert sandbox.numbers(str(model)) == numbers
 
 
 def test_only_the_newest_are_searched(

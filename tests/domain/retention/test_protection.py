@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_wriftai.client.references import ModelReference, VersionId, VersionNumber
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.patterns import InvalidPatternError
-from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
+from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
 from airflow_provider_wriftai.domain.retention.protection import Protection
 from airflow_provider_wriftai.domain.search import Match
 
@@ -86,9 +86,11 @@ def test_a_pattern_that_is_none(pattern: str) -> None:
 
 
 def test_names_of_the_other_kind_decide_nothing() -> None:
-    with pytest.raises(UnplannableError, match="protected by number, but the service names them by id"):
+    with pytest.raises(InvalidPolicyError, match="protected by number, such as 7, but the service names them by id"):
         Protection.read(MODEL, [7]).check_names([_named("a")])
-    with pytest.raises(UnplannableError, match="protected by id, but the service names them by number"):
+    with pytest.raises(
+        InvalidPolicyError, match="protected by id, such as 'some-id', but the service names them by number"
+    ):
         Protection.read(MODEL, ["some-id"]).check_names([_numbered(7)])
     assert Protection.read(MODEL, [7]).unmatched([]) == ["version 7"]
 

@@ -301,6 +301,16 @@ def test_a_web_page_says_nothing_of_a_delete() -> None:
         _prune_from(answer, KEEP_ONE)
 
 
+def test_a_web_page_in_place_of_the_response_to_a_delete_is_verified(
+    sandbox: Sandbox, prune_it: Prune, faults: Faults
+) -> None:
+    model = sandbox.new_model(versions=4)
+    faults.add([Fault(method="DELETE", response="html", status=200)])
+    report = prune_it(model, KEEP_ONE, attempts=1)
+    assert (len(report["deleted"]), report["failed"]) == (3, [])
+    assert sandbox.numbers(model) == [4]
+
+
 def test_only_the_versions_that_were_approved_go(
     sandbox: Sandbox, prune_it: Prune, network: Network, schemas: Any, digest: str
 ) -> None:

@@ -54,6 +54,7 @@ UNCONFIRMED = [
     httpx.Response(207, json={"failed": [3]}),
     httpx.Response(200, json={"deleted": False}),
     httpx.Response(200, text="OK"),
+    httpx.Response(200, html="<html>Please sign in</html>"),
 ]
 
 
