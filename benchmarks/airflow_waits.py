@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import psutil
 
 from airflow_provider_wriftai.sandbox.app import create_app
@@ -30,10 +29,11 @@ from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
 from benchmarks.figures import Figure
+from benchmarks.measure import TOKEN
 from tests.support.polling import until
 from tests.support.real_airflow import RealAirflow, running_airflow
+from tests.support.rest_api import until_up
 
-TOKEN = "token-of-the-benchmark"  # noqa: S105 - of a sandbox
 VERSIONS, INTERVAL, IDLE_SECONDS, PATIENCE = 3, 120.0, 30.0, 900.0
 DELAY = timedelta(seconds=60)  # until what the official sensors wait for: by then all have deferred
 DAGS = Path(__file__).parent / "dags"
@@ -128,7 +128,7 @@ def run(waits: int, models: int) -> dict[str, Result]:
 
 def _measure_all(airflow: RealAirflow, store: Store, waits: int, models: int) -> dict[str, Result]:
     until(lambda: airflow.ask("SELECT count(*) FROM serialized_dag")[0][0] >= len("abcd"), patience=PATIENCE)
-    until(lambda: _is_healthy(airflow.url), patience=PATIENCE)
+    until_up(airflow.url)
     before = cpu_of(airflow)
     time.sleep(IDLE_SECONDS)
     idle = (cpu_of(airflow) - before) / IDLE_SECONDS
@@ -147,13 +147,6 @@ def _measure_all(airflow: RealAirflow, store: Store, waits: int, models: int) ->
         return publish if way != "d" else lambda: None
 
     return {way: measure(airflow, store, way, waits=waits, idle=idle, release=release(way)) for way in "abcd"}
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/api/v2/monitor/health").status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def measured(*, quick: bool) -> list[Figure]:

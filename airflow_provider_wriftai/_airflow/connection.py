@@ -206,8 +206,6 @@ def _shown(value: object) -> str:
 
 
 def _parse_extra(extra: str | None) -> dict[str, Any]:
-    from difflib import get_close_matches
-
     if not extra or not extra.strip():
         return {}
     try:
@@ -218,6 +216,8 @@ def _parse_extra(extra: str | None) -> dict[str, Any]:
         raise _InvalidFieldError("its extra must be a JSON object.")
     for name in values:
         if name not in EXTRA_FIELDS:
+            from difflib import get_close_matches
+
             nearest = get_close_matches(name, EXTRA_FIELDS, 1)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else f" Known are: {', '.join(EXTRA_FIELDS)}."
             raise _InvalidFieldError(f"its extra has an unknown key {_shown(name)}.{hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 DEEPEST_JSON = 200
@@ -129,28 +129,25 @@ def _is_too_deep(value: Any) -> bool:
     return True
 
 
+def _scalars(value: Any) -> Iterator[Any]:
+    """Return everything in a value that is no object and no list, keys included."""
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case dict() as each:
+                pending += (*each, *each.values())
+            case list() as each:
+                pending += each
+            case scalar:
+                yield scalar
+
+
 def _contains_nul(value: Any) -> bool:
-    match value:
-        case str():
-            return "\0" in value
-        case list():
-            return any(map(_contains_nul, value))
-        case dict():
-            return any("\0" in key or _contains_nul(item) for key, item in value.items())
-        case _:
-            return False
+    return any(isinstance(each, str) and "\0" in each for each in _scalars(value))
 
 
 def _contains_infinity(value: Any) -> bool:
-    match value:
-        case float():
-            return not math.isfinite(value)
-        case list():
-            return any(map(_contains_infinity, value))
-        case dict():
-            return any(map(_contains_infinity, value.values()))
-        case _:
-            return False
+    return any(isinstance(each, float) and not math.isfinite(each) for each in _scalars(value))
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.polling import until
 from tests.support.real_airflow import HAS_STORES, running_airflow
+from tests.support.rest_api import until_up
 from tests.support.sandbox import Sandbox
 
 _until = partial(until, patience=180.0, every=0.5)
@@ -37,13 +37,6 @@ def _publish(sandbox: Sandbox, model: str, schema: dict[str, Any]) -> None:
     )
 
 
-def _is_healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/api/v2/monitor/health").status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
 @pytest.mark.skipif(not HAS_STORES, reason="one Airflow is enough; all others round-trip the same values")
 @pytest.mark.timeout(600)
 def test_a_poisoned_version_harms_nothing_else(sandbox: Sandbox, tmp_path: Path, repository: Path) -> None:
@@ -56,7 +49,8 @@ def test_a_poisoned_version_harms_nothing_else(sandbox: Sandbox, tmp_path: Path,
         "HARMLESS": harmless,
     }
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "poisoned_dags", environment) as airflow:
-        _until(lambda: _is_healthy(airflow.url) and airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'poisoned'"))
+        until_up(airflow.url)
+        _until(lambda: airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'poisoned'"))
         airflow.command("dags", "trigger", "poisoned")
         for name in WAITS:
             airflow.until("poisoned", name, "deferred")

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.polling import until
 from tests.support.real_airflow import HAS_STORES, running_airflow
+from tests.support.rest_api import until_up
 from tests.support.sandbox import Sandbox
 
 _until = partial(until, patience=180.0, every=0.5)
@@ -31,13 +31,6 @@ OTHERS = {
 }
 
 
-def _is_healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/api/v2/monitor/health").status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
 @pytest.mark.skipif(not HAS_STORES, reason="before Airflow 3.3, waits start and end on workers")
 @pytest.mark.timeout(600)
 def test_waits_start_and_end_in_the_triggerer(sandbox: Sandbox, tmp_path: Path, repository: Path, schemas: Any) -> None:
@@ -45,7 +38,8 @@ def test_waits_start_and_end_in_the_triggerer(sandbox: Sandbox, tmp_path: Path, 
     environment = {"AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()), "WAITED_FOR": model}
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "waiting_dags", environment) as airflow:
         # A worker that cannot reach Airflow's API yet fails its task.
-        _until(lambda: _is_healthy(airflow.url) and airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'waiting'"))
+        until_up(airflow.url)
+        _until(lambda: airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'waiting'"))
         airflow.command("dags", "trigger", "waiting")
         for name in (*IN_TRIGGERER, "ended_by_worker", "with_outlet", "started_with_outlet"):
             airflow.until("waiting", name, "deferred")

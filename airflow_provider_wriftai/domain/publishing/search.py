@@ -98,11 +98,12 @@ def _search_once(
             break
         # The list has versions whose details do not exist: one of the two is stale.
         yield Pause(RECHECK_BACKOFF.delay(attempt))
-    if result.first is None and result.missing:
-        publication.raise_unresolved(
-            f"{result.missing[0].reference} may be of the image: the list has it, but its details cannot be fetched."
-        )
     if result.first is None:
+        if result.missing:
+            listed = result.missing[0].reference
+            publication.raise_unresolved(
+                f"{listed} may be of the image: the list has it, but its details cannot be fetched."
+            )
         suspects = [v for v in result.unknown if must_be_certain or v.reference not in known]
         _refuse_unknown(publication, suspects)
         if result.unknown:

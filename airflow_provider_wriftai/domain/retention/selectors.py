@@ -63,8 +63,8 @@ class NamedVersions:
             return []
         numbers = {version.number for version in versions if version.number is not None}
         ids = {version.reference.id.lower() for version in versions if isinstance(version.reference, VersionId)}
-        if versions and ((self.numbers and not numbers) or (self.ids and not ids)):
-            by_number = bool(self.numbers and not numbers)
+        by_number, by_id = bool(self.numbers and not numbers), bool(self.ids and not ids)
+        if versions and (by_number or by_id):
             given, other = ("number", "id") if by_number else ("id", "number")
             example = truncated_repr(min(self.numbers if by_number else self.ids))
             raise InvalidPolicyError(

@@ -120,7 +120,7 @@ class Poller:
         try:
             while True:
                 await self._step()
-        except Exception:
+        except Exception:  # whatever it is, nothing else would end the waits
             log.exception("Polling %s failed unexpectedly.", self._cache.target)
             for wait in list(self._waits):
                 wait.end(WaitFailedError("The poll failed unexpectedly. The log of the triggerer says more."))
