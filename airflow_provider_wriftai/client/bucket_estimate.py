@@ -39,6 +39,7 @@ _SHORTEST_INTERVAL = 0.0001
 _FADING = 0.99
 _FORGOTTEN_AFTER = 600.0
 _ENOUGH_FOR_ANOTHER = 2
+_ENOUGH_STEPS = 12
 
 
 class Limited(IntEnum):
@@ -262,9 +263,14 @@ class BucketEstimate:
             self.next_slot = (seen.resets_at or seen.received_at) + self._reserve_time()
             return
         steps = round(passed / self.interval)
-        if abs(steps - accepted) <= max(3, 0.2 * steps):
+        # Requests that overtake each other are miscounted by one or two. If the interval itself comes from few
+        # requests, that it is wrong is more likely.
+        is_certain = self.base_steps >= _ENOUGH_STEPS
+        if abs(steps - accepted) <= max(3 if is_certain else 1, 0.2 * steps):
             if steps >= max(1, min(self.base_steps, 32)):
                 self._set_interval(passed / steps, steps)
+        elif not is_certain:
+            self._set_interval(passed / accepted, accepted)
         elif steps >= 12:
             self._set_interval(passed / accepted)
             self._measure_from(reset, seen)

@@ -7,7 +7,9 @@ held only while the estimate is read and written, so a process that dies never b
 
 The requests of one process queue here, and only the first in the queue reserves. So a process has at most one slot in
 the future, processes take turns however many requests each has waiting, and a request that is given up leaves its slot
-to the next in the queue.
+to the next one. Where a round trip takes longer than a turn, a process that sends one request after the other would
+miss turns. So with each request it reserves the slot of the next, and one more for each turn that it missed all the
+same.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import os
 import random
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -49,6 +51,9 @@ _BUSY_ATTEMPTS = 200
 _ATTEMPTS_TO_LEARN = 10
 _PAUSE_TO_LEARN = 0.0003
 _UNSHARED_FOR = 60.0
+_SLOT_KEPT_FOR = 0.5
+_STEADY_AFTER = 3
+_SHORT_BREAK = 0.05
 
 SHARING_OFF = "off"
 """The setting with which a process does not share its budget with others."""
@@ -78,9 +83,14 @@ class RateLimiter:
         self._bucket = BucketEstimate()
         self._queue: OrderedDict[int, None] = OrderedDict()
         self._tickets = itertools.count()
-        self._slot: float | None = None
+        self._slots: deque[float] = deque()
         self._in_flight = 0
         self._busy = 0
+        self._answered_at = 0.0
+        self._trip = 0.0
+        self._in_a_row = 0
+        self._turn = 0.0
+        self._missed_turns = 0.0
 
     def acquire(self, at_most: float = float("inf")) -> Iterator[float]:
         """Wait for permission to send a request.
@@ -92,10 +102,14 @@ class RateLimiter:
             Seconds to sleep before going on; after the last of them the request may be sent, and must be
             followed by :meth:`update` or :meth:`release`.
         """
-        gives_up_at = time.monotonic() + at_most
+        began = time.monotonic()
+        gives_up_at = began + at_most
         ticket = next(self._tickets)
         try:
             with self._lock:
+                self._in_a_row = self._in_a_row + 1 if began - self._answered_at <= _SHORT_BREAK else 0
+                while not self._queue and self._slots and self._slots[0] < began - _SLOT_KEPT_FOR:
+                    self._slots.popleft()
                 self._queue[ticket] = None
             while (wait := self._wait(ticket)) > 0:
                 yield min(wait, max(0.0, gives_up_at - time.monotonic()))
@@ -117,26 +131,48 @@ class RateLimiter:
             first = next(iter(self._queue))
             if ticket != first:
                 ahead = (ticket - first - 1) * max(self._bucket.interval, _PAUSE)
-                return max(0.0, (self._slot or now) - now) + min(ahead, _LONGEST_PAUSE) + self._pause()
-            if self._slot is not None and self._bucket.closed_until > max(self._slot, now) + PROBE_PATIENCE:
+                slot = self._slots[0] if self._slots else now
+                return max(0.0, slot - now) + min(ahead, _LONGEST_PAUSE) + self._pause()
+            if self._slots and self._bucket.closed_until > max(self._slots[0], now) + PROBE_PATIENCE:
                 # A refusal came after it was reserved.
-                self._slot = None
-            if self._slot is None:
+                self._slots.clear()
+            if not self._slots:
                 reserved, at = self._reserve(now)
                 if not reserved:
                     return max(0.0, at - now) + self._pause()
-                self._slot = at
-            if self._slot > now:
-                return self._slot - now
-            self._slot = None
+                self._slots.append(at)
+            if self._slots[0] > now:
+                return self._slots[0] - now
             del self._queue[ticket]
+            self._reserve_ahead(now, late=now - self._slots.popleft())
             return 0.0
+
+    def _reserve_ahead(self, now: float, late: float) -> None:
+        """Reserve what a process that sends one request after the other would lose to those with several at once.
+
+        Args:
+            now: The time.
+            late: Seconds after its slot at which this request goes.
+        """
+        interval = self._bucket.interval
+        if self._queue or self._in_a_row < _STEADY_AFTER or not 0 < interval < self._trip:
+            self._missed_turns = 0.0
+            return
+        self._missed_turns += late / max(self._turn, interval)
+        wanted = 1
+        if self._missed_turns >= 1:
+            wanted = 2
+            self._missed_turns = min(self._missed_turns - 1, 1.0)
+        while len(self._slots) < wanted:
+            reserved, at = self._reserve(now)
+            if not reserved:
+                return
+            self._slots.append(at)
+        self._turn = self._slots[0] - now
 
     def _leave(self, ticket: int) -> None:
         with self._lock:
             self._queue.pop(ticket, None)
-            if not self._queue:
-                self._slot = None
 
     def _pause(self) -> float:
         """Return how long to wait for an event without a known time, such as the response to a request that went ahead.
@@ -161,6 +197,7 @@ class RateLimiter:
         """Note that a request ended without a response."""
         with self._lock:
             self._in_flight -= 1
+            self._answered_at = time.monotonic()
             if not self._bucket.interval and self._bucket.limited != Limited.NO:
                 self._learn(time.monotonic(), BucketEstimate.stop_waiting_for_probe)
 
@@ -176,7 +213,8 @@ class RateLimiter:
         """
         with self._lock:
             self._in_flight -= 1
-            now = time.monotonic()
+            now = self._answered_at = time.monotonic()
+            self._trip = now - sent_at
             headers = RateLimitHeaders.of(response)
             refused = response.status == 429
             if headers.remaining is None and not refused:

@@ -265,6 +265,27 @@ def test_a_higher_limit_is_used_up_across_round_trips_that_overtake_each_other(w
     assert outcome.refused <= 0.05 * outcome.sent
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_request_after_the_other_keeps_up_with_many_at_once(seed: int) -> None:
+    outcome = Simulation(Bucket(30, 10), [1, 16, 1, 16], 60, seed=seed).run()
+    assert max(outcome.finished.values()) <= 1.35 * min(outcome.finished.values())
+    assert outcome.refused <= 0.05 * outcome.sent
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_interval_that_was_learned_from_few_requests_is_soon_corrected(seed: int) -> None:
+    outcome = Simulation(Bucket(30, 10), [1] * 8, 30, seed=seed).run()
+    assert outcome.seconds <= 1.15 * (8 * 30 - 10) / 30
+
+
+def test_slots_that_were_reserved_ahead_and_not_used_are_let_go() -> None:
+    rate_limiter = RateLimiter()
+    now = time.monotonic()
+    rate_limiter._bucket = BucketEstimate(limited=1, interval=10, next_slot=now + 30, observed_at=now)
+    rate_limiter._slots.extend([now - 9, now - 8])
+    assert 29 < next(rate_limiter.acquire()) <= 30
+
+
 @pytest.mark.parametrize(("changed", "at_most"), [(1.0, 1.10), (30.0, 1.25)])
 def test_a_limit_that_changes_is_followed(changed: float, at_most: float) -> None:
     limit = Bucket(3, 5)
