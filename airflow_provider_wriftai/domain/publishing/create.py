@@ -79,8 +79,9 @@ def _confirm_and_store(publication: Publication, entry: JournalEntry) -> Operati
         began = publication.clock()
         if publication.options.if_exists != "create" and began - publication.searched_at > _FRESH_SECONDS:
             found = yield from search_newer(publication, entry.watermark)
-            if found is None:
-                # One response may be stale, and this try may be a zombie whose successor has finished.
+            if found is None and publication.state is None:
+                # One response may be stale, and this try may be a zombie whose successor has finished. With a journal,
+                # a zombie cannot store what follows.
                 yield Pause(CONFIRMATION_SECONDS)
                 found = yield from search_newer(publication, entry.watermark)
             if found is not None:

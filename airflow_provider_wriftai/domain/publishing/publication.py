@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NoReturn
 
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.client.references import ModelReference
+from airflow_provider_wriftai.client.references import ModelReference, VersionReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams
 from airflow_provider_wriftai.domain.publishing.errors import UnresolvedPublishError
 from airflow_provider_wriftai.domain.publishing.journal import JournalEntry, StateStore
 from airflow_provider_wriftai.domain.publishing.options import PublishOptions
-from airflow_provider_wriftai.domain.search import FetchDetails
 
 
 @dataclass
@@ -25,10 +25,11 @@ class Publication:
         options: How to publish.
         state: What the task keeps over all its tries; None if it can keep nothing.
         is_stopped: Returns whether the task was stopped.
-        details_of: Fetches the details of versions; None for the service's.
         clock: Returns the time in seconds.
         searched_at: When the last search began.
         prior_attempt_unrecorded: Whether an earlier try may have sent a create request of which nothing was recorded.
+        others: Versions that are known to be of other images, and when they were created. Versions never change, so
+            their details are not fetched again.
     """
 
     model: ModelReference
@@ -36,10 +37,10 @@ class Publication:
     options: PublishOptions
     state: StateStore | None
     is_stopped: Callable[[], bool]
-    details_of: FetchDetails | None
     clock: Callable[[], float]
     searched_at: float = 0.0
     prior_attempt_unrecorded: bool = False
+    others: set[tuple[VersionReference, datetime | None]] = field(default_factory=set)
 
     @property
     def digest(self) -> str:

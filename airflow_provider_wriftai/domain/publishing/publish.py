@@ -30,7 +30,6 @@ from airflow_provider_wriftai.domain.publishing.outcome import PublishResult
 from airflow_provider_wriftai.domain.publishing.publication import Publication
 from airflow_provider_wriftai.domain.publishing.search import search_newest
 from airflow_provider_wriftai.domain.sansio import Operations
-from airflow_provider_wriftai.domain.search import FetchDetails
 from airflow_provider_wriftai.domain.watermark import Watermark
 
 __all__ = ["IfExists", "OnDuplicate", "PublishOptions", "publish"]
@@ -43,7 +42,6 @@ def publish(
     *,
     state: StateStore | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
-    details_of: FetchDetails | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Operations[PublishResult]:
     """Make sure that an image has a version, and that this task creates at most one.
@@ -54,7 +52,6 @@ def publish(
         options: How to publish.
         state: What the task keeps over all its tries; None if it can keep nothing.
         is_stopped: Returns whether the task was stopped. Asked right before each create request.
-        details_of: Fetches the details of versions; by default from the service.
         clock: Returns the time in seconds.
 
     Returns:
@@ -67,7 +64,7 @@ def publish(
         TaskStoppedError: The task was stopped before the create request.
         WriftAIError: What the client raises. Nothing was created then.
     """
-    publication = Publication(model, params, options or PublishOptions(), state, is_stopped, details_of, clock)
+    publication = Publication(model, params, options or PublishOptions(), state, is_stopped, clock)
     return _publish(publication)
 
 

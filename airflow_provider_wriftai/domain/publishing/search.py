@@ -17,7 +17,7 @@ from airflow_provider_wriftai.domain.publishing.listing import list_newer, list_
 from airflow_provider_wriftai.domain.publishing.publication import Publication
 from airflow_provider_wriftai.domain.publishing.reconcile import reconcile
 from airflow_provider_wriftai.domain.sansio import Operations, Pause
-from airflow_provider_wriftai.domain.search import SearchResult, match_digest, search_versions
+from airflow_provider_wriftai.domain.search import Match, SearchResult, match_digest, search_versions
 from airflow_provider_wriftai.domain.watermark import Watermark
 
 log = logging.getLogger(__name__)
@@ -73,11 +73,18 @@ def search_newer(publication: Publication, watermark: Watermark) -> Operations[V
 def search_among(publication: Publication, candidates: Sequence[VersionRecord]) -> Operations[SearchResult]:
     """Search for the image. The oldest version is preferred if duplicates are deleted, so that all tasks agree."""
     prefers_oldest = publication.options.on_duplicate == "delete_own"
+    matches_digest = match_digest(publication.digest)
+
+    def match(version: VersionRecord) -> Match:
+        key = version.reference, version.created_at
+        verdict = Match.NO if key in publication.others else matches_digest(version)
+        if verdict is Match.NO:
+            publication.others.add(key)
+        return verdict
+
     # Those with the same release notes are the likeliest, and need the fewest requests then.
     ordered = sorted(candidates, key=lambda version: not has_release_notes(version, publication.release_notes))
-    result = yield from search_versions(
-        ordered, match_digest(publication.digest), find_all=prefers_oldest, details_of=publication.details_of
-    )
+    result = yield from search_versions(ordered, match, find_all=prefers_oldest)
     if prefers_oldest:
         result.found.sort(key=age_order)
     elif result.first is not None:

@@ -230,6 +230,20 @@ def test_a_try_that_was_held_up_looks_again(
     assert network.posts == 0
 
 
+def test_a_try_with_a_journal_that_was_held_up_searches_only_once_more(
+    sandbox: Sandbox, publish_it: Publish, network: Network, time: Time, generation: int
+) -> None:
+    class SlowOnce(JsonStateStore):
+        def save(self, value: dict[str, Any]) -> None:
+            if self.text is None:
+                time.sleep(60)
+            super().save(value)
+
+    assert publish_it(state=SlowOnce()).outcome == "created"
+    details = 2 if generation == 2 else 0
+    assert network.sent == ["GET"] * (1 + details) + ["GET", "POST"]
+
+
 def test_a_task_that_is_stopped_sends_no_create_request(publish_it: Publish, network: Network) -> None:
     with pytest.raises(TaskStoppedError):
         publish_it(is_stopped=lambda: True)

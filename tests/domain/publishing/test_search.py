@@ -104,6 +104,17 @@ def test_a_version_that_stays_listed_but_cannot_be_fetched_may_be_of_the_image(
     assert sandbox.numbers(str(model)) == numbers
 
 
+def test_details_that_are_known_are_not_fetched_again(
+    publish_it: Publish, sandbox: Sandbox, network: Network, faults: Faults, generation: int
+) -> None:
+    if generation == 1:
+        pytest.skip("its lists contain the digest")
+    faults.add([Fault(method="GET", path="/versions/1$", execute="never", status=404)])
+    assert publish_it().outcome == "created"
+    # The list and two versions; then the list, and the one that was not found.
+    assert network.sent == ["GET"] * 3 + ["GET"] * 2 + ["POST"]
+
+
 def test_only_the_newest_are_searched(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams
 ) -> None:
