@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.triggers.base import StartTriggerArgs
 
@@ -74,7 +74,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             ``operators.default_deferrable``.
         end_from_trigger: Whether a deferred wait may end in the triggerer when the version exists (Airflow 3.3). It
             does where that makes no difference: not if the task has outlets, a success callback, or anything else that
-            needs a worker.
+            needs a worker. A wait that may end there defers without a poll.
         start_from_trigger: Whether the wait also starts in the triggerer (Airflow 3.3; implies ``deferrable``). Its
             parameters must not depend on XComs: a template may only use ``params``, ``dag_run``, and the dates and ids
             of the run.
@@ -183,7 +183,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         with self._skipping_if_never_fail(), fail_without_retry():
             wait = self._wait = self._read_wait(context)
             if self.deferrable:
-                return self._poll_then_defer(context, began)
+                return self._poll_then_defer(context, began, wait)
         try:
             # Outside the loop of the base class: inside, soft_fail would skip on these errors, too.
             with fail_without_retry(), self._without_silent_fail():
@@ -280,20 +280,24 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             f"{wait.status}"
         )
 
-    def _poll_then_defer(self, context: Context, began: datetime) -> Any:
-        found = self.poke(context)
-        if not found.is_done:
-            self._defer(began)
+    def _poll_then_defer(self, context: Context, began: datetime, wait: SyncWait) -> Any:
+        reason = self._why_worker_ends()
+        # A wait that needs no worker any more leaves its first poll to the triggerer, where many share it. A process
+        # for each would send a request of its own, and wait for its turn under the rate limit.
+        found = self.poke(context) if reason or wait.criteria.depends_on_start else None
+        if found is None or not found.is_done:
+            if reason:
+                self.log.info("A worker will end the task, because %s.", reason)
+            self._defer(began, wait, end_from_trigger=not reason)
         return found.xcom_value
 
-    def _defer(self, began: datetime) -> NoReturn:
+    def _defer(self, began: datetime, wait: SyncWait, *, end_from_trigger: bool) -> NoReturn:
         deadline = began + timedelta(seconds=min(self.timeout, _LONGEST_WAIT))
         self.log.info("Waiting in the triggerer, polling every %g s until %s.", self.poke_interval, deadline)
         # Airflow 3 applies it to the processes of a task, but not between them.
         remaining = None
         if self.execution_timeout is not None:
             remaining = max(began + self.execution_timeout - datetime.now(UTC), timedelta(0))
-        wait = cast("SyncWait", self._wait)
         # When this process ends, Airflow stores its links: an empty one, perhaps over the one that the trigger has
         # stored.
         self.operator_extra_links = ()
@@ -306,7 +310,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
                 max_wait=self.max_wait,
                 max_consecutive_failures=wait.failures.maximum,
                 wriftai_conn_id=self.wriftai_conn_id,
-                end_from_trigger=self._can_end_from_trigger(),
+                end_from_trigger=end_from_trigger,
                 do_xcom_push=self.do_xcom_push,
                 hold=REPORT_HOLD,
             ),
@@ -314,13 +318,10 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             timeout=remaining,
         )
 
-    def _can_end_from_trigger(self) -> bool:
+    def _why_worker_ends(self) -> str | None:
         if not self.end_from_trigger:
-            return False
-        reason = needs_worker_to_end(self) or (None if self._ends_as_usual() else "a subclass takes part")
-        if reason is not None:
-            self.log.info("A worker will end the task, because %s.", reason)
-        return reason is None
+            return "end_from_trigger is False"
+        return needs_worker_to_end(self) or (None if self._ends_as_usual() else "a subclass takes part")
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Process the event of the trigger.

@@ -71,7 +71,7 @@ def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def test_a_version_that_is_there_comes_back_at_once(sandbox: Sandbox, mode: dict[str, Any]) -> None:
     model = sandbox.new_model(versions=2)
-    result = _sensor(f"{model}:2", **mode).execute({})
+    result = _sensor(f"{model}:2", end_from_trigger=False, **mode).execute({})
     version = getattr(result, "xcom_value", result)
     assert version["reference"] == f"{model}:2"
     assert version["release_notes"] == "Nightly build 2"
@@ -366,6 +366,23 @@ class _WithItsOwnEnd(WriftAIVersionSensor):
 def test_what_may_end_in_the_triggerer(sandbox: Sandbox, parameters: dict[str, Any], ends: bool) -> None:
     deferral = _deferral(_sensor(f"{sandbox.new_model()}:1", deferrable=True, **parameters))
     assert deferral.trigger.serialize()[1]["end_from_trigger"] is ends
+
+
+@needs_airflow_3_3
+def test_a_wait_that_ends_in_the_triggerer_leaves_all_requests_to_it(sandbox: Sandbox) -> None:
+    model = sandbox.new_model(versions=1)
+    before = len(sandbox.store.requests(100_000))
+    sensor = _sensor(f"{model}:1", deferrable=True)
+    _deferral(sensor)
+    assert len(sandbox.store.requests(100_000)) == before
+    assert _wait(sensor)["reference"] == f"{model}:1"
+
+
+def test_what_exists_when_a_wait_begins_is_found_out_on_the_worker(sandbox: Sandbox) -> None:
+    """A retry has to go on from there."""
+    model = sandbox.new_model(versions=3)
+    deferral = _deferral(_waiting(model=model, newer_than="start", deferrable=True))
+    assert deferral.trigger.serialize()[1]["criteria"]["newer_than"]["number"] == 3
 
 
 def test_what_needs_a_worker_does_not_end_in_the_triggerer(sandbox: Sandbox) -> None:
