@@ -20,7 +20,7 @@ import airflow
 import pytest
 
 from airflow_provider_wriftai.sandbox.seed import seed
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.public_names import offered_to_dags, public_members
 from tests.support.sandbox import Sandbox
 

@@ -16,7 +16,7 @@ from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
 from tests.support.polling import until
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.real_airflow import AIRFLOW_2, one_task_at_a_time, running_airflow
 from tests.support.rest_api import RestAPI, until_up
 

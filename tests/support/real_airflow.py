@@ -19,7 +19,8 @@ import psutil
 import sqlalchemy
 
 from tests.support.polling import until
-from tests.support.postgres import free_port, programs, running_postgres
+from tests.support.ports import free_port
+from tests.support.postgres import programs, running_postgres
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
 # Airflow's stores for tasks and assets: what is kept over tries and restarts.
