@@ -38,7 +38,6 @@ _TOO_SLOW = 0.97
 _SHORTEST_INTERVAL = 0.0001
 _FADING = 0.99
 _FORGOTTEN_AFTER = 600.0
-_ENOUGH_FOR_ANOTHER = 2
 _ENOUGH_STEPS = 12
 
 
@@ -83,6 +82,7 @@ class BucketEstimate:
 
     limited: float = Limited.UNKNOWN
     reserved: float = 0.0
+    answered: float = 0.0
     accepted: float = 0.0
     interval: float = 0.0
     burst: float = 1.0
@@ -129,20 +129,24 @@ class BucketEstimate:
             return True, self._note(slot)
         if now < self.closed_until:
             return False, self.closed_until
-        if self.available < 1 and now < self.probed_until:
-            return False, now
+        if self.available < 1:
+            if now < self.probed_until:
+                return False, now
+            # What is unanswered by now may never be.
+            self.answered = self.reserved
         self.available = max(0.0, self.available - 1)
         self.probed_until = now + PROBE_PATIENCE
         return True, self._note(now)
 
     def forget(self) -> None:
         """Start afresh, except with what was reserved."""
-        fresh = BucketEstimate(reserved=self.reserved, slots=self.slots)
+        fresh = BucketEstimate(reserved=self.reserved, answered=self.reserved, slots=self.slots)
         for name in _NUMBERS:
             setattr(self, name, getattr(fresh, name))
 
     def stop_waiting_for_probe(self) -> None:
         """Let another request go ahead, because one ended without a response."""
+        self.answered += 1
         self.probed_until = 0.0
 
     def _note(self, slot: float) -> float:
@@ -153,6 +157,7 @@ class BucketEstimate:
     def observe(self, seen: Observation) -> None:
         """Learn from a response."""
         self.observed_at = seen.received_at
+        self.answered += 1
         if seen.remaining is None and not seen.refused:
             if self.limited == Limited.UNKNOWN or seen.sent_at >= self.exhausted_at:
                 self.limited = Limited.NO
@@ -208,7 +213,7 @@ class BucketEstimate:
         elif seen.sent_at >= self.exhausted_at:
             # What is in flight may be in the service's count already or not: as if not.
             self.available = max(0.0, remaining - max(seen.in_flight, uncounted))
-            if not seen.in_flight and remaining >= _ENOUGH_FOR_ANOTHER:
+            if self.answered >= self.reserved:
                 # The responses came in another order than the requests, and no other response will follow.
                 self.probed_until = 0.0
 

@@ -26,25 +26,35 @@ way, url, token, reference, count_text, workers_text, *sharing = sys.argv[1:]
 count, workers = int(count_text), int(workers_text)
 statuses: list[int] = []
 waits: list[float] = []
+trips: list[float] = []
 
 
 def half_a_trip() -> float:
     return random.uniform(0.01, 0.1)  # noqa: S311
 
 
+def note_trip(response: httpx.Response, began: float) -> None:
+    if response.status_code == 200:
+        trips.append(time.monotonic() - began)
+
+
 class Distant(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        began = time.monotonic()
         time.sleep(half_a_trip())
         response = super().handle_request(request)
         time.sleep(half_a_trip())
+        note_trip(response, began)
         return response
 
 
 class AsyncDistant(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        began = time.monotonic()
         await asyncio.sleep(half_a_trip())
         response = await super().handle_async_request(request)
         await asyncio.sleep(half_a_trip())
+        note_trip(response, began)
         return response
 
 
@@ -115,6 +125,7 @@ print(
             "requests": len(statuses),
             "refused": statuses.count(429),
             "waits": waits,
+            "trips": sum(trips),
         }
     )
 )
