@@ -18,9 +18,15 @@ from typing import Any
 
 from chaos.report import format_problems, format_table, rows_of
 from chaos.scenario import Kind, Outcome, Scenario, Setting
-from chaos.scenarios import airflow, publish_explored, reservations, tasks
+from chaos.scenarios import airflow, answered_waits, publish_explored, reservations, tasks
 
-SCENARIOS: tuple[Scenario, ...] = (publish_explored.SCENARIO, *tasks.SCENARIOS, reservations.SCENARIO, airflow.SCENARIO)
+SCENARIOS: tuple[Scenario, ...] = (
+    publish_explored.SCENARIO,
+    *tasks.SCENARIOS,
+    reservations.SCENARIO,
+    answered_waits.SCENARIO,
+    airflow.SCENARIO,
+)
 
 _PROGRESS_EVERY = 10.0
 

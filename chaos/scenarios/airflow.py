@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaos.airflow_race import find_raced, find_why_missing
 from chaos.checkers.events import check_events
 from chaos.checkers.waits import WaitEnd, check_wait
 from chaos.kill_points import HELD
@@ -37,20 +37,13 @@ _FOLLOWED = 310.0
 _LATEST = 180.0
 """Seconds that a wait may end after its deadline, at which its triggerer may be down."""
 _POISON = "a" * 40 + "!"
-_DAGS = Path(__file__).resolve().parent.parent / "dags"
-_RACE = "finished with state success, but the task instance's state attribute is"
+_DAGS = Path(__file__).resolve().parent.parent / "dags" / "operated"
 
 _WAITS = Row(
     "waits", "deferred waits, triggerers killed, stopped, and frozen", "waits", frozenset({Kind.LOST, Kind.RACED})
 )
 _EVENTS = Row("events", "watched models under the same", "versions", frozenset({Kind.LOST, Kind.DUPLICATED}))
 _TASKS = Row("operated", "publish and prune, marked and cleared", "tasks", frozenset(Kind) - {Kind.RACED, Kind.OTHER})
-
-
-def _missing() -> str | None:
-    airflow = version("apache-airflow")
-    is_new = tuple(map(int, airflow.split(".")[:2])) >= (3, 3)
-    return None if is_new else f"Airflow {airflow} keeps no checkpoints of events"
 
 
 @dataclass
@@ -209,9 +202,7 @@ class _Run:
     def outcome_of_waits(self) -> Outcome:
         """Check the waits."""
         states, findings, late = self.states("waits"), [], [0.0]
-        scheduler = (self.airflow.home / "scheduler.log").read_text(errors="replace")
-        lines = [line for line in scheduler.splitlines() if _RACE in line]
-        raced = {wait.name for wait in self.waits if any(wait.name in line for line in lines)}
+        raced = find_raced(self.airflow, [wait.name for wait in self.waits])
         ends = []
         for wait in self.waits:
             state, _, began, ended = states[wait.name]
@@ -339,4 +330,4 @@ def _operate(run: _Run, workloads: list[PublishWorkload | PruneWorkload], cases:
     return Outcome(run.setting.seed, interrupted, len(workloads), findings=tuple(findings), row=_TASKS.name)
 
 
-SCENARIO = Scenario("airflow", (_WAITS, _EVENTS, _TASKS), runs=6, quick_runs=0, run=_run, missing=_missing)
+SCENARIO = Scenario("airflow", (_WAITS, _EVENTS, _TASKS), runs=6, quick_runs=0, run=_run, missing=find_why_missing)
