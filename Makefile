@@ -45,10 +45,15 @@ demo: $(VENV)/installed-demo  ## Publish, wait, and prune on a real Airflow, aga
 ui: $(VENV)/installed-demo  ## Run Airflow with the example DAGs, and the sandbox
 	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-test: lint test-oldest test-newest  ## Style, types, and the tests on the oldest and the newest Airflow
+test: lint  ## Style, types, and the tests on the oldest and the newest Airflow, side by side
+	+$(MAKE) -j2 TESTS='$(TESTS)' test-oldest test-newest
 
 test-oldest: $(PEERS:%=%/installed) $(OLDEST)/installed
-	$(OLDEST)/bin/python -m pytest $(TESTS) --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST)
+	# In one piece, when it has ended: the tests on the newest Airflow run at the same time, and take longer.
+	@mkdir -p $(RESULTS)
+	@echo "Testing on the oldest Airflow; its output comes when it has ended, and is in $(RESULTS)/oldest.log until then."
+	@$(OLDEST)/bin/python -m pytest $(TESTS) --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST) >$(RESULTS)/oldest.log 2>&1; \
+		status=$$?; cat $(RESULTS)/oldest.log; exit $$status
 
 test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest $(TESTS) --junit-xml $(RESULTS)/newest.xml

@@ -34,8 +34,8 @@ from tests.support.polling import until
 from tests.support.real_airflow import RealAirflow, running_airflow
 from tests.support.rest_api import until_up
 
-VERSIONS, INTERVAL, IDLE_SECONDS, PATIENCE = 3, 120.0, 30.0, 900.0
-DELAY = timedelta(seconds=60)  # until what the official sensors wait for: by then all have deferred
+VERSIONS, INTERVAL, IDLE_SECONDS, PATIENCE = 3, 60.0, 20.0, 900.0
+DELAY = timedelta(seconds=45)  # until what the official sensors wait for: by then all have deferred
 DAGS = Path(__file__).parent / "dags"
 PROCESSES = ("api-server", "scheduler", "dag-processor", "triggerer")
 

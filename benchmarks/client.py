@@ -21,7 +21,7 @@ from benchmarks.measure import (
     work,
 )
 
-RATE, BURST, LIMITED = 3.0, 5, 60
+RATE, BURST, LIMITED = 3.0, 5, 30
 NEWEST, OLDEST = "wriftai 0.34.0", "wriftai 0.13.0"
 
 

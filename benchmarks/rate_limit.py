@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ class Limit:
 
 
 LIMITS = (Limit(3.0, 5, 20), Limit(30.0, 10, 60))
+COUNTS = (1, 2, 4, 8, 16)
 MANY_PROCESSES = 8  # that so many make half as many requests each keeps the benchmark short
 
 
@@ -71,16 +73,31 @@ def measured(*, quick: bool) -> list[Figure]:
     """Measure everything."""
     if quick:
         return [together(Limit(30.0, 10, 20), 2)]
-    return [*(together(limit, count) for limit in LIMITS for count in (1, 2, 4, 8, 16)), *prune_and_poller()]
+    low, high = LIMITS
+    with ThreadPoolExecutor(1) as pool:
+        # Under the low limit hardly anything happens, so the rest runs at the same time, once the most processes have
+        # started.
+        first_begun = threading.Event()
+        under_low = pool.submit(lambda: [together(low, count, first_begun) for count in reversed(COUNTS)])
+        first_begun.wait()
+        others = [*(together(high, count) for count in COUNTS), *prune_and_poller()]
+        return [*reversed(under_low.result()), *others]
 
 
-def together(limit: Limit, count: int) -> Figure:
-    """Processes that share a token, every other one sync, the others async with 16 gets at once."""
+def together(limit: Limit, count: int, begun: threading.Event | None = None) -> Figure:
+    """Processes that share a token, every other one sync, the others async with 16 gets at once.
+
+    Args:
+        limit: The limit.
+        count: How many processes.
+        begun: Set when all have begun.
+    """
     each = limit.each * 3 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
     # Both at once: each has a sandbox of its own, and neither keeps a processor busy.
     with ThreadPoolExecutor() as pool:
-        ours, theirs = pool.map(lambda baseline: run(limit, count, baseline=baseline), (False, True))
+        all_begin = threading.Barrier(2, begun.set if begun else None)
+        ours, theirs = pool.map(lambda baseline: run(limit, count, all_begin, baseline=baseline), (False, True))
     most = 1.03 if count == 1 else 1.10
     return Figure(
         f"{count} × {limit.each} gets at {limit.rate:g} a second",
@@ -101,12 +118,13 @@ def together(limit: Limit, count: int) -> Figure:
     )
 
 
-def run(limit: Limit, count: int, *, baseline: bool = False) -> Outcome:
-    """Let processes get a version at once."""
+def run(limit: Limit, count: int, all_begin: threading.Barrier, *, baseline: bool = False) -> Outcome:
+    """Let processes get a version at once, when the others of a comparison have started, too."""
     ways = ["sync" if number % 2 == 0 else "async" for number in range(count)]
     with contextlib.ExitStack() as stack:
         url, _ = stack.enter_context(sandbox("--rate-limit", str(limit.rate), "--burst", str(limit.burst)))
         processes = [stack.enter_context(process(way, url, limit.each, baseline=baseline)) for way in ways]
+        all_begin.wait()
         runs = results(processes)
     requests = sum(each["requests"] for each in runs)
     turns = [

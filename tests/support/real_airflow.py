@@ -192,6 +192,9 @@ def running_airflow(
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
             "AIRFLOW__API__WORKERS": "1",
+            # Of other Airflows on this machine, too, processes serve logs.
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__API_AUTH__JWT_SECRET": "of these tests " * 8,
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             # How soon a worker that is gone is noticed: under its name before Airflow 3, and since.
