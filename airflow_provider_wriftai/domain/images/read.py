@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_wriftai.client.text import path_repr
+from airflow_provider_wriftai.client.text import format_count, path_repr, truncated_repr
 from airflow_provider_wriftai.domain.images.archive import is_archive, read_archive
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
@@ -22,6 +22,9 @@ BuildResult = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_MALFORMED_DIGEST = re.compile(r"(?:[^\s@]+@)?sha256:(\w*)", re.IGNORECASE)
+_DIGITS = 64
+_LONGEST_REFERENCE = 100
 _ID_FILE = re.compile(r"(?<![a-z])(iid|(image|img)[-_.]?id)([-_.]?file)?(?![a-z])", re.IGNORECASE)
 
 
@@ -83,10 +86,24 @@ def _of_path(path: Path, selector: str | None) -> Image:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise InvalidImageError(f"{path_repr(path)} cannot be read: {reason}.") from error
+    if malformed := _MALFORMED_DIGEST.fullmatch(str(path)):
+        what = truncated_repr(str(path), _LONGEST_REFERENCE)
+        raise InvalidImageError(
+            f"{what} is not a digest: {_why_malformed(malformed[1])}. A digest is sha256: and 64 lower-case "
+            "hexadecimal digits."
+        )
     raise InvalidImageError(
         f"{path_repr(path)} is neither a digest (sha256: and 64 lower-case hexadecimal digits), nor an image "
         "reference with one (name@sha256:…), nor an existing file or folder of a build on this worker."
     )
+
+
+def _why_malformed(digits: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]*", digits):
+        return "not all of its digits are hexadecimal"
+    if len(digits) != _DIGITS:
+        return f"it has {format_count(len(digits), 'hexadecimal digit')}"
+    return "it is not in lower case"
 
 
 def _of_file(path: Path, selector: str | None) -> Image:

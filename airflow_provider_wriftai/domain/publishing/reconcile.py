@@ -58,6 +58,6 @@ def reconcile(
             confirmations += is_late_enough
         elapsed = clock() - began
         wait = CONFIRMATION_SECONDS if is_late_enough else min(_BACKOFF.delay(attempt), max(0.0, seconds - elapsed))
-        log.info("Version not found yet. Searching again in %.0f s (%.0f of %.0f s elapsed).", wait, elapsed, seconds)
+        log.info("Version not found yet, after %.0f s. Searching again in %.1f s.", elapsed, wait)
         yield Pause(wait)
     raise AssertionError("the attempts never end")

@@ -187,10 +187,18 @@ def _decide(
     if policy.keep_last is not None:
         criteria.append(f"number {place + 1} from the newest, {policy.keep_last} kept")
     if policy.older_than is not None:
-        criteria.append(f"{format_age(age)} old, older than {format_age(policy.older_than)}")
+        criteria.append(f"{_age_beside(age, policy.older_than)} old, older than {format_age(policy.older_than)}")
     if policy.calendar.names:
         criteria.append(f"not kept by {', '.join(policy.calendar.names)}")
     return Decision(version, delete=True, reason="; ".join(criteria))
+
+
+def _age_beside(age: timedelta, limit: timedelta) -> str:
+    """Format an age so that it differs from a limit that it differs from."""
+    shown = format_age(age)
+    if shown != format_age(limit) or age == limit:
+        return shown
+    return f"just {'over' if age > limit else 'under'} {shown}"
 
 
 def _reason_to_keep(
@@ -205,7 +213,7 @@ def _reason_to_keep(
     if policy.keep_last is not None and place < policy.keep_last:
         return f"one of the newest {policy.keep_last}"
     if policy.older_than is not None and age <= policy.older_than:
-        return f"{format_age(age)} old, not older than {format_age(policy.older_than)}"
+        return f"{_age_beside(age, policy.older_than)} old, not older than {format_age(policy.older_than)}"
     if reference in by_calendar:
         return by_calendar[reference]
     if policy.only is not None and reference not in policy.only:

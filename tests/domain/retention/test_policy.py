@@ -243,3 +243,16 @@ def test_numbers_and_ids_together_plan_nothing() -> None:
 def test_a_policy_that_cannot_be_meant(values: dict[str, Any]) -> None:
     with pytest.raises(InvalidPolicyError):
         RetentionPolicy(**values)
+
+
+def test_an_age_differs_in_words_from_a_limit_that_it_differs_from() -> None:
+    limit = timedelta(days=30)
+    ages = [timedelta(0), limit - timedelta(minutes=1), limit, limit + timedelta(minutes=1)]
+    versions = [_version(9 - number, age) for number, age in enumerate(ages)]
+    decided = plan(versions, RetentionPolicy(older_than=limit), NOW)
+    assert [decision.reason for decision in decided.decisions] == [
+        "the newest version is always kept",
+        "just under 30d old, not older than 30d",
+        "30d old, not older than 30d",
+        "just over 30d old, older than 30d",
+    ]
