@@ -69,7 +69,7 @@ class PruneIncompleteError(WriftAIError):
         next_step = (
             "Another attempt deletes the rest."
             if retryable
-            else "Use an access token that may delete them, or protect them; another attempt would fail, too."
+            else "Another attempt would fail, too: correct what the reasons below name, or protect these versions."
         )
         super().__init__(
             f"{report['failed_count']} of {format_count(report['planned_count'], 'version')} of {report['model']} "

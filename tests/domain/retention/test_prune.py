@@ -363,7 +363,7 @@ def test_one_failure_does_not_stop_the_rest_and_the_next_run_does_what_is_left(
 def test_what_is_refused_for_good_is_not_tried_again(sandbox: Sandbox, prune_it: Prune, faults: Faults) -> None:
     model = sandbox.new_model(versions=5)
     faults.add([Fault(method="DELETE", execute="never", status=403, times=2)])
-    with pytest.raises(PruneIncompleteError, match="another attempt would fail, too") as caught:
+    with pytest.raises(PruneIncompleteError, match="Another attempt would fail, too") as caught:
         prune_it(model, KEEP_ONE)
     assert not caught.value.retryable
     assert len(sandbox.numbers(model)) == 3
