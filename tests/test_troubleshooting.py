@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_wriftai
+from airflow_provider_wriftai.client.errors import _ADVICE_BY_STATUS, RequestError
 from tests.support.public_names import errors
 
 PACKAGE = Path(airflow_provider_wriftai.__file__).parent
@@ -121,6 +122,16 @@ def test_every_explanation_is_about_a_message(row: str) -> None:
     ):
         return
     assert [message for message in MESSAGES if _fits(row, message)]
+
+
+@pytest.mark.parametrize("advice", sorted({cls.advice for cls in errors() if issubclass(cls, RequestError)} - {""}))
+def test_all_advice_is_on_the_page(advice: str) -> None:
+    assert advice in PAGE
+
+
+@pytest.mark.parametrize("advice", _ADVICE_BY_STATUS.values())
+def test_all_advice_by_status_is_on_the_page(advice: str) -> None:
+    assert advice in PAGE
 
 
 def test_no_message_is_explained_twice() -> None:

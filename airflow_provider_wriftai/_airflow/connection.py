@@ -80,7 +80,7 @@ class ConnectionFields:
     connection_type: str | None = CONNECTION_TYPE
     host: str | None = None
     schema: str | None = None
-    port: int | None = None
+    port: int | str | None = None
     login: str | None = None
     password: str | None = None
     extra: str | None = None
@@ -132,10 +132,15 @@ def _parse(fields: ConnectionFields) -> ConnectionSettings:
     from airflow_provider_wriftai.client.base_url import check_base_url
     from airflow_provider_wriftai.client.retrying import RetryPolicy
 
+    if not fields.connection_type or fields.connection_type.lower() == CONNECTION_TYPE != fields.connection_type:
+        raise _InvalidFieldError(
+            f"its type is {_shown(fields.connection_type)}. Set it to {CONNECTION_TYPE!r}, in lower case; in a "
+            "connection URI it comes first: wriftai://:TOKEN@."
+        )
     if fields.connection_type != CONNECTION_TYPE:
         raise _InvalidFieldError(
             f"its type is {_shown(fields.connection_type)} instead of {CONNECTION_TYPE!r}. Its password belongs to "
-            "another service, so nothing was sent. Set wriftai_conn_id to a connection of the type WriftAI."
+            f"another service, so nothing was sent. Set wriftai_conn_id to one of the type {CONNECTION_TYPE!r}."
         )
     if fields.login and not fields.password:
         raise _InvalidFieldError(
@@ -166,10 +171,10 @@ def find_base_url(fields: ConnectionFields) -> str:
     """
     from airflow_provider_wriftai.domain.dataset_names import API_PATH
 
-    host = (fields.host or "").strip()
+    host, given_port = (fields.host or "").strip(), _parse_port(fields.port)
     schema = (fields.schema or "").strip().strip("/")
     if not host:
-        if fields.port or schema not in ("", "https"):
+        if given_port or schema not in ("", "https"):
             raise _InvalidFieldError("it has a port or scheme but no host.")
         return PUBLIC_API
     if "@" in host:
@@ -178,7 +183,10 @@ def find_base_url(fields: ConnectionFields) -> str:
     scheme = schema.lower() if schema.lower() in ("http", "https") else ""
     path = schema if has_scheme and not scheme else ""
     if schema and not scheme and not has_scheme:
-        raise _InvalidFieldError(f"its schema must be the scheme, http or https; got {_shown(schema)}.")
+        raise _InvalidFieldError(
+            f"its schema must be the scheme, http or https; got {_shown(schema)}. In a connection URI, write "
+            "wriftai://:TOKEN@HOST/https, or a whole URL as wriftai://https://:TOKEN@HOST/PATH."
+        )
     try:
         parts = urlsplit(host if has_scheme else f"{scheme or 'https'}://{_bracketed(host)}")
         port = parts.port
@@ -187,11 +195,22 @@ def find_base_url(fields: ConnectionFields) -> str:
         raise _InvalidFieldError("its host cannot be parsed: the port or the brackets are malformed.") from None
     if has_scheme and scheme and scheme != parts.scheme:
         raise _InvalidFieldError(f"its host says {_shown(parts.scheme)}, its schema {scheme!r}. Keep one of them.")
-    if port and fields.port and port != fields.port:
-        raise _InvalidFieldError(f"its host says port {port}, its port field {fields.port}. Keep one of them.")
-    netloc = f"{parts.netloc}:{fields.port}" if fields.port and not port else parts.netloc
+    if port and given_port and port != given_port:
+        raise _InvalidFieldError(f"its host says port {port}, its port field {given_port}. Keep one of them.")
+    netloc = f"{parts.netloc}:{given_port}" if given_port and not port else parts.netloc
     path = parts.path.rstrip("/") + (f"/{path}" if path else "")
     return urlunsplit((parts.scheme, netloc, path or API_PATH, parts.query, parts.fragment))
+
+
+def _parse_port(port: object) -> int | None:
+    # Some secrets backends keep it as text.
+    text = str(port or "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")):
+        # Not its text, which may be a token in the wrong place.
+        raise _InvalidFieldError("its port must be a number.")
+    return int(text)
 
 
 def _bracketed(host: str) -> str:

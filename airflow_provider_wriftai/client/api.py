@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
+import os
 import secrets
 import ssl
 import time
@@ -39,13 +40,21 @@ DEFAULT_TIMEOUT = 30.0
 def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
     # Loading the certificates takes tens of milliseconds and most of a megabyte: once per process and file.
     del changed_at
-    if ca_bundle is None:
-        return httpx.create_ssl_context()
     try:
-        return ssl.create_default_context(cafile=ca_bundle)
+        return httpx.create_ssl_context() if ca_bundle is None else ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ValueError) as error:
-        shown, reason = truncated_repr(ca_bundle, 200), escape(str(error))
-        raise ConfigurationError(f"The CA bundle {shown} cannot be read: {reason}.") from error
+        reason = escape(str(error))
+        if ca_bundle is not None:
+            shown = truncated_repr(ca_bundle, 200)
+            raise ConfigurationError(f"The CA bundle {shown} cannot be read: {reason}.") from error
+        named = [f"{name}={truncated_repr(os.environ[name], 200)}" for name in _CA_VARIABLES if os.environ.get(name)]
+        raise ConfigurationError(
+            f"The CA certificates of this machine cannot be read ({', '.join(named) or 'none are named'}): {reason}. "
+            f"Correct {' or '.join(_CA_VARIABLES)}, or name a file as ca_bundle in the connection."
+        ) from error
+
+
+_CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 _FINGERPRINT_KEY = secrets.token_bytes(32)

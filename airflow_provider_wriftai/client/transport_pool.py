@@ -15,6 +15,8 @@ import httpx
 from airflow_provider_wriftai.client.base_url import is_loopback
 from airflow_provider_wriftai.client.errors import ConfigurationError
 
+_HIGHEST_PORT = 65535
+
 TransportT = TypeVar("TransportT", httpx.BaseTransport, httpx.AsyncBaseTransport)
 
 
@@ -81,12 +83,15 @@ def find_proxy(base_url: str) -> httpx.Proxy | None:
     url = proxies.get(parts.scheme) or proxies.get("all")
     if not url:
         return None
+    proxy = None
     try:
-        return httpx.Proxy(url if "://" in url else f"http://{url}")
+        proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
+        if (proxy.url.port or 0) <= _HIGHEST_PORT:
+            return proxy
     except (httpx.InvalidURL, ValueError):
         pass
     # Raised without the variables and outside of the block: they hold the password.
-    del proxies, url
+    del proxies, url, proxy
     raise ConfigurationError(
         "The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, or ALL_PROXY) is not a valid proxy URL, "
         "such as http://proxy.example.com:3128."

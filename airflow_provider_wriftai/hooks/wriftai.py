@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wriftai._airflow.compat import AirflowNotFoundException, BaseHook, aget_connection
@@ -126,9 +128,16 @@ class WriftAIHook(BaseHook):
         from airflow_provider_wriftai.client.errors import ConfigurationError
         from airflow_provider_wriftai.client.text import truncated_repr
 
+        shown, variable = truncated_repr(self.wriftai_conn_id), f"AIRFLOW_CONN_{self.wriftai_conn_id.upper()}"
+        if variable in os.environ:
+            return ConfigurationError(
+                f"Connection {shown} cannot be read: the environment variable {truncated_repr(variable)} is neither a "
+                "connection URI nor valid JSON of one. In a URI, percent-encode the token."
+            )
         return ConfigurationError(
-            f"Connection {truncated_repr(self.wriftai_conn_id)} does not exist. Create a connection of the type "
-            "WriftAI with this id, or set wriftai_conn_id to another one."
+            f"Connection {shown} does not exist, or Airflow cannot read it. Create a connection of the type 'wriftai' "
+            "with this id, or set wriftai_conn_id to another one. If it exists, its value or its secrets backend is "
+            "broken: Airflow says so in the log, but only at level DEBUG."
         )
 
     @classmethod
@@ -192,6 +201,7 @@ def _advice_after_a_test(error: RequestError, *, token_given: bool) -> str:
         APIError,
         AuthenticationError,
         RateLimitedError,
+        RedirectError,
         RequestTimeoutError,
         ServerError,
         UnreadableResponseError,
@@ -203,7 +213,9 @@ def _advice_after_a_test(error: RequestError, *, token_given: bool) -> str:
             return _TEST_TIMED_OUT
         case AuthenticationError() if not token_given:
             return "The connection has no access token. Without one, only public models can be read."
-        case AuthenticationError() | RateLimitedError() | ServerError():
+        case AuthenticationError() | RateLimitedError() | ServerError() | RedirectError():
+            return error.advice
+        case APIError(status=HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
             return error.advice
         case APIError():
             # Every token belongs to a user, so any other response is not from the API.

@@ -68,7 +68,10 @@ def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url:
         ({"extra": '{"timeuot": 5}'}, "unknown key 'timeuot'. Did you mean 'timeout'?"),
         ({"extra": '{"verify": false}'}, "unknown key 'verify'. Known are: timeout, retry_attempts,"),
         ({"connection_type": "aws", "password": "s3cret"}, "its type is 'aws' instead of 'wriftai'"),
-        ({"connection_type": None, "password": "s3cret"}, "its type is None instead of 'wriftai'"),
+        ({"connection_type": None, "password": "s3cret"}, "its type is None. Set it to 'wriftai', in lower case"),
+        ({"connection_type": "WriftAI", "password": "s3cret"}, "its type is 'WriftAI'. Set it to 'wriftai'"),
+        ({"host": "localhost", "port": "s3cret"}, "its port must be a number"),
+        ({"host": "https://localhost:8787", "port": "8788"}, "its host says port 8787, its port field 8788"),
     ],
 )
 def test_what_cannot_be_meant_is_told_without_the_token(fields: dict[str, Any], said: str) -> None:

@@ -198,7 +198,7 @@ def test_the_environments_proxy_is_used_for_other_machines(monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("no_proxy_set")
-@pytest.mark.parametrize("proxy", ["ftp://user:{}@h", "http://user:{}@h:port"])
+@pytest.mark.parametrize("proxy", ["ftp://user:{}@h", "http://user:{}@h:port", "http://user:{}@h:99999"])
 def test_a_proxy_that_is_none_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(SECRET))
     with pytest.raises(ConfigurationError, match="proxy that the environment names") as caught:

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 import trustme
 
+from airflow_provider_wriftai.client import api as api_module
 from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.errors import RedirectError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.hooks import wriftai
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
@@ -233,7 +235,6 @@ def test_plain_http_to_another_machine(press: Any) -> None:
         (400, WELCOME, "400 Bad Request: an HTML page titled 'Welcome to nginx!'"),
         (403, WELCOME, "403 Forbidden: an HTML page titled 'Welcome to nginx!'"),
         (404, WELCOME, "404 Not Found: an HTML page titled 'Welcome to nginx!'"),
-        (407, b"", "407 Proxy Authentication Required"),
     ],
 )
 def test_what_is_not_the_api(press: Any, status: int, body: bytes, said: str) -> None:
@@ -246,12 +247,30 @@ def test_what_is_not_the_api(press: Any, status: int, body: bytes, said: str) ->
     assert asked == ["/v1/user"]
 
 
+def test_a_proxy_that_requires_credentials(press: Any) -> None:
+    with _answering(407, b"") as (host, _):
+        worked, sentence = press(host=f"http://{host}")
+    assert not worked
+    assert "407 Proxy Authentication Required. The proxy requires credentials." in sentence
+
+
+def test_certificates_that_the_environment_names_and_that_are_not_there(
+    press: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    api_module._tls_context.cache_clear()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    worked, sentence = press(host="https://localhost")
+    api_module._tls_context.cache_clear()
+    assert not worked
+    assert f"certificates of this machine cannot be read (SSL_CERT_FILE='{tmp_path}" in sentence
+
+
 def test_the_token_does_not_follow_a_redirect(press: Any) -> None:
     with _answering(200, b'{"username": "acme"}') as (elsewhere, asked_elsewhere):
         with _answering(302, headers={"location": f"http://{elsewhere}/v1/user"}) as (host, asked):
             worked, sentence = press(host=f"http://{host}")
     assert not worked
-    assert sentence == f"GET http://{host}/v1{FAILED} 302 Found: to http://{elsewhere}/v1/user. {NOT_THE_API}"
+    assert sentence == f"GET http://{host}/v1{FAILED} 302 Found: to http://{elsewhere}/v1/user. {RedirectError.advice}"
     assert (asked, asked_elsewhere) == (["/v1/user"], [])
 
 

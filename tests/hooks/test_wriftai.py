@@ -155,6 +155,16 @@ def test_a_missing_connection_is_final() -> None:
     assert WriftAIHook("no_such").test_connection()[0] is False
 
 
+@pytest.mark.parametrize("value", ["wriftai://:s3/cret@localhost:8787/http", '{"conn_type": "wriftai", "port": "abc"}'])
+def test_a_connection_that_airflow_cannot_read_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", value)
+    with pytest.raises(ConfigurationError, match="'AIRFLOW_CONN_BROKEN' is neither a connection URI nor") as caught:
+        WriftAIHook("broken").get_conn()
+    assert "cret" not in str(caught.value)
+
+
 SECRET = "s3cret-t0ken-0f-acme"
 
 
