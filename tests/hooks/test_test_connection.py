@@ -254,15 +254,17 @@ def test_a_proxy_that_requires_credentials(press: Any) -> None:
     assert "407 Proxy Authentication Required. The proxy requires credentials." in sentence
 
 
-def test_certificates_that_the_environment_names_and_that_are_not_there(
+def test_certificates_that_the_environment_names_and_that_are_none(
     press: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     api_module._tls_context.cache_clear()
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    file = tmp_path / "none.pem"
+    file.write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
     worked, sentence = press(host="https://localhost")
     api_module._tls_context.cache_clear()
     assert not worked
-    assert f"certificates of this machine cannot be read (SSL_CERT_FILE='{tmp_path}" in sentence
+    assert f"certificates of this machine cannot be read (SSL_CERT_FILE='{file}" in sentence
 
 
 def test_the_token_does_not_follow_a_redirect(press: Any) -> None:
