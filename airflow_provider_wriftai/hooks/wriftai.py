@@ -117,6 +117,16 @@ class WriftAIHook(BaseHook):
         except WriftAIError as error:
             return False, str(error)
 
+    def check_connection(self) -> None:
+        """Look up the connection and check its fields, without sending anything.
+
+        Raises:
+            ConfigurationError: The connection does not exist, has another type, or contains an invalid value.
+        """
+        from airflow_provider_wriftai._airflow.connection import parse_connection
+
+        parse_connection(self._look_up())
+
     def _look_up(self) -> ConnectionFields:
         try:
             return _fields_of(self.get_connection(self.wriftai_conn_id))
@@ -128,6 +138,8 @@ class WriftAIHook(BaseHook):
         from airflow_provider_wriftai.client.errors import ConfigurationError
         from airflow_provider_wriftai.client.text import truncated_repr
 
+        if not self.wriftai_conn_id.strip():
+            return ConfigurationError("wriftai_conn_id is empty. The template or task rendered to an empty value.")
         shown, variable = truncated_repr(self.wriftai_conn_id), f"AIRFLOW_CONN_{self.wriftai_conn_id.upper()}"
         if variable in os.environ:
             return ConfigurationError(

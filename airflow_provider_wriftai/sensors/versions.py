@@ -181,7 +181,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         began = datetime.now(UTC)
         self._limit_poke_interval()
         with self._skipping_if_never_fail(), fail_without_retry():
-            wait = self._wait = self._read_wait(context)
+            wait = self._wait = self._read_wait(context, began)
             if self.deferrable:
                 return self._poll_then_defer(context, began, wait)
         try:
@@ -231,7 +231,11 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         """Poll once."""
         from airflow_provider_wriftai.domain.results import version_result
 
-        wait = self._wait or self._read_wait(context)
+        wait = self._wait or self._read_wait(context, datetime.now(UTC))
+        state = find_task_state(context, STATE_KEY)
+        if state is not None and wait.criteria.depends_on_start and not wait.polls:
+            # A retry begins when this try did, even if this poll fails.
+            state.save({**_tries(context), **wait.to_json()})
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
             version = wait.poll(api)
             base_url = api.base_url
@@ -241,17 +245,17 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             store_link(self, context, base_url, str(version.reference), self.model)
             return PokeReturnValue(is_done=True, xcom_value=version_result(version))
         self.log.info("%s does not exist yet. %s", wait.criteria, wait.status)
-        if (state := find_task_state(context, STATE_KEY)) is not None and self._is_worth_keeping(wait):
+        if state is not None and self._is_worth_keeping(wait):
             state.save({**_tries(context), **wait.to_json()})
         return PokeReturnValue(is_done=False)
 
-    def _read_wait(self, context: Context) -> SyncWait:
+    def _read_wait(self, context: Context, began: datetime) -> SyncWait:
         from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
         from airflow_provider_wriftai._airflow.wait_parameters import parse_criteria, parse_max_failures
         from airflow_provider_wriftai.domain.waiting.sync_wait import SyncWait
 
         max_failures = parse_max_failures(self.max_consecutive_failures)
-        wait = SyncWait(parse_criteria(self._explicit, self), None if self.silent_fail else max_failures)
+        wait = SyncWait(parse_criteria(self._explicit, self), None if self.silent_fail else max_failures, began)
         state = find_task_state(context, STATE_KEY)
         if state is not None:
             kept, tries = state.load(), _tries(context)
@@ -284,7 +288,11 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         reason = self._why_worker_ends()
         # A wait that needs no worker any more leaves its first poll to the triggerer, where many share it. A process
         # for each would send a request of its own, and wait for its turn under the rate limit.
-        found = self.poke(context) if reason or wait.criteria.depends_on_start else None
+        found = None
+        if reason or wait.criteria.depends_on_start:
+            found = self.poke(context)
+        else:
+            WriftAIHook(self.wriftai_conn_id).check_connection()
         if found is None or not found.is_done:
             if reason:
                 self.log.info("A worker will end the task, because %s.", reason)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from airflow_provider_wriftai._airflow.compat import (
     Asset,
     TaskDeferred,
 )
-from airflow_provider_wriftai.domain.waiting import poll_interval
+from airflow_provider_wriftai.domain.waiting import poll_interval, version_cache
 from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink
 from airflow_provider_wriftai.sensors import versions
@@ -257,6 +258,39 @@ def test_a_retry_keeps_the_start_and_counts_failures_anew(sandbox: Sandbox, monk
         )
         found = _poke_anew(store, try_number=2, **looking)
         assert found.xcom_value["reference"] == f"{model}:{newest}"
+
+
+@pytest.mark.parametrize("parameters", [{"mode": "reschedule"}, {"mode": "poke"}, {"deferrable": True}])
+@pytest.mark.parametrize("failures", [0, 5])
+def test_a_wait_begins_before_a_first_poll_that_fails(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any], failures: int
+) -> None:
+    """In the same try, and where the failure ends the try."""
+    monkeypatch.setattr(version_cache, "_CLOCK_PRECISION", timedelta(0))
+    model, store = sandbox.new_model(versions=2), TaskStateStore()
+    looking = {"model": model, "newer_than": "start", "max_consecutive_failures": failures, **parameters}
+    with monkeypatch.context() as outage:
+        outage.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(sandbox.connection(**DOWN)))
+        with nullcontext() if failures else pytest.raises(WaitFailedError):
+            _poke_anew(store, **looking)
+    sandbox.store.create_version(
+        *model.split("/"), release_notes="x", schemas={}, container_image_digest=f"sha256:{0:064x}"
+    )
+    found = _poke_anew(store, try_number=1 if failures else 2, **looking)
+    assert found.xcom_value["reference"] == f"{model}:3"
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"end_from_trigger": False}, {"soft_fail": True}, {"silent_fail": True}, {"timeout": 0}]
+)
+@pytest.mark.parametrize("connection", ["no_such", "aws_default", " "])
+def test_a_connection_that_cannot_be_used_fails_at_once(
+    mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any], connection: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://AKIA:SECRET@")
+    said = "does not exist|its type is 'aws'|wriftai_conn_id is empty"
+    with pytest.raises(AirflowFailException, match=said):
+        _sensor("acme/det:1", wriftai_conn_id=connection, **parameters, **mode).execute({})
 
 
 def test_without_a_store_a_rescheduled_wait_says_what_it_cannot_do(sandbox: Sandbox) -> None:

@@ -8,7 +8,7 @@ or newer than a version that only its id names. The first poll resolves that int
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -107,6 +107,14 @@ class Criteria:
     def depends_on_start(self) -> bool:
         """Whether the versions that exist when the wait begins have to be known."""
         return isinstance(self.newer_than, Start)
+
+    def began_at(self, time: datetime) -> Criteria:
+        """Return the same criteria for a wait whose first poll did not show what existed when it began.
+
+        Args:
+            time: When it began, by Airflow's clock.
+        """
+        return replace(self, newer_than=Start(time)) if self.newer_than == START else self
 
     def __str__(self) -> str:
         if self.version is not None:

@@ -15,23 +15,20 @@ import logging
 import math
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import WriftAIError
-from airflow_provider_wriftai.client.references import VersionId
 from airflow_provider_wriftai.client.version import VersionRecord
-from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, NewerThan
+from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, NewerThan, Start
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
 from airflow_provider_wriftai.domain.waiting.poller_pool import OpenAPI, wait_for
-from airflow_provider_wriftai.domain.waiting.wait import Found, Wait
+from airflow_provider_wriftai.domain.waiting.wait import LONGEST_PAUSE, Found, Wait
 from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
 log = logging.getLogger(__name__)
-
-LONGEST_PAUSE = 600.0
-"""Seconds between two attempts at most while the service or the connection does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,7 @@ class _Stream:
         service, watermark = self._service or "", self._newer_than
         if not isinstance(watermark, Watermark):
             # The criteria are resolved now.
-            begins = found.criteria.newer_than if isinstance(watermark, VersionId) else found.processed_through
+            begins = found.criteria.newer_than
             self._newer_than = begins or found.processed_through
             return [VersionEvent(None, Checkpoint(service, self._newer_than))]
         events = []
@@ -181,7 +178,7 @@ class _Stream:
 
     async def _retry_forever(self) -> Found:
         backoff = Backoff(max(self._poll_interval.seconds, 1.0), maximum=LONGEST_PAUSE)
-        failures = 0
+        failures, began = 0, datetime.now(UTC)
         while True:
             try:
                 return await self._wait()
@@ -191,8 +188,11 @@ class _Stream:
                         "The connection no longer leads to %s. Watching %s where it leads now, from this moment on.",
                         self._service, self._criteria.model,
                     )  # fmt: skip
-                    self._service, self._newer_than = None, START
+                    self._service, self._newer_than, began = None, START, datetime.now(UTC)
                     continue
+                if self._newer_than == START:
+                    # What is published from now on is delivered, even if a later attempt is the first that works.
+                    self._newer_than = Start(began)
                 failures += 1
                 pause = backoff.delay(failures)
                 log.error("Cannot watch %s. Trying again in %.0f s. %s", self._criteria.model, pause, error)  # noqa: TRY400

@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
 from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import AuthenticationError
 from airflow_provider_wriftai.domain.waiting.connection_source import ConnectionSource, OpenAPI
 from airflow_provider_wriftai.domain.waiting.criteria import Target
 from airflow_provider_wriftai.domain.waiting.poller import Poller, WaitMetrics
 from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache
-from airflow_provider_wriftai.domain.waiting.wait import ConnectionChangedError, Found, Wait
+from airflow_provider_wriftai.domain.waiting.wait import LONGEST_PAUSE, ConnectionChangedError, Found, Wait
 
 __all__ = ["OpenAPI", "PollerPool", "wait_for"]
 
@@ -161,6 +163,7 @@ async def wait_for(
                 if isinstance(api, Exception):
                     await _pause_after_failed_read(wait, api)
                     continue
+                wait.connection_was_read = True
                 if refused is not None and api.fingerprint == refused[0]:
                     raise refused[1]
                 try:
@@ -181,10 +184,14 @@ async def _pause_after_failed_read(wait: Wait, error: Exception) -> None:
     """Count a failed poll, and wait until the next one is due."""
     now = asyncio.get_running_loop().time()
     wait.join(now, None)
-    # Even a connection that does not exist: a secrets backend that is down for a moment looks the same.
-    wait.fail(error, tolerate=True)
+    # Even a connection that does not exist, if it existed before: a secrets backend that is down for a moment looks the
+    # same.
+    wait.fail(error, tolerate=wait.connection_was_read)
     wait.step(now, now, f"The connection could not be read: {error}")
     if wait.found.done():
         await wait.found
     log.warning("A poll for %s failed, because the connection could not be read. %s", wait.criteria, error)
-    await asyncio.sleep(max(wait.due - now, 0.0))
+    pause = max(wait.due - now, 0.0)
+    if math.isinf(wait.seconds):
+        pause = Backoff(max(pause, 1.0), maximum=LONGEST_PAUSE).delay(wait.failures)
+    await asyncio.sleep(pause)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from airflow_provider_wriftai.client.api import API
@@ -29,6 +30,7 @@ class SyncWait:
     Args:
         criteria: What is waited for.
         max_failures: How many polls in a row may fail; None for no limit.
+        began: When the wait begins, by Airflow's clock.
 
     Attributes:
         criteria: What is waited for. After the first poll that worked they say what existed when the wait began.
@@ -36,8 +38,9 @@ class SyncWait:
         failures: How many in a row have failed.
     """
 
-    def __init__(self, criteria: Criteria, max_failures: int | None) -> None:
+    def __init__(self, criteria: Criteria, max_failures: int | None, began: datetime) -> None:
         self.criteria = criteria
+        self.began = began
         self.polls = 0
         self.failures = FailureLimit(max_failures)
         self._failure: str | None = None
@@ -63,6 +66,8 @@ class SyncWait:
         try:
             version = run(api, self._search())
         except WriftAIError as error:
+            # What is published from now on is newer, even if a later poll is the first that works.
+            self.criteria = self.criteria.began_at(self.began)
             self._failure = str(error)
             ending = self.failures.add(error, str(self.criteria))
             if ending is error:
@@ -92,7 +97,7 @@ class SyncWait:
     def to_json(self) -> dict[str, Any]:
         """Return the state of the wait, for another process to continue."""
         return {
-            "criteria": self.criteria.to_json(),
+            "criteria": self.criteria.began_at(self.began).to_json(),
             "processed_through": self._processed_through.to_json() if self._processed_through else None,
             "polls": self.polls,
             "failures": self.failures.count,

@@ -8,6 +8,7 @@ import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.version import VersionRecord
@@ -18,6 +19,9 @@ from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
 from airflow_provider_wriftai.domain.watermark import Watermark
 
 log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 600.0
+"""Seconds between two attempts at most while the service or the connection of an endless wait does not work."""
 
 PROGRESS_INTERVAL = 600.0
 """Seconds between two progress lines in the log of a wait."""
@@ -56,6 +60,7 @@ class Wait:
         find_all: Whether every version that matches is wanted, or the newest.
         single_poll: Whether the wait ends with its first poll, whatever that finds.
         log_progress: Writes a line to the log of the wait.
+        connection_was_read: Whether the connection could be read before, here or in the process that began the wait.
         found: What was found.
         due: When the next poll is due, by the clock of the event loop.
         is_evaluated: Whether all known versions were searched for it.
@@ -68,6 +73,7 @@ class Wait:
     find_all: bool = False
     single_poll: bool = False
     log_progress: Callable[[str], None] = log.info
+    connection_was_read: bool = True
     found: asyncio.Future[Found] = field(init=False, default_factory=lambda: asyncio.get_running_loop().create_future())
     due: float = field(init=False, default=0.0)
     is_evaluated: bool = field(init=False, default=False)
@@ -81,6 +87,11 @@ class Wait:
     def __post_init__(self) -> None:
         self._failures = FailureLimit(self.max_failures)
         self._began = self._reported = self.due = asyncio.get_running_loop().time()
+
+    @property
+    def failures(self) -> int:
+        """How many polls in a row have failed."""
+        return self._failures.count
 
     @property
     def _ends(self) -> float:
@@ -127,6 +138,10 @@ class Wait:
             error: Why it failed.
             tolerate: Whether to count an error that is not retryable, too, rather than to end the wait at once.
         """
+        if self._resolved is None:
+            # What is published from now on is newer, even if a later poll is the first that works.
+            waited = asyncio.get_running_loop().time() - self._began
+            self.criteria = self.criteria.began_at(datetime.now(UTC) - timedelta(seconds=waited))
         if ending := self._failures.add(error, str(self.criteria), tolerate=tolerate):
             self.end(ending)
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import httpx
@@ -16,7 +16,7 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.version import VersionRecord
-from airflow_provider_wriftai.domain.waiting import connection_source, event_stream
+from airflow_provider_wriftai.domain.waiting import connection_source, event_stream, version_cache
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
 from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent, stream_versions
 from airflow_provider_wriftai.domain.watermark import Watermark
@@ -170,6 +170,28 @@ def test_whatever_goes_wrong_it_goes_on(
     assert run(work) == [f"{model}:2"]
     assert f"Cannot watch {model}. Trying again" in caplog.text
     assert "was-revoked" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_what_is_published_while_it_cannot_begin_is_delivered(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(event_stream, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(version_cache, "_CLOCK_PRECISION", timedelta(0))
+    model = sandbox.new_model(versions=3)
+
+    async def work(service: Service) -> list[str]:
+        service.fails = lambda: httpx.Response(status)
+        async with aclosing(_stream(service, newer_than_start(model))) as stream:
+            begins = asyncio.ensure_future(anext(stream))
+            await service.until_asked(2)
+            published = [service.publish(model) for _ in range(2)]
+            service.fails = lambda: None
+            assert (await begins).version is None
+            assert await _next(stream, 2) == published
+            return published
+
+    assert run(work) == [f"{model}:4", f"{model}:5"]
 
 
 class Moved(Service):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 from airflow_provider_wriftai.client.errors import AuthenticationError, ConfigurationError, PermissionDeniedError
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
 from airflow_provider_wriftai.domain.patterns import PatternTimeoutError
-from airflow_provider_wriftai.domain.waiting import connection_source, poller, poller_pool
+from airflow_provider_wriftai.domain.waiting import connection_source, poller, poller_pool, version_cache
 from airflow_provider_wriftai.domain.waiting import wait as waits_of_tasks
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_pattern
 from airflow_provider_wriftai.domain.waiting.errors import NeverThereError, WaitFailedError, WaitTimedOutError
@@ -397,6 +399,59 @@ def test_a_connection_that_cannot_be_read_for_a_moment_ends_no_wait(
         return await asyncio.gather(*waits)
 
     assert run(work) == [f"{model}:2"] * 20
+
+
+def test_what_is_published_after_a_first_poll_that_failed_is_newer(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_cache, "_CLOCK_PRECISION", timedelta(0))
+    model = sandbox.new_model(versions=3)
+
+    async def work(service: Service) -> str:
+        service.fails = lambda: httpx.Response(503)
+        wait = asyncio.ensure_future(service.wait(newer_than_start(model), max_failures=10**6))
+        await service.until_asked(1)
+        service.publish(model)
+        service.fails = lambda: None
+        return await wait
+
+    assert run(work) == f"{model}:4"
+
+
+def test_a_connection_that_is_missing_from_the_beginning_ends_a_wait_that_begins_here(
+    sandbox: Sandbox, run: Run
+) -> None:
+    async def work(service: Service) -> None:
+        service.refuses_to_open = ConfigurationError("Connection 'wriftai_default' does not exist.")
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            await service.wait(given("acme/det:1"), max_failures=10**6, connection_was_read=False)
+        assert service.opened == 1
+
+    run(work)
+
+
+def test_an_endless_wait_reads_a_connection_that_is_missing_less_and_less_often(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float, *arguments: Any) -> Any:
+        if seconds >= 1:
+            pauses.append(seconds)
+        return await sleep(0, *arguments)
+
+    async def work(service: Service) -> None:
+        monkeypatch.setattr(asyncio, "sleep", note)
+        service.refuses_to_open = ConfigurationError("Connection 'wriftai_default' does not exist.")
+        wait = asyncio.ensure_future(service.wait(given("acme/det:1"), seconds=math.inf))
+        await service.until_opened(15)
+        wait.cancel()
+        await asyncio.gather(wait, return_exceptions=True)
+
+    run(work)
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert max(pauses) == waits_of_tasks.LONGEST_PAUSE
 
 
 def test_connections_with_equal_settings_share_their_polls(sandbox: Sandbox, run: Run) -> None:

@@ -81,7 +81,7 @@ class Looking:
 
     def __init__(self, api: API, condition: Criteria) -> None:
         self._api = api
-        self.wait = SyncWait(condition, max_failures=0)
+        self.wait = SyncWait(condition, max_failures=0, began=datetime.now(UTC))
 
     def __call__(self) -> str | None:
         version = self.wait.poll(self._api)
@@ -453,7 +453,7 @@ def test_every_mode_returns_the_same(sandbox: Sandbox, api: API, publish: Publis
     ]
     results = []
     for each in criteria:
-        version = SyncWait(each, max_failures=0).poll(api)
+        version = SyncWait(each, max_failures=0, began=datetime.now(UTC)).poll(api)
         assert version is not None
         results.append(json.dumps(version_result(version)))
     assert len(set(results)) == 1
