@@ -64,6 +64,8 @@ class CheckpointStore:
                 log.error("Cannot read the checkpoint. Trying again in %.0f s. %s", delay, escape(str(error)))  # noqa: TRY400
                 await asyncio.sleep(delay)
             else:
+                if self._own is None:
+                    log.info("Airflow has no checkpoint of this watcher, which is new to it. Beginning anew.")
                 return self._own
 
     async def is_delivered(self, version: VersionRecord, service: str) -> bool:
