@@ -20,7 +20,7 @@ from chaos.workloads.publish import DIGEST
 if TYPE_CHECKING:
     from tests.support.real_airflow import RealAirflow
 
-WAITS = {"worker": 20, "triggerer": 90, "started": 90}
+WAITS = {"worker": 10, "triggerer": 50, "started": 140}
 """How many waits end on a worker, end in the triggerer, and start there, too."""
 
 _PARAMETERS = {
