@@ -75,12 +75,12 @@ def at_once(times: int, count: int) -> list[Figure]:
     """Gets with 16 under way at once; and beside all at once, as the official client's users write it."""
     with sandbox("--rate-limit", "0") as (url, _):
         job = ("async", f"{url}/v1", TOKEN, OWNER, NAME, count)
-        few = (*job[:-1], count // 2)
+        few = (*job[:-1], count // 4)
         official = python_of("wriftai-0.34.0")
         # A gather takes the official client a time that grows with the square of the number: fewer gets, and one run.
         pairs = [
             (count, "16 at once", in_turn(times, work("ours", *job, 16), work("official", *job, 16, python=official))),
-            (count // 2, "gather", in_turn(1, work("ours", *few, 16), work("official", *few, 0, python=official))),
+            (count // 4, "gather", in_turn(1, work("ours", *few, 16), work("official", *few, 0, python=official))),
         ]
     return [
         Figure(

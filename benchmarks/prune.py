@@ -83,7 +83,7 @@ def with_latency(times: int, count: int) -> Figure:
 def without_latency(times: int, count: int) -> list[Figure]:
     """Deletes that take no time on the way."""
     # A gather takes the official client a time that grows with the square of the number: fewer deletes, and one run.
-    few = count // 2
+    few = count // 4
     mine, theirs = compared(1, few, "gather", 0.0)
     name = f"{few:,} deletes, no latency"
     gather = Figure(name, "s", mine, "wriftai 0.34.0, gather", theirs, goal="at most 0.33").judged(1 / 3)

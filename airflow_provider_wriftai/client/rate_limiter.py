@@ -47,6 +47,8 @@ _SHORTEST_WAIT_AFTER_429 = 0.1
 _LONGEST_PAUSE = 1.0
 _WAIT_WORTH_LOGGING = 2.0
 _PAUSE = 0.001
+_LONGEST_CHECK = 0.01
+_OTHERS_FIRST = 1.2
 _BUSY_ATTEMPTS = 200
 _ATTEMPTS_TO_LEARN = 10
 _PAUSE_TO_LEARN = 0.0003
@@ -91,6 +93,7 @@ class RateLimiter:
         self._in_a_row = 0
         self._turn = 0.0
         self._missed_turns = 0.0
+        self._others_first_until = 0.0
 
     def acquire(self, at_most: float = float("inf")) -> Iterator[float]:
         """Wait for permission to send a request.
@@ -137,10 +140,13 @@ class RateLimiter:
                 # A refusal came after it was reserved.
                 self._slots.clear()
             if not self._slots:
+                if (others_first := self._others_first_until - now) > 0:
+                    return others_first
                 reserved, at = self._reserve(now)
                 if not reserved:
                     return max(0.0, at - now) + self._pause()
                 self._slots.append(at)
+                self._let_others_go_first(now)
             if self._slots[0] > now:
                 return self._slots[0] - now
             del self._queue[ticket]
@@ -177,9 +183,23 @@ class RateLimiter:
     def _pause(self) -> float:
         """Return how long to wait for an event without a known time, such as the response to a request that went ahead.
 
-        It is random, so that a process with many requests does not take all that remains before another one checks.
+        It is random, so that a process with many requests does not take all that remains before another one checks, and
+        longer for a process that has had its turn.
         """
-        return _PAUSE if self._bucket.interval else random.uniform(2, 10) * _PAUSE  # noqa: S311
+        if self._bucket.interval:
+            return _PAUSE
+        return (random.uniform(0.2, 1) + (_OTHERS_FIRST if self._others_first_until else 0)) * _LONGEST_CHECK  # noqa: S311
+
+    def _let_others_go_first(self, now: float) -> None:
+        """While slots are not given out in turn yet, let processes that wait already reserve before this one does
+        again."""
+        bucket = self._bucket
+        is_shared = self._clock is not None and now >= self._unshared_until
+        if not is_shared or bucket.limited != Limited.YES or bucket.interval:
+            return
+        # A bucket that stays full shows that nobody else waits.
+        if bucket.accepted < bucket.burst or bucket.available < bucket.burst - 2:
+            self._others_first_until = now + _OTHERS_FIRST * _LONGEST_CHECK
 
     def _reserve(self, now: float) -> tuple[bool, float]:
         try:
@@ -241,6 +261,7 @@ class RateLimiter:
 
             if not exhausted:
                 self._learn(now, lambda bucket: bucket.observe(seen))
+                self._let_others_go_first(now)
                 return wait
 
             def learn(bucket: BucketEstimate) -> tuple[float, float]:
@@ -251,6 +272,7 @@ class RateLimiter:
                 return closed_for, was_closed_for
 
             closed_for, was_closed_for = self._learn(now, learn)
+            self._let_others_go_first(now)
         if closed_for - was_closed_for > _WAIT_WORTH_LOGGING:
             log.info("The token's request budget is used up. Waiting %.1f s for its reset.", closed_for)
         return None if wait is None else closed_for
