@@ -97,7 +97,7 @@ def together(limit: Limit, count: int, begun: threading.Event | None = None) -> 
     each = limit.each * 3 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
     # Both at once: each has a sandbox of its own, and neither keeps a processor busy.
-    patience = 1.25 * (limit.each * count - limit.burst) / limit.rate + PATIENCE
+    patience = 1.25 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + PATIENCE
     with ThreadPoolExecutor() as pool:
         all_begin = threading.Barrier(2, begun.set if begun else None)
         mine = pool.submit(run, limit, count, all_begin)
