@@ -234,7 +234,7 @@ def test_processes_of_one_machine_share_a_budget(tmp_path: Path) -> None:
     first, second = (RateLimiter(ReservationClock(tmp_path / "own", "budget")) for _ in range(2))
     assert (_drain(first), _drain(second)) == (1, 0)
     _learn(first, x_ratelimit_remaining="4", x_ratelimit_reset="1")
-    assert 0 < next(first.acquire()) < 0.1, "it had its turn, so others go first"
+    assert first._others_first_until > 0, "it had its turn"
     assert next(second.acquire(), 0.0) == 0
     first._others_first_until = 0.0
     assert _drain(first) == 3
