@@ -191,15 +191,13 @@ class RateLimiter:
         return (random.uniform(0.2, 1) + (_OTHERS_FIRST if self._others_first_until else 0)) * _LONGEST_CHECK  # noqa: S311
 
     def _let_others_go_first(self, now: float) -> None:
-        """While slots are not given out in turn yet, let processes that wait already reserve before this one does
-        again."""
+        """At the beginning, while slots are not given out in turn yet, let processes that wait already reserve before
+        this one does again."""
         bucket = self._bucket
         is_shared = self._clock is not None and now >= self._unshared_until
-        if not is_shared or bucket.limited != Limited.YES or bucket.interval:
-            return
-        # A bucket that stays full shows that nobody else waits.
-        if bucket.accepted < bucket.burst or bucket.available < bucket.burst - 2:
-            self._others_first_until = now + _OTHERS_FIRST * _LONGEST_CHECK
+        # Not for longer: under a high limit it could be what keeps the bucket from ever being empty.
+        is_beginning = bucket.limited == Limited.YES and not bucket.interval and bucket.accepted < 3 * bucket.burst
+        self._others_first_until = now + _OTHERS_FIRST * _LONGEST_CHECK if is_shared and is_beginning else 0.0
 
     def _reserve(self, now: float) -> tuple[bool, float]:
         try:

@@ -275,6 +275,12 @@ def test_a_small_budget_is_shared_fairly_from_the_beginning(seed: int) -> None:
     assert outcome.refused <= 0.05 * outcome.sent
 
 
+@pytest.mark.parametrize("workers", [[1] * 3, [16] * 3])
+def test_a_high_limit_is_used_up_over_short_round_trips(workers: list[int]) -> None:
+    outcome = Simulation(Bucket(300, 5), workers, 300, latency=(0.001, 0.004)).run()
+    assert outcome.seconds <= 1.06 * (900 - 5) / 300
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_one_request_after_the_other_keeps_up_with_many_at_once(seed: int) -> None:
     outcome = Simulation(Bucket(30, 10), [1, 16, 1, 16], 60, seed=seed).run()
