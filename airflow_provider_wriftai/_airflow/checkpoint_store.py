@@ -1,7 +1,8 @@
 """Where a trigger keeps its checkpoint: the state store of its asset (Airflow 3.3).
 
 The store has no transactions, and a triggerer that was suspended and replaced writes late. So what is stored is read
-before it is written, and merged with what others wrote: the checkpoint never moves backwards.
+before it is written, and merged with what others wrote. Only a triggerer that is suspended between the two can move the
+checkpoint back, by what was delivered meanwhile, and only until the next version.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +265,8 @@ def test_a_triggerer_that_is_suspended_replaced_and_resumed(
         again = repeated(watcher.delivered)
     record_property("published", len(publisher.published))
     record_property("delivered again", json.dumps(again))
-    assert samples.checkpoints == sorted(samples.checkpoints), "the checkpoint moved back"
+    # Back at most once: where the suspension came exactly between reading the checkpoint and writing it.
+    assert sum(later < earlier for earlier, later in pairwise(samples.checkpoints)) <= 1, "the checkpoint moved back"
     # Beside those, only the one that the suspended triggerer had in hand.
     assert len(set(again) - unconfirmed) <= 1, (again, unconfirmed)
 
