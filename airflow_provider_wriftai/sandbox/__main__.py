@@ -9,15 +9,12 @@ import secrets
 import sys
 from pathlib import Path
 
-try:
-    from airflow_provider_wriftai.sandbox.app import create_app
-    from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
-    from airflow_provider_wriftai.sandbox.seed import seed
-    from airflow_provider_wriftai.sandbox.server import listen, serve
-    from airflow_provider_wriftai.sandbox.shapes import GENERATION_2, SHAPES, Shape, shape_of
-    from airflow_provider_wriftai.sandbox.store import Store
-except ModuleNotFoundError as error:
-    sys.exit(f"The sandbox needs {error.name}. Install it: pip install 'airflow-provider-wriftai[sandbox]'")
+from airflow_provider_wriftai.sandbox.app import create_app
+from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
+from airflow_provider_wriftai.sandbox.seed import seed
+from airflow_provider_wriftai.sandbox.server import listen, serve
+from airflow_provider_wriftai.sandbox.shapes import GENERATION_2, SHAPES, Shape, shape_of
+from airflow_provider_wriftai.sandbox.store import Store
 
 # Not WRIFTAI_ACCESS_TOKEN, which may hold the token of a real account.
 TOKEN_VARIABLE = "WRIFTAI_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable, not a token
