@@ -132,12 +132,12 @@ def _parse(fields: ConnectionFields) -> ConnectionSettings:
     from airflow_provider_wriftai.client.base_url import check_base_url
     from airflow_provider_wriftai.client.retrying import RetryPolicy
 
-    if not fields.connection_type or fields.connection_type.lower() == CONNECTION_TYPE != fields.connection_type:
-        raise _InvalidFieldError(
-            f"its type is {_shown(fields.connection_type)}. Set it to {CONNECTION_TYPE!r}, in lower case; in a "
-            "connection URI it comes first: wriftai://:TOKEN@."
-        )
     if fields.connection_type != CONNECTION_TYPE:
+        if (fields.connection_type or CONNECTION_TYPE).lower() == CONNECTION_TYPE:
+            raise _InvalidFieldError(
+                f"its type is {_shown(fields.connection_type)}. Set it to {CONNECTION_TYPE!r}, in lower case; in a "
+                "connection URI it comes first: wriftai://:TOKEN@."
+            )
         raise _InvalidFieldError(
             f"its type is {_shown(fields.connection_type)} instead of {CONNECTION_TYPE!r}. Its password belongs to "
             f"another service, so nothing was sent. Set wriftai_conn_id to one of the type {CONNECTION_TYPE!r}."

@@ -35,6 +35,8 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT = 30.0
 """Seconds that each step of a request (connect, send, wait, receive) may take."""
 
+_CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
 
 @functools.lru_cache(maxsize=8)
 def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
@@ -52,9 +54,6 @@ def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
             f"The CA certificates of this machine cannot be read ({', '.join(named) or 'none are named'}): {reason}. "
             f"Correct {' or '.join(_CA_VARIABLES)}, or name a file as ca_bundle in the connection."
         ) from error
-
-
-_CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 _FINGERPRINT_KEY = secrets.token_bytes(32)

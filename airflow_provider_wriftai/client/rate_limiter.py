@@ -215,9 +215,9 @@ class RateLimiter:
         """Note that a request ended without a response."""
         with self._lock:
             self._in_flight -= 1
-            self._answered_at = time.monotonic()
+            now = self._answered_at = time.monotonic()
             if not self._bucket.interval and self._bucket.limited != Limited.NO:
-                self._learn(time.monotonic(), BucketEstimate.stop_waiting_for_probe)
+                self._learn(now, BucketEstimate.stop_waiting_for_probe)
 
     def update(self, response: Response, sent_at: float) -> float | None:
         """Learn from a response.

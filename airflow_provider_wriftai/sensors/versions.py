@@ -27,7 +27,7 @@ from airflow_provider_wriftai._airflow.compat import (
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
-from airflow_provider_wriftai._airflow.task_state import find_task_state
+from airflow_provider_wriftai._airflow.task_state import TaskState, find_task_state
 from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
@@ -235,7 +235,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         state = find_task_state(context, STATE_KEY)
         if state is not None and wait.criteria.depends_on_start and not wait.polls:
             # A retry begins when this try did, even if this poll fails.
-            state.save({**_tries(context), **wait.to_json()})
+            _keep(wait, state, context)
         with WriftAIHook(self.wriftai_conn_id).get_conn() as api:
             version = wait.poll(api)
             base_url = api.base_url
@@ -246,7 +246,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=version_result(version))
         self.log.info("%s does not exist yet. %s", wait.criteria, wait.status)
         if state is not None and self._is_worth_keeping(wait):
-            state.save({**_tries(context), **wait.to_json()})
+            _keep(wait, state, context)
         return PokeReturnValue(is_done=False)
 
     def _read_wait(self, context: Context, began: datetime) -> SyncWait:
@@ -391,6 +391,10 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
 
 def _path_of(trigger: type[object]) -> str:
     return f"{trigger.__module__}.{trigger.__qualname__}"
+
+
+def _keep(wait: SyncWait, state: TaskState, context: Context) -> None:
+    state.save({**_tries(context), **wait.to_json()})
 
 
 def _tries(context: Context) -> dict[str, int | None]:

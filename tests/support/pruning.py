@@ -17,8 +17,6 @@ from airflow_provider_wriftai.domain.retention.prune import prune
 from airflow_provider_wriftai.domain.retention.report import PruneReport
 
 Handler = Callable[[httpx.Request], httpx.Response]
-
-
 Prune = Callable[..., PruneReport]
 
 

@@ -141,8 +141,7 @@ class _Stream:
         service, watermark = self._service or "", self._newer_than
         if not isinstance(watermark, Watermark):
             # The criteria are resolved now.
-            begins = found.criteria.newer_than
-            self._newer_than = begins or found.processed_through
+            self._newer_than = found.criteria.newer_than or found.processed_through
             return [VersionEvent(None, Checkpoint(service, self._newer_than))]
         events = []
         for version in found.versions:
