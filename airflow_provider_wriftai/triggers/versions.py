@@ -96,8 +96,8 @@ class _WaitTrigger(BaseTrigger):
         }
 
     @abstractmethod
-    async def _begin(self) -> Callable[[], Wait]:
-        """Parse the arguments; return what begins the wait."""
+    async def _begin(self) -> Wait:
+        """Parse the arguments, and begin the wait."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until the version appears or the wait is over."""
@@ -122,8 +122,7 @@ class _WaitTrigger(BaseTrigger):
         from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
 
         try:
-            begin = await self._begin()
-            found = await wait_for(self.wriftai_conn_id, self._open_api, begin, _wait_metrics())
+            found = await wait_for(self.wriftai_conn_id, self._open_api, await self._begin(), _wait_metrics())
         except WaitTimedOutError as error:
             return {"status": "timeout", "message": str(error)}
         except WriftAIError as error:
@@ -237,12 +236,11 @@ class WriftAIVersionTrigger(_WaitTrigger):
             "hold": self.hold,
         }
 
-    async def _begin(self) -> Callable[[], Wait]:
+    async def _begin(self) -> Wait:
         from airflow_provider_wriftai.domain.waiting.wait import Wait
 
-        criteria = _checked_criteria(self.criteria)
-        return lambda: Wait(
-            criteria,
+        return Wait(
+            _checked_criteria(self.criteria),
             self._interval(),
             seconds=(datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds(),
             max_failures=self.max_consecutive_failures,
@@ -345,18 +343,30 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         except Exception as error:  # noqa: BLE001 - reported by run, to the log of the task
             self._problem = error
 
-    async def _begin(self) -> Callable[[], Wait]:
-        # Off the event loop, because an image may be a file.
-        return await asyncio.to_thread(self._read_wait)
+    async def _begin(self) -> Wait:
+        from airflow_provider_wriftai.domain.waiting.wait import Wait
 
-    def _read_wait(self) -> Callable[[], Wait]:
+        # Off the event loop, because an image may be a file.
+        criteria, max_failures, began = await asyncio.to_thread(self._parse_parameters)
+        deadline = began + timedelta(seconds=self.timeout)
+        return Wait(
+            criteria,
+            self._interval(),
+            seconds=(deadline - datetime.now(UTC)).total_seconds(),
+            max_failures=max_failures,
+            log_progress=self._log_progress,
+            # What is wrong with it at first is the user's mistake, as on a worker; later, it may pass.
+            connection_was_read=datetime.now(UTC) - began > _BEGINNING,
+        )
+
+    def _parse_parameters(self) -> tuple[Criteria, int | None, datetime]:
+        """Return what to wait for, how many polls in a row may fail, and when the wait began."""
         from dataclasses import replace
 
         from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
         from airflow_provider_wriftai._airflow.wait_parameters import parse_criteria, parse_max_failures
         from airflow_provider_wriftai.client.text import escape
         from airflow_provider_wriftai.domain.waiting.criteria import Start
-        from airflow_provider_wriftai.domain.waiting.wait import Wait
 
         if self._problem is not None:
             problem = escape(str(self._problem))
@@ -370,17 +380,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
             # The versions that exist now may have been published since, before the triggerer was restarted.
             criteria = replace(criteria, newer_than=Start(began))
         limit = self.max_consecutive_failures
-        max_failures = None if limit is None else parse_max_failures(limit)
-        deadline = began + timedelta(seconds=self.timeout)
-        return lambda: Wait(
-            criteria,
-            self._interval(),
-            seconds=(deadline - datetime.now(UTC)).total_seconds(),
-            max_failures=max_failures,
-            log_progress=self._log_progress,
-            # What is wrong with it at first is the user's mistake, as on a worker; later, it may pass.
-            connection_was_read=datetime.now(UTC) - began > _BEGINNING,
-        )
+        return criteria, None if limit is None else parse_max_failures(limit), began
 
 
 def _checked(parse: Callable[..., Any], *arguments: Any) -> Any:

@@ -28,19 +28,19 @@ class Service(httpx.AsyncHTTPTransport):
         self.token = sandbox.token
         self.timeout = 30.0
         self.timeouts: list[float] = []
-        self.refuses_to_open: Exception | None = None
+        self.open_error: Exception | None = None
         self.opened = 0
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.fails: Callable[[], httpx.Response | Exception | None] = lambda: None
+        self.fault: Callable[[], httpx.Response | Exception | None] = lambda: None
         self._answered = asyncio.Condition()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request.url.path.rpartition("/v1")[2])
+        self.requests.append(request.url.path.rpartition("/v1")[2])
         self.timeouts.append(request.extensions["timeout"]["read"])
         try:
-            failure = self.fails()
+            failure = self.fault()
             if isinstance(failure, Exception):
                 raise failure
             response = failure if failure is not None else await super().handle_async_request(request)
@@ -52,10 +52,10 @@ class Service(httpx.AsyncHTTPTransport):
             async with self._answered:
                 self._answered.notify_all()
 
-    async def until_asked(self, times: int, path: str = "") -> None:
+    async def until_requested(self, times: int, path: str = "") -> None:
         """Wait until something was asked for so many times."""
         async with self._answered:
-            await self._answered.wait_for(lambda: sum(path in asked for asked in self.asked) >= times)
+            await self._answered.wait_for(lambda: sum(path in asked for asked in self.requests) >= times)
 
     async def until_opened(self, times: int) -> None:
         """Wait until the connection was read so many times."""
@@ -66,8 +66,8 @@ class Service(httpx.AsyncHTTPTransport):
         self.opened += 1
         async with self._answered:
             self._answered.notify_all()
-        if self.refuses_to_open is not None:
-            raise self.refuses_to_open
+        if self.open_error is not None:
+            raise self.open_error
         return API(
             self._sandbox.base_url(2),
             self.token,
@@ -85,7 +85,7 @@ class Service(httpx.AsyncHTTPTransport):
     ) -> str:
         """Wait as a trigger does; gives the reference of the version."""
         begin = {"interval": PollInterval(0.01), "seconds": 60.0, **values}
-        found = await wait_for(connection, self.open, lambda: Wait(criteria, **begin), metrics or WaitMetrics())
+        found = await wait_for(connection, self.open, Wait(criteria, **begin), metrics or WaitMetrics())
         return str(found.versions[-1].reference)
 
     def publish(self, model: str, notes: str = "x") -> str:

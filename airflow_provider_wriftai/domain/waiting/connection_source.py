@@ -11,10 +11,9 @@ down.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 from airflow_provider_wriftai.client.api import API
@@ -76,19 +75,18 @@ class ConnectionSource:
         for wait in list(waits):
             wait.end(ConnectionChangedError("The settings of the connection changed."))
 
-    @contextlib.contextmanager
-    def followed_by(self, wait: Wait, api: API, open_api: OpenAPI) -> Iterator[None]:
-        """Let a wait that uses an API follow changes of the connection."""
+    def follow(self, wait: Wait, api: API, open_api: OpenAPI) -> None:
+        """Let a wait that uses an API follow changes of the connection, until :meth:`unfollow`."""
         self._waits[wait] = api.fingerprint
         if self._refresher is None:
             # Not in the context of this wait: what is logged would be attributed to it.
             self._refresher = asyncio.get_running_loop().create_task(
                 self._refresh(open_api), context=contextvars.Context()
             )
-        try:
-            yield
-        finally:
-            del self._waits[wait]
+
+    def unfollow(self, wait: Wait) -> None:
+        """Let a wait no longer follow changes of the connection."""
+        del self._waits[wait]
 
     async def _refresh(self, open_api: OpenAPI) -> None:
         while True:

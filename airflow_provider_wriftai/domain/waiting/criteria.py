@@ -216,14 +216,9 @@ class ResolvedCriteria:
 
     def as_criteria(self) -> Criteria:
         """Return criteria that resolve to these, wherever and whenever."""
-        given = self.criteria
-        return Criteria(
-            version=given.version,
-            model=given.model,
-            digest=given.digest,
-            newer_than=self.newer_than,
-            release_notes=given.release_notes,
-        )
+        if self.newer_than == self.criteria.newer_than:
+            return self.criteria
+        return replace(self.criteria, newer_than=self.newer_than)
 
 
 def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:

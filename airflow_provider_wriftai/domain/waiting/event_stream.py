@@ -152,7 +152,7 @@ class _Stream:
         self._newer_than = seen if watermark.number is None else watermark.merge(seen)
         return events
 
-    def _begin_wait(self) -> Wait:
+    def _make_wait(self) -> Wait:
         return Wait(
             replace(self._criteria, newer_than=self._newer_than),
             self._poll_interval,
@@ -173,7 +173,7 @@ class _Stream:
 
     async def _wait(self) -> Found:
         async with asyncio.timeout(None) as self._scope:
-            return await wait_for(self._connection, self._open, self._begin_wait)
+            return await wait_for(self._connection, self._open, self._make_wait())
 
     async def _retry_forever(self) -> Found:
         backoff = Backoff(max(self._poll_interval.seconds, 1.0), maximum=LONGEST_PAUSE)

@@ -8,10 +8,8 @@ polls, and no request uses the settings of another connection. What nobody uses 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -82,32 +80,38 @@ class _Shared:
     current: dict[str, PollerPool] = field(default_factory=dict)
     waits: int = 0
 
-    @contextlib.asynccontextmanager
-    async def source(self, connection: str) -> AsyncIterator[ConnectionSource]:
-        """Use a connection."""
+    # Pairs of methods instead of context managers: with thousands of open waits, Python's garbage collector stops the
+    # event loop for longer with every object that a wait keeps.
+
+    def acquire_source(self, connection: str) -> ConnectionSource:
+        """Return the source of a connection, to be released with :meth:`release_source`."""
         source = self.sources.get(connection)
         if source is None:
             source = self.sources[connection] = ConnectionSource(partial(self._adopt, connection))
         source.users += 1
-        try:
-            yield source
-        finally:
-            source.users -= 1
-            if not source.users:
-                del self.sources[connection]
-                await source.close()
-                if pool := self.current.pop(connection, None):
-                    await self._release(pool)
+        return source
 
-    @contextlib.asynccontextmanager
-    async def pool(self, api: API) -> AsyncIterator[PollerPool]:
-        """Use the pool of an API that a connection was adopted with."""
+    async def release_source(self, connection: str, source: ConnectionSource) -> None:
+        """Close the source of a connection if nothing else uses it."""
+        source.users -= 1
+        if not source.users:
+            del self.sources[connection]
+            await source.close()
+            if pool := self.current.pop(connection, None):
+                await self.release_pool(pool)
+
+    def acquire_pool(self, api: API) -> PollerPool:
+        """Return the pool of an API that a connection was adopted with, to be released with :meth:`release_pool`."""
         pool = self.pools[api.fingerprint]
         pool.users += 1
-        try:
-            yield pool
-        finally:
-            await self._release(pool)
+        return pool
+
+    async def release_pool(self, pool: PollerPool) -> None:
+        """Close a pool if nothing else uses it."""
+        pool.users -= 1
+        if not pool.users:
+            self.pools = {fingerprint: each for fingerprint, each in self.pools.items() if each is not pool}
+            await pool.close()
 
     async def _adopt(self, connection: str, opened: API) -> API:
         pool = self.pools.get(opened.fingerprint)
@@ -119,14 +123,8 @@ class _Shared:
             pool.users += 1
             self.current[connection] = pool
             if before is not None:
-                await self._release(before)
+                await self.release_pool(before)
         return pool.api
-
-    async def _release(self, pool: PollerPool) -> None:
-        pool.users -= 1
-        if not pool.users:
-            self.pools = {fingerprint: each for fingerprint, each in self.pools.items() if each is not pool}
-            await pool.close()
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
@@ -134,15 +132,13 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictiona
 _NO_METRICS = WaitMetrics()
 
 
-async def wait_for(
-    connection: str, open_api: OpenAPI, begin: Callable[[], Wait], metrics: WaitMetrics = _NO_METRICS
-) -> Found:
+async def wait_for(connection: str, open_api: OpenAPI, wait: Wait, metrics: WaitMetrics = _NO_METRICS) -> Found:
     """Wait for a version, sharing client and polls with all that wait in this event loop with equal settings.
 
     Args:
         connection: Names the connection.
         open_api: Reads the connection, and opens the API with its settings.
-        begin: Makes the wait.
+        wait: What to wait for.
         metrics: Receives the outcome of each poll, and the number of open waits.
 
     Returns:
@@ -152,32 +148,35 @@ async def wait_for(
         WriftAIError: What the wait ended with: see ``Poller.wait``.
     """
     shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
-    wait = begin()
     refused: tuple[str, AuthenticationError] | None = None
     shared.waits += 1
     metrics.gauge(shared.waits)
+    source = shared.acquire_source(connection)
     try:
-        async with shared.source(connection) as source:
-            while True:
-                api = await source.read(open_api)
-                if isinstance(api, Exception):
-                    await _pause_after_failed_read(wait, api)
-                    continue
-                wait.connection_was_read = True
-                if refused is not None and api.fingerprint == refused[0]:
-                    raise refused[1]
-                try:
-                    with source.followed_by(wait, api, open_api):
-                        async with shared.pool(api) as pool:
-                            return await pool.wait(wait, metrics)
-                except ConnectionChangedError:
-                    continue
-                except AuthenticationError as error:
-                    # The connection may have been given another token since it was read.
-                    refused = (api.fingerprint, error)
+        while True:
+            api = await source.read(open_api)
+            if isinstance(api, Exception):
+                await _pause_after_failed_read(wait, api)
+                continue
+            wait.connection_was_read = True
+            if refused is not None and api.fingerprint == refused[0]:
+                raise refused[1]
+            pool = shared.acquire_pool(api)
+            source.follow(wait, api, open_api)
+            try:
+                return await pool.wait(wait, metrics)
+            except ConnectionChangedError:
+                continue
+            except AuthenticationError as error:
+                # The connection may have been given another token since it was read.
+                refused = (api.fingerprint, error)
+            finally:
+                source.unfollow(wait)
+                await shared.release_pool(pool)
     finally:
         shared.waits -= 1
         metrics.gauge(shared.waits)
+        await shared.release_source(connection, source)
 
 
 async def _pause_after_failed_read(wait: Wait, error: Exception) -> None:
