@@ -1,4 +1,4 @@
-# Everything is installed into .venv; nothing else on the machine is touched.
+# Everything is installed into virtual environments in this folder; nothing else on the machine changes.
 PYTHON ?= python3
 AIRFLOW ?= 3.3
 PORT ?= 8080
@@ -10,26 +10,26 @@ UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 PACKAGE := pyproject.toml setup.cfg setup.py airflow_provider_wriftai/__init__.py
 
-# What a release is built, checked and described with: apart from Airflow, whose versions it must not move.
+# The tools that check and describe a release, separate from Airflow, whose dependencies they must not change.
 RELEASE := .venv-release
-# The official clients, as independent peers of the sandbox: each in an environment of its own.
+# The official clients, as independent peers of the sandbox, each in its own environment.
 PEERS := $(addprefix .venv-wriftai-,0.7.0 0.13.0 0.14.0 0.20.0 0.26.0 0.30.0 0.32.0 0.34.0)
-# What the providers of others cost a DAG file, beside ours.
+# Other providers, whose import time is compared with ours.
 PROVIDERS := .venv-providers
-# The Airflow releases between the oldest and the newest, and pins for packages whose current release breaks an old one.
+# The Airflow releases between the oldest and the newest, with pins for packages whose current release breaks them.
 BETWEEN := 3.0 3.1 3.2
 PINS_3.0 := "fastapi<0.118" "pyjwt<2.11"
 PINS_3.2 := "fastapi<0.137" "svcs<26"
-# The oldest Airflow and the lowest dependencies that are supported.
+# The oldest supported Airflow, with the lowest supported dependencies.
 OLDEST := .venv-oldest
 
-# What the tests need on any Airflow but the newest, whose group in pyproject.toml has more.
+# What the tests need on older Airflow releases. For the newest, pyproject.toml has a group.
 TEST_TOOLS := hypothesis psutil psycopg2-binary pytest pytest-timeout trustme
-# Which tests run: all but those that take many minutes.
+# Arguments for pytest. By default, it runs all tests except the long ones.
 TESTS ?=
-# What the tests showed on each Airflow.
+# The test results of each Airflow release.
 RESULTS := .results
-# What needs the environment that make demo, make ui and the documents are made with.
+# Tests that need the environment of the newest Airflow.
 ONLY_NEWEST := $(foreach test,end_to_end/test_chaos.py end_to_end/test_demo.py end_to_end/test_ui.py test_package.py,--ignore tests/$(test))
 
 .DEFAULT_GOAL := help
@@ -45,13 +45,13 @@ demo: $(VENV)/installed-demo  ## Publish, wait, and prune on a real Airflow, aga
 ui: $(VENV)/installed-demo  ## Run Airflow with the example DAGs, and the sandbox
 	@$(BIN)/python -m scripts.ui --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-test: lint  ## Style, types, and the tests on the oldest and the newest Airflow, side by side
+test: lint  ## Run the linters, and the tests on the oldest and the newest Airflow
 	+$(MAKE) -j2 TESTS='$(TESTS)' test-oldest test-newest
 
 test-oldest: $(PEERS:%=%/installed) $(OLDEST)/installed
-	# In one piece, when it has ended: the tests on the newest Airflow run at the same time, and take longer.
+	# Print the output at the end, in one piece: the tests on the newest Airflow run at the same time, and take longer.
 	@mkdir -p $(RESULTS)
-	@echo "Testing on the oldest Airflow; its output comes when it has ended, and is in $(RESULTS)/oldest.log until then."
+	@echo "Testing on the oldest Airflow. The output is in $(RESULTS)/oldest.log, and printed at the end."
 	@$(OLDEST)/bin/python -m pytest $(TESTS) --junit-xml $(RESULTS)/oldest.xml $(ONLY_NEWEST) >$(RESULTS)/oldest.log 2>&1; \
 		status=$$?; cat $(RESULTS)/oldest.log; exit $$status
 
@@ -59,18 +59,18 @@ test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest $(TESTS) --junit-xml $(RESULTS)/newest.xml
 
 test-all: TESTS := -m "long or not long"
-test-all: test $(BETWEEN:%=test-%) constraints  ## The same on all Airflow releases, all tests, and the table of what works where
+test-all: test $(BETWEEN:%=test-%) constraints  ## Run all tests on all Airflow releases, and write the table of supported features
 	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
 
-constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test with the constraints of each Airflow release, as a table
+constraints: $(UV) $(PEERS:%=%/installed)  ## Install and test with the constraints of each Airflow release
 	$(BIN)/python -m scripts.constraints
 
 $(BETWEEN:%=test-%): test-%: .venv-%/installed $(PEERS:%=%/installed)
-	# What these Airflows import warns of itself: here only what the tests say counts.
+	# Warnings of these Airflow releases' dependencies are not errors.
 	.venv-$*/bin/python -m pytest $(TESTS) -o filterwarnings=default --junit-xml $(RESULTS)/$*.xml $(ONLY_NEWEST)
 
-bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Run the benchmarks against the peers, and write docs/benchmarks.md; QUICK=1 for a short run
+bench: $(VENV)/installed-bench $(PEERS:%=%/installed) $(PROVIDERS)/installed  ## Run the benchmarks, and write docs/benchmarks.md; QUICK=1 for a short run
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 	$(if $(QUICK),,$(BIN)/python -m benchmarks.page)
 
@@ -88,7 +88,7 @@ docs-links: $(VENV)/installed-docs  ## Check the documentation's external links
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder linkcheck \
 		--doctree-dir build/doctrees-links docs build/docs-links
 
-lint: $(VENV)/installed-test  ## Style, spelling, and types
+lint: $(VENV)/installed-test  ## Check style, spelling, and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell

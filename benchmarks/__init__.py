@@ -1,1 +1,1 @@
-"""Benchmarks against peers: ``python -m benchmarks``. ``workloads`` contains the measured processes."""
+"""Benchmarks against peers (``python -m benchmarks``); ``workloads`` contains the measured processes."""

@@ -1,4 +1,4 @@
-"""Run every benchmark and its peers; write a table and ``results/latest.json``.
+"""Run the benchmarks and their peers, print a table, and write ``results/latest.json``.
 
 ``python -m benchmarks [--quick] [--only NAME …]``
 """
@@ -13,23 +13,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks import airflow_waits, client, imports, prune, publishing, rate_limit, wait
-from benchmarks.figures import Figure, table
-from benchmarks.machine import machine, told
+from benchmarks.figures import Figure, format_table
+from benchmarks.machine import describe_machine, format_machine
 from benchmarks.measure import LATEST
 
 BENCHMARKS: Mapping[str, Callable[..., list[Figure]]] = {
-    "imports": imports.measured,
-    "client": client.measured,
-    "rate_limit": rate_limit.measured,
-    "publishing": publishing.measured,
-    "prune": prune.measured,
-    "wait": wait.measured,
-    "airflow_waits": airflow_waits.measured,
+    "imports": imports.measure,
+    "client": client.measure,
+    "rate_limit": rate_limit.measure,
+    "publishing": publishing.measure,
+    "prune": prune.measure,
+    "wait": wait.measure,
+    "airflow_waits": airflow_waits.measure,
 }
 
 
 def main() -> None:
-    """Measure, and report."""
+    """Run the chosen benchmarks."""
     options = _options()
     began = time.monotonic()
     results: dict[str, Any] = {}
@@ -40,18 +40,19 @@ def main() -> None:
         result = {
             "measured": datetime.now(UTC).isoformat(timespec="minutes"),
             "seconds": round(time.monotonic() - started),
-            "machine": machine(),
+            "machine": describe_machine(),
             "figures": figures,
         }
         results[name] = result
         if not options.quick:
-            keep({name: result})
+            save_results({name: result})
     figures = [figure for result in results.values() for figure in result["figures"]]
-    print("\n".join(["", *table(figures), "", f"{time.monotonic() - began:.0f} s on {told(machine())}"]))
+    duration = f"{time.monotonic() - began:.0f} s on {format_machine(describe_machine())}"
+    print("\n".join(["", *format_table(figures), "", duration]))
 
 
-def keep(results: Mapping[str, Any]) -> None:
-    """Write results down, beside the latest ones of what was not measured now."""
+def save_results(results: Mapping[str, Any]) -> None:
+    """Write results to ``results/latest.json``; keep the latest results of all other benchmarks."""
     latest = json.loads(LATEST.read_text()) if LATEST.exists() else {}
     LATEST.parent.mkdir(exist_ok=True)
     merged = {**latest, **results}
@@ -61,7 +62,7 @@ def keep(results: Mapping[str, Any]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="make fewer and shorter runs, and write no file")
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS), metavar="NAME")
     return parser.parse_args()
 

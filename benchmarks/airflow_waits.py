@@ -1,14 +1,14 @@
-"""What deferred waits cost on a real Airflow 3.3.
+"""Measure what deferred waits cost a real Airflow 3.3.
 
-200 waits on 10 models, in four ways, one after the other on one Airflow with PostgreSQL and the LocalExecutor:
+200 waits on 10 models run in four variants, one after the other, on one Airflow with PostgreSQL and the LocalExecutor:
 
-- (a) they go back to a worker to end;
+- (a) the waits end on a worker;
 - (b) they end in the triggerer;
-- (c) they start and end there;
-- (d) the official ``DateTimeSensorAsync`` starts and ends there: the floor.
+- (c) they start and end in the triggerer;
+- (d) Airflow's ``DateTimeSensorAsync`` starts and ends in the triggerer.
 
-CPU is that of all processes of Airflow, over what an idle Airflow takes in the same time. What (a) to (c) wait for is
-published the moment the last of them has deferred, which is when Airflow's deferral race would fail them.
+CPU is that of all processes of Airflow, minus what an idle Airflow takes in the same time. The versions that (a) to (c)
+wait for are published as soon as the last wait has deferred, which is when Airflow's deferral race would fail them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -32,33 +33,31 @@ from benchmarks.figures import Figure
 from benchmarks.measure import TOKEN
 from tests.support.polling import until
 from tests.support.real_airflow import RealAirflow, running_airflow
-from tests.support.rest_api import until_up
+from tests.support.rest_api import RestAPI, until_up
 
-VERSIONS, INTERVAL, IDLE_SECONDS, PATIENCE = 3, 60.0, 20.0, 900.0
-DELAY = timedelta(seconds=45)  # until what the official sensors wait for: by then all have deferred
+VERSIONS, INTERVAL, IDLE_SECONDS, TIMEOUT = 3, 30.0, 15.0, 900.0
+DELAY = timedelta(seconds=35)  # until the target time of (d): by then, all of its sensors have deferred
 DAGS = Path(__file__).parent / "dags"
 PROCESSES = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the waits of one DAG took.
+    """The cost of the waits of one DAG.
 
     Attributes:
-        cpu: Seconds of CPU, over an idle Airflow.
-        seconds: Seconds from the start of the run to its end.
+        cpu: Seconds of CPU, minus those of an idle Airflow.
         failed: How many waits failed.
-        requests: Requests to the service until all had deferred.
+        requests: Requests to the service until all waits had deferred.
     """
 
     cpu: float
-    seconds: float
     failed: int
     requests: int
 
 
 def cpu_of(airflow: RealAirflow) -> float:
-    """Return the seconds of CPU that Airflow's processes have taken, with those that have ended."""
+    """Return the seconds of CPU that all processes of Airflow have taken, including ended ones."""
 
     def total(process: psutil.Process) -> float:
         with suppress(psutil.NoSuchProcess):
@@ -70,47 +69,55 @@ def cpu_of(airflow: RealAirflow) -> float:
     return sum(total(psutil.Process(airflow.pid(name))) for name in PROCESSES)
 
 
-def states(airflow: RealAirflow, dag: str) -> dict[str, int]:
-    """Return how many tasks of a DAG have which state."""
-    rows = airflow.ask("SELECT state, count(*) FROM task_instance WHERE dag_id = :dag GROUP BY state", dag=dag)
+def count_states(airflow: RealAirflow, dag: str) -> dict[str, int]:
+    """Return how many tasks of a DAG are in each state."""
+    rows = airflow.fetch("SELECT state, count(*) FROM task_instance WHERE dag_id = :dag GROUP BY state", dag=dag)
     return {row[0]: row[1] for row in rows}
 
 
-def measure(
-    airflow: RealAirflow, store: Store, way: str, *, waits: int, idle: float, release: Callable[[], None]
+def run_variant(
+    airflow: RealAirflow, store: Store, variant: str, *, waits: int, idle: float, publish: Callable[[], None]
 ) -> Result:
-    """Run the waits of one way."""
-    dag = f"waits_{way}"
+    """Run the waits of one variant.
+
+    Args:
+        airflow: The running Airflow.
+        store: The versions, and the log of requests.
+        variant: A letter from ``a`` to ``d``.
+        waits: How many waits the DAG has.
+        idle: Seconds of CPU that an idle Airflow takes per second.
+        publish: Publishes the versions that the waits wait for.
+    """
+    dag = f"waits_{variant}"
     requests = len(store.requests(100_000))
     cpu, began = cpu_of(airflow), time.monotonic()
     at = datetime.now(UTC) + DELAY
-    airflow.command("dags", "trigger", dag, *(["--conf", json.dumps({"at": at.isoformat()})] if way == "d" else []))
-    if way != "d":
+    RestAPI(airflow.url).trigger(dag, **({"at": at.isoformat()} if variant == "d" else {}))
+    if variant != "d":
         until(
-            lambda: sum(states(airflow, dag).get(state, 0) for state in ("deferred", "failed")) == waits,
-            lambda: f"{dag}: {states(airflow, dag)}",
-            patience=PATIENCE,
+            lambda: sum(count_states(airflow, dag).get(state, 0) for state in ("deferred", "failed")) == waits,
+            lambda: f"{dag}: {count_states(airflow, dag)}",
+            patience=TIMEOUT,
         )
     requests = len(store.requests(100_000)) - requests
-    release()
+    publish()
     until(
-        lambda: sum(states(airflow, dag).get(state, 0) for state in ("success", "failed")) == waits,
-        lambda: f"{dag}: {states(airflow, dag)}",
-        patience=PATIENCE,
+        lambda: sum(count_states(airflow, dag).get(state, 0) for state in ("success", "failed")) == waits,
+        lambda: f"{dag}: {count_states(airflow, dag)}",
+        patience=TIMEOUT,
     )
-    seconds = time.monotonic() - began
-    taken = cpu_of(airflow) - cpu - idle * seconds
-    return Result(taken, seconds, states(airflow, dag).get("failed", 0), requests)
+    taken = cpu_of(airflow) - cpu - idle * (time.monotonic() - began)
+    return Result(taken, count_states(airflow, dag).get("failed", 0), requests)
 
 
 def run(waits: int, models: int) -> dict[str, Result]:
-    """Run all four ways on one Airflow."""
+    """Run all four variants on one Airflow."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "sandbox.db")
         store.add_token(TOKEN, "acme")
-        for way in "abc":
+        for variant in "abc":
             for model in range(models):
-                seed(store, "acme", f"{way}-{model}", VERSIONS)
+                seed(store, "acme", f"{variant}-{model}", VERSIONS)
         with running(create_app(store)) as url:
             connection = {"conn_type": "wriftai", "host": f"{url}/generation-2/v1", "password": TOKEN}
             environment = {
@@ -123,50 +130,49 @@ def run(waits: int, models: int) -> dict[str, Result]:
                 "BENCHMARK_INTERVAL": str(INTERVAL),
             }
             with running_airflow(Path(folder), DAGS, environment) as airflow:
-                return _measure_all(airflow, store, waits, models)
+                return _run_variants(airflow, store, waits, models)
 
 
-def _measure_all(airflow: RealAirflow, store: Store, waits: int, models: int) -> dict[str, Result]:
-    until(lambda: airflow.ask("SELECT count(*) FROM serialized_dag")[0][0] >= len("abcd"), patience=PATIENCE)
+def _run_variants(airflow: RealAirflow, store: Store, waits: int, models: int) -> dict[str, Result]:
+    until(lambda: airflow.fetch("SELECT count(*) FROM serialized_dag")[0][0] >= len("abcd"), patience=TIMEOUT)
     until_up(airflow.url)
     before = cpu_of(airflow)
     time.sleep(IDLE_SECONDS)
     idle = (cpu_of(airflow) - before) / IDLE_SECONDS
 
-    def release(way: str) -> Callable[[], None]:
-        def publish() -> None:
-            for model in range(models):
-                store.create_version(
-                    "acme",
-                    f"{way}-{model}",
-                    release_notes="x",
-                    schemas={},
-                    container_image_digest="sha256:" + "ab" * 32,
-                )
+    def publish(variant: str) -> None:
+        for model in range(models if variant != "d" else 0):
+            store.create_version(
+                "acme",
+                f"{variant}-{model}",
+                release_notes="x",
+                schemas={},
+                container_image_digest="sha256:" + "ab" * 32,
+            )
 
-        return publish if way != "d" else lambda: None
+    return {
+        variant: run_variant(airflow, store, variant, waits=waits, idle=idle, publish=partial(publish, variant))
+        for variant in "abcd"
+    }
 
-    return {way: measure(airflow, store, way, waits=waits, idle=idle, release=release(way)) for way in "abcd"}
 
-
-def measured(*, quick: bool) -> list[Figure]:
-    """Measure everything."""
+def measure(*, quick: bool) -> list[Figure]:
+    """Run all variants and compare them."""
     waits = 20 if quick else 200
     models = min(10, waits)
     results = run(waits, models)
-    a, b, c, d = (results[way] for way in "abcd")
-    work, on_workers = f"{waits} waits on Airflow", "the same, ended by workers"
+    a, b, c, d = (results[variant] for variant in "abcd")
+    work, on_workers = f"{waits} waits on Airflow", "ended on workers"
 
-    def cpu(way: str, result: Result, peer: str, other: Result, most: float) -> Figure:
-        name, goal = f"{work}, {way}: CPU", f"at most {most:g} of the peer"
-        return Figure(name, "s", [result.cpu], peer, [other.cpu], goal=goal).judged(most)
+    def cpu(variant: str, result: Result, peer: str, other: Result, most: float) -> Figure:
+        return Figure(f"{work}, {variant}: CPU", "s", [result.cpu], peer, [other.cpu]).with_peer_goal(most)
 
     return [
         cpu("ended in the triggerer", b, on_workers, a, 0.6),
-        cpu("started and ended there", c, on_workers, a, 0.1),
-        cpu("started and ended there", c, "DateTimeSensorAsync, started and ended there", d, 1.5),
+        cpu("started and ended in the triggerer", c, on_workers, a, 0.1),
+        cpu("started and ended in the triggerer", c, "DateTimeSensorAsync, started and ended in the triggerer", d, 1.5),
         Figure(
-            f"{work}, started and ended there: requests before the first interval",
+            f"{work}, started and ended in the triggerer: requests before the first interval",
             "requests",
             [c.requests],
             on_workers,
@@ -176,7 +182,7 @@ def measured(*, quick: bool) -> list[Figure]:
         ),
         *(
             Figure(
-                f"{work}, {way}: failed when all versions are published at once",
+                f"{work}, {variant}: failed when all versions are published at once",
                 "waits",
                 [result.failed],
                 on_workers,
@@ -184,6 +190,6 @@ def measured(*, quick: bool) -> list[Figure]:
                 goal="none",
                 met=not result.failed,
             )
-            for way, result in (("ended in the triggerer", b), ("started and ended there", c))
+            for variant, result in (("ended in the triggerer", b), ("started and ended in the triggerer", c))
         ),
     ]

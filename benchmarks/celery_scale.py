@@ -1,7 +1,7 @@
-"""Prunes and publishes of two Celery workers on one machine that share a token: ``python -m benchmarks.celery_scale``.
+"""Measure prunes and publishes of two Celery workers that share a token: ``python -m benchmarks.celery_scale``.
 
-40 prunes and 20 publishes under the service's limit, with pools of different sizes and without one: the table of
-``docs/scale.md``. It needs PostgreSQL and Redis, and takes about ten minutes.
+40 prunes and 20 publishes run under the service's rate limit, with Airflow pools of different sizes and without a pool.
+The results are in the table of ``docs/scale.md``. A run needs PostgreSQL and Redis, and takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from tests.support.redis_server import program, running_redis
 
 PRUNES, PUBLISHES, VERSIONS = 40, 20, 7
 RATE, BURST = 3.0, 5
-WORKERS, TASKS_AT_ONCE = ("left", "right"), 4
+WORKERS, CONCURRENCY = ("left", "right"), 4
 POOLS = ("1", "2", "4", "")
 DAGS = ROOT / "tests" / "end_to_end" / "celery_dags"
-PATIENCE = 900.0
-HEADS = ("slots", "requests", "of these, 429", "until all were done")
+TIMEOUT = 900.0
+HEADS = ("slots", "requests", "refused with 429", "duration", "states")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of all tasks.
+    """The outcome of all tasks.
 
     Attributes:
         requests: How many requests the service received.
         refused: How many of them it refused with 429.
-        seconds: From the first request to the end of the last task.
-        states: How many tasks ended in which state.
+        seconds: The time from the start of the first task to the end of the last one.
+        states: How many tasks ended in each state.
     """
 
     requests: int
@@ -53,7 +53,7 @@ def measure(slots: str) -> Result:
     """Run all tasks.
 
     Args:
-        slots: The slots of the pool; empty for no pool.
+        slots: How many slots the pool has; empty for no pool.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -72,11 +72,11 @@ def measure(slots: str) -> Result:
                 "PUBLISHES": str(PUBLISHES),
                 "POOL": "wriftai" if slots else "default_pool",
             }
-            with running_airflow(folder, DAGS, environment, worker_commands(WORKERS, TASKS_AT_ONCE)) as airflow:
+            with running_airflow(folder, DAGS, environment, worker_commands(WORKERS, CONCURRENCY)) as airflow:
                 airflow.command("pools", "set", "wriftai", slots or "1", "The token's tasks")
-                until(lambda: _ended(airflow), lambda: _states(airflow), patience=PATIENCE, every=0.5)
-                states = _states(airflow)
-                ((seconds,),) = airflow.ask(
+                until(lambda: _all_ended(airflow), lambda: _count_states(airflow), patience=TIMEOUT, every=0.5)
+                states = _count_states(airflow)
+                ((seconds,),) = airflow.fetch(
                     "SELECT EXTRACT(EPOCH FROM max(end_date) - min(start_date)) FROM task_instance"
                 )
         requests = store.requests(100_000)
@@ -84,12 +84,12 @@ def measure(slots: str) -> Result:
     return Result(len(requests), sum(each["status"] == 429 for each in requests), float(seconds), states)
 
 
-def _states(airflow: RealAirflow) -> Counter[str | None]:
+def _count_states(airflow: RealAirflow) -> Counter[str | None]:
     return Counter(state for task in ("prune", "publish") for state, _ in airflow.instances("scale", task))
 
 
-def _ended(airflow: RealAirflow) -> bool:
-    states = _states(airflow)
+def _all_ended(airflow: RealAirflow) -> bool:
+    states = _count_states(airflow)
     return states.keys() <= {"success", "failed"} and states.total() == PRUNES + PUBLISHES
 
 

@@ -1,4 +1,4 @@
-"""The figures of a benchmark (ours, a peer's, and a limit), and their table."""
+"""The results of a benchmark: our runs, those of a peer, and a floor that nobody can beat."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-HEADS = ("work", "ours", "peer", "ratio", "limit", "ratio to the limit", "goal", "")
+HEADS = ("work", "ours", "peer", "ratio", "floor", "ratio to the floor", "goal", "")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of a report. Less is better in all of them.
+    """One row of the results. Lower is better in every row.
 
     Attributes:
-        work: What was done.
-        unit: What the numbers count.
+        work: The measured work.
+        unit: The unit of all numbers.
         ours: Our runs.
-        peer: The peer's name; empty where there is none.
-        peers: The peer's runs, each next to one of ours.
-        limit: What nobody can do better than; empty where that is not known.
-        limits: The limit's runs, or what it comes to, next to each run of ours.
-        goal: What is meant to be so, in words.
-        met: Whether it is; None where there is no goal.
-        note: What else was seen.
+        peer: The peer's name; empty for no peer.
+        peers: The peer's runs, each paired with one of ours.
+        floor: What sets the lowest possible number; empty if the floor is unknown.
+        floors: The floor, measured or computed, for each run of ours.
+        goal: The goal, in words.
+        met: Whether the goal is met; None for no goal.
+        note: Further observations.
     """
 
     work: str
@@ -32,31 +32,35 @@ class Figure:
     ours: Sequence[float]
     peer: str = ""
     peers: Sequence[float] = ()
-    limit: str = ""
-    limits: Sequence[float] = ()
+    floor: str = ""
+    floors: Sequence[float] = ()
     goal: str = ""
     met: bool | None = None
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """The median, over the pairs of runs, of ours to the peer's."""
+        """The median ratio of our runs to the peer's."""
         return _ratio(self.ours, self.peers)
 
     @property
-    def ratio_to_limit(self) -> float | None:
-        """The median, over the pairs of runs, of ours to the limit."""
-        return _ratio(self.ours, self.limits)
+    def ratio_to_floor(self) -> float | None:
+        """The median ratio of our runs to the floor."""
+        return _ratio(self.ours, self.floors)
 
-    def judged(self, most: float, *, by_limit: bool = False) -> Figure:
-        """Tell whether the ratio to the peer, or to the limit, is at most so much."""
-        ratio = self.ratio_to_limit if by_limit else self.ratio
-        assert ratio is not None
-        return replace(self, met=ratio <= most)
+    def with_peer_goal(self, most: float) -> Figure:
+        """Return this figure with the goal of at most so much of the peer's result."""
+        assert self.ratio is not None
+        return replace(self, goal=f"at most {most:.3g} × the peer", met=self.ratio <= most)
+
+    def with_floor_goal(self, most: float) -> Figure:
+        """Return this figure with the goal of at most so much of the floor."""
+        assert self.ratio_to_floor is not None
+        return replace(self, goal=f"at most {most:.3g} × the floor", met=self.ratio_to_floor <= most)
 
     def as_json(self) -> dict[str, Any]:
-        """Write it as JSON."""
-        return {**asdict(self), "ratio": self.ratio, "ratio_to_limit": self.ratio_to_limit}
+        """Return the fields and the ratios."""
+        return {**asdict(self), "ratio": self.ratio, "ratio_to_floor": self.ratio_to_floor}
 
 
 def _ratio(ours: Sequence[float], others: Sequence[float]) -> float | None:
@@ -67,42 +71,42 @@ def _ratio(ours: Sequence[float], others: Sequence[float]) -> float | None:
     )
 
 
-def row_of(figure: Mapping[str, Any]) -> tuple[str, ...]:
-    """Tell a figure as a row under ``HEADS``.
+def format_row(figure: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a figure, in the order of ``HEADS``.
 
     Args:
-        figure: As :meth:`Figure.as_json` wrote it.
+        figure: A result of :meth:`Figure.as_json`.
     """
     unit = figure["unit"]
 
-    def beside(name: str, values: Sequence[float]) -> str:
-        return f"{told(values)} {unit} ({name})" if values else ""
+    def comparison(name: str, values: Sequence[float]) -> str:
+        return f"{format_runs(values)} {unit} ({name})" if values else ""
 
     return (
         figure["work"],
-        f"{told(figure['ours'])} {unit}",
-        beside(figure["peer"], figure["peers"]),
+        f"{format_runs(figure['ours'])} {unit}",
+        comparison(figure["peer"], figure["peers"]),
         "" if figure["ratio"] is None else f"{figure['ratio']:.2f}",
-        beside(figure["limit"], figure["limits"]),
-        "" if figure["ratio_to_limit"] is None else f"{figure['ratio_to_limit']:.2f}",
+        comparison(figure["floor"], figure["floors"]),
+        "" if figure["ratio_to_floor"] is None else f"{figure['ratio_to_floor']:.2f}",
         figure["goal"],
         {None: "", True: "met", False: "MISSED"}[figure["met"]],
     )
 
 
-def told(values: Sequence[float]) -> str:
-    """Tell the median of some runs, and their spread."""
-    low, middle, high = (_short(value) for value in (min(values), statistics.median(values), max(values)))
+def format_runs(values: Sequence[float]) -> str:
+    """Return the median of some runs, with their minimum and maximum."""
+    low, middle, high = (_format_number(value) for value in (min(values), statistics.median(values), max(values)))
     return middle if low == high else f"{middle} [{low} to {high}]"
 
 
-def _short(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def table(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Write figures as the lines of a table for a terminal, and what else was seen below it."""
-    rows = [HEADS, *map(row_of, figures)]
+def format_table(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table for a terminal, followed by the notes."""
+    rows = [HEADS, *map(format_row, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     for row in [HEADS, tuple("-" * width for width in widths), *rows[1:]]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

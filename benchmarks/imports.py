@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.figures import Figure
-from benchmarks.measure import in_turn, python_of, work
+from benchmarks.measure import bind_workload, find_python, run_interleaved
 
 OURS = "airflow_provider_wriftai"
 PEERS = {
@@ -16,20 +16,20 @@ MOST_MILLISECONDS = 10.0
 HEAVY = {"httpx", "tenacity", "starlette", "jsonschema"}
 
 
-def measured(*, quick: bool) -> list[Figure]:
-    """Import each provider on top of what Airflow itself loads for a DAG file, each time in a fresh process."""
-    python = python_of("providers")
-    workloads = [work("import_provider", package, python=python) for package in (OURS, *PEERS.values())]
-    in_turn(1, *workloads)  # compiles what was not compiled yet
-    ours, *peers = in_turn(3 if quick else 5, *workloads)
+def measure(*, quick: bool) -> list[Figure]:
+    """Import each provider in a new process that has already imported what Airflow loads for a DAG file."""
+    python = find_python("providers")
+    workloads = [bind_workload("import_provider", package, python=python) for package in (OURS, *PEERS.values())]
+    run_interleaved(1, *workloads)  # Compile all bytecode before the measurement.
+    ours, *peers = run_interleaved(3, *workloads)
     milliseconds = [run["milliseconds"] for run in ours]
     loaded = ours[0]["loaded"]
     packages = {name.split(".")[0] for name in loaded}
-    note = f"{len(loaded)} modules, of {', '.join(sorted(packages))}"
+    note = f"loads {len(loaded)} modules, all from {', '.join(sorted(packages))}"
     met = max(milliseconds) <= MOST_MILLISECONDS and not HEAVY & packages
     return [
         Figure(
-            "importing all operators, sensors and triggers",
+            "importing all operators, sensors, and triggers",
             "ms",
             milliseconds,
             f"provider for {name}",

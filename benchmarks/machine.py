@@ -1,4 +1,4 @@
-"""The machine that numbers were measured on."""
+"""The machine that runs the benchmarks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 
-def machine() -> dict[str, Any]:
-    """Say what the numbers were measured on."""
+def describe_machine() -> dict[str, Any]:
+    """Return the hardware and the software versions of this machine."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
@@ -23,9 +23,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def told(what: Mapping[str, Any]) -> str:
-    """Say on one line what the numbers were measured on."""
+def format_machine(machine: Mapping[str, Any]) -> str:
+    """Return a machine's description as one line."""
     return (
-        f"{what['processors']} processors ({what['processor']}), {what['system']}, Python {what['python']}, "
-        f"Airflow {what['apache-airflow']}, httpx {what['httpx']}"
+        f"{machine['processors']} processors ({machine['processor']}), {machine['system']}, "
+        f"Python {machine['python']}, Airflow {machine['apache-airflow']}, httpx {machine['httpx']}"
     )

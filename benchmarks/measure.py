@@ -1,4 +1,4 @@
-"""Shared by all benchmarks: a sandbox in its own process, and repeated, interleaved runs."""
+"""What all benchmarks share: a sandbox in its own process, and repeated, interleaved runs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Run = Mapping[str, Any]
 
 @contextlib.contextmanager
 def sandbox(*options: str, versions: int = 1) -> Iterator[tuple[str, Path]]:
-    """Run a sandbox in a process of its own.
+    """Run a sandbox in its own process.
 
     Args:
-        options: Of its command.
+        options: Command-line options of the sandbox.
         versions: How many versions its model has.
 
     Yields:
-        Its URL, and its database.
+        The URL of the sandbox, and the path of its database.
     """
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "sandbox.db"
@@ -51,51 +51,51 @@ def sandbox(*options: str, versions: int = 1) -> Iterator[tuple[str, Path]]:
 
 
 def run_workload(workload: str, *arguments: object, python: Path | str = sys.executable) -> Run:
-    """Run one of the workloads in a fresh process, and read the numbers that it prints as JSON."""
+    """Run a workload in a new process; return the numbers that it prints as JSON."""
     command = [str(python), "-m", f"benchmarks.workloads.{workload}", *map(str, arguments)]
-    # Code is compiled once, as in an installation, wherever these runs are made.
+    # Let Python write bytecode, as in an installation: otherwise each process would compile all modules again.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     numbers: Run = json.loads(done.stdout.splitlines()[-1])
     return numbers
 
 
-def work(workload: str, *arguments: object, python: object = sys.executable) -> Callable[[], Run]:
-    """A workload that can be run again and again."""
-    return lambda: run_workload(workload, *arguments, python=str(python))
+def bind_workload(workload: str, *arguments: object, python: Path | str = sys.executable) -> Callable[[], Run]:
+    """Return a function that runs a workload with the given arguments."""
+    return lambda: run_workload(workload, *arguments, python=python)
 
 
-def in_turn(times: int, *workloads: Callable[[], Run]) -> list[list[Run]]:
-    """Run workloads in turn, so that a machine that gets slower or faster does so for all.
+def run_interleaved(times: int, *workloads: Callable[[], Run]) -> list[list[Run]]:
+    """Run workloads in turn, so that a change in the machine's speed affects all of them.
 
     Returns:
-        The runs of each.
+        The runs of each workload.
     """
     rounds = [[workload() for workload in workloads] for _ in range(times)]
     return [list(runs) for runs in zip(*rounds, strict=True)]
 
 
-def python_of(environment: str) -> Path:
-    """Find the Python of an environment that a peer is installed in.
+def find_python(environment: str) -> Path:
+    """Return the Python interpreter of a peer's virtual environment.
 
     Args:
-        environment: Its name, such as ``wriftai-0.34.0``.
+        environment: The name of the environment, such as ``wriftai-0.34.0``.
     """
     python = ROOT / f".venv-{environment}" / "bin" / "python"
     if not python.exists():
-        raise SystemExit(f"There is no {python.parent.parent.name}; 'make bench' makes it.")
+        raise SystemExit(f"{python.parent.parent.name} does not exist. Run 'make bench' to create it.")
     return python
 
 
-def under_limit(work: str, ideal: float, ours: tuple[Run, int], peer: str, theirs: tuple[Run, int]) -> Figure:
-    """Make the figure of work under a rate limit, which is to be kept and to be used.
+def compare_under_limit(work: str, ideal: float, ours: tuple[Run, int], peer: str, theirs: tuple[Run, int]) -> Figure:
+    """Compare work under a rate limit, which should be used fully and never exceeded.
 
     Args:
-        work: What was done.
-        ideal: The seconds that it takes at the least, under that limit.
-        ours: Our run, and how many 429s it earned.
+        work: The measured work.
+        ideal: The shortest time that the limit allows, in seconds.
+        ours: Our run, and how many of its requests were refused with 429.
         peer: The peer's name.
-        theirs: Its run, with ``failed``, how much of the work it left undone; and its 429s.
+        theirs: The same for the peer; its run has ``failed``, the number of operations that it did not complete.
     """
     (mine, refused), (run, peers_refused) = ours, theirs
     return Figure(
@@ -104,16 +104,17 @@ def under_limit(work: str, ideal: float, ours: tuple[Run, int], peer: str, their
         [mine["seconds"]],
         peer,
         [run["seconds"]],
-        "what the limit allows",
+        "what the rate limit allows",
         [ideal],
-        goal="within 1.03 of the limit, at most one 429",
+        goal="at most 1.03 × the floor, at most one 429",
         met=mine["seconds"] / ideal <= 1.03 and refused <= 1,
-        note=f"429s {refused}; {peer}: 429s {peers_refused}, left undone {run['failed']:.0f}",
+        note=f"{refused} requests refused with 429; {peer}: {peers_refused} refused, "
+        f"{run['failed']:.0f} operations failed",
     )
 
 
-def refusals(url: str) -> int:
-    """Count the 429s that a sandbox has given lately, on its page of requests."""
+def count_refusals(url: str) -> int:
+    """Return how many of the latest requests a sandbox refused with 429, according to its page of requests."""
     with urllib.request.urlopen(f"{url}/requests") as page:  # noqa: S310 - always http
         text: str = page.read().decode()
     return text.count('<td class="number">429</td>')

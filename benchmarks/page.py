@@ -1,4 +1,4 @@
-"""Write the latest results into the documents: ``docs/benchmarks.md`` with its plots."""
+"""Write the latest results and their plots to ``docs/benchmarks.md``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import matplotlib as mpl
 
-from benchmarks.figures import HEADS, row_of
-from benchmarks.machine import told
+from benchmarks.figures import HEADS, format_row
+from benchmarks.machine import format_machine
 from benchmarks.measure import LATEST
-from scripts.marks import markdown_table, put_between
+from scripts.documents import markdown_table, replace_section
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "the same picture of the same numbers"
@@ -37,41 +37,42 @@ TITLES = {
 
 
 def main() -> None:
-    """Write everything."""
+    """Write the page and its plots."""
     latest = json.loads(LATEST.read_text())
     IMAGES.mkdir(exist_ok=True)
     for name, result in latest.items():
         plot_ratios(name, result["figures"])
     plot_waits(latest["wait"]["figures"])
-    put_between(PAGE, "benchmarks", f"\n{page(latest)}\n")
+    replace_section(PAGE, "benchmarks", f"\n{format_page(latest)}\n")
 
 
-def page(latest: Mapping[str, Any]) -> str:
-    """The tables, with what else was seen."""
+def format_page(latest: Mapping[str, Any]) -> str:
+    """Return the section of each benchmark: its table, plot, and notes."""
     parts = []
     for name, result in latest.items():
         figures = result["figures"]
-        parts += [f"## {TITLES[name]}", measured(result), markdown_table(HEADS, map(row_of, figures))]
+        parts += [f"## {TITLES[name]}", format_measurement(result), markdown_table(HEADS, map(format_row, figures))]
         parts.append(f"![{TITLES[name]}: ours divided by the peer's](images/benchmarks-{name.replace('_', '-')}.svg)")
-        noted = dict.fromkeys(f"- {figure['work']}: {figure['note']}." for figure in figures if figure["note"])
-        parts += ["\n".join(noted)] if noted else []
-        parts += ["![Waits beside triggers that poll each on its own](images/benchmarks-waits.svg)"] * (name == "wait")
+        notes = dict.fromkeys(f"- {figure['work']}: {figure['note']}." for figure in figures if figure["note"])
+        parts += ["\n".join(notes)] if notes else []
+        if name == "wait":
+            parts.append("![Our waits and triggers that each poll alone](images/benchmarks-waits.svg)")
     return "\n\n".join(parts)
 
 
-def measured(result: Mapping[str, Any]) -> str:
-    """When the numbers of a benchmark were measured, and on what."""
+def format_measurement(result: Mapping[str, Any]) -> str:
+    """Return a sentence with the time and the machine of a measurement."""
     moment = result["measured"].replace("T", " ").removesuffix("+00:00")
-    return f"Measured on {moment} UTC, in {result['seconds']} s, on {told(result['machine'])}."
+    return f"Measured on {moment} UTC, in {result['seconds']} s, on {format_machine(result['machine'])}."
 
 
 def plot_ratios(name: str, figures: Sequence[Mapping[str, Any]]) -> None:
-    """Draw how much of a peer's time, memory, or requests ours takes, for one section of the page."""
-    shown = [figure for figure in figures if figure["ratio"]]
-    figure, axes = plt.subplots(figsize=(8, 0.75 * len(shown) + 1.2), layout="constrained")
-    names = [textwrap.fill(f"{each['work']} ({each['peer']})", 42) for each in shown]
-    bars = axes.barh(names, [each["ratio"] for each in shown], color=OURS, left=0.0)
-    axes.bar_label(bars, [f"{each['ratio']:.2f}" for each in shown], padding=4, fontsize=11)
+    """Plot our share of the peer's time, memory, or requests, for one section of the page."""
+    rows = [figure for figure in figures if figure["ratio"]]
+    figure, axes = plt.subplots(figsize=(8, 0.75 * len(rows) + 1.2), layout="constrained")
+    names = [textwrap.fill(f"{each['work']} ({each['peer']})", 42) for each in rows]
+    bars = axes.barh(names, [each["ratio"] for each in rows], color=OURS, left=0.0)
+    axes.bar_label(bars, [f"{each['ratio']:.2f}" for each in rows], padding=4, fontsize=11)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.2)
@@ -83,15 +84,15 @@ def plot_ratios(name: str, figures: Sequence[Mapping[str, Any]]) -> None:
 
 
 def plot_waits(figures: Sequence[Mapping[str, Any]]) -> None:
-    """Draw how waits grow, beside triggers that poll each on its own."""
+    """Plot the cost by number of waits, for our waits and for triggers that each poll alone."""
     kinds = {
-        "requests an interval": "requests per interval",
-        "CPU an interval": "seconds of CPU per interval",
-        "lag p99": "lag of the event loop, p99 (ms)",
+        "requests per interval": "requests per interval",
+        "CPU per interval": "seconds of CPU per interval",
+        "event loop lag, p99": "event loop lag, p99 (ms)",
     }
     figure, panels = plt.subplots(1, len(kinds), figsize=(12, 3.6), layout="constrained")
     for axes, (kind, label) in zip(panels, kinds.items(), strict=True):
-        rows = [(number_of(each), each) for each in figures if each["work"].endswith(f": {kind}")]
+        rows = [(count_waits(each), each) for each in figures if each["work"].endswith(f": {kind}")]
         for who, color in (("ours", OURS), ("peers", PEERS)):
             points = [(number, statistics.median(each[who])) for number, each in rows if each[who]]
             axes.plot(*zip(*points, strict=True), marker="o", color=color, label=who)
@@ -103,13 +104,13 @@ def plot_waits(figures: Sequence[Mapping[str, Any]]) -> None:
     save(figure, "waits")
 
 
-def number_of(figure: Mapping[str, Any]) -> int:
-    """How many waits a figure is about."""
+def count_waits(figure: Mapping[str, Any]) -> int:
+    """Return the number of waits that a figure measures."""
     return int(figure["work"].partition(" ")[0].replace(",", ""))
 
 
 def save(figure: Any, name: str) -> None:
-    """Write a picture."""
+    """Write a plot to the images of the documentation."""
     figure.savefig(IMAGES / f"benchmarks-{name}.svg", metadata={"Date": None})
 
 

@@ -1,4 +1,4 @@
-"""Compare pruning with the official client: deletes with and without latency, under a rate limit, and memory."""
+"""Compare pruning with deletes by the official client: speed, rate limiting, and memory."""
 
 from __future__ import annotations
 
@@ -17,8 +17,18 @@ from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy, plan
 from airflow_provider_wriftai.domain.retention.record import PruneRecord
 from benchmarks.figures import Figure
-from benchmarks.measure import NAME, OWNER, TOKEN, Run, in_turn, python_of, refusals, run_workload, sandbox
-from benchmarks.measure import under_limit as figure_under_limit
+from benchmarks.measure import (
+    NAME,
+    OWNER,
+    TOKEN,
+    Run,
+    compare_under_limit,
+    count_refusals,
+    find_python,
+    run_interleaved,
+    run_workload,
+    sandbox,
+)
 
 RATE, BURST, LIMITED = 30.0, 10, 300
 LATENCY = 0.02
@@ -26,82 +36,89 @@ MANY = 10_000
 PAGE = 50
 
 
-def measured(*, quick: bool) -> list[Figure]:
-    """Measure everything."""
+def measure(*, quick: bool) -> list[Figure]:
+    """Run all comparisons."""
     times, count = (1, 300) if quick else (2, 2000)
-    figures = [with_latency(1, count // 2), *without_latency(times, count), under_limit(90 if quick else LIMITED)]
-    return [*figures, report_size(MANY if quick else 10 * MANY), *([] if quick else [memory(1)])]
+    figures = [
+        compare_with_latency(1, count // 2),
+        *compare_without_latency(times, count),
+        compare_limited(90 if quick else LIMITED),
+        measure_report(MANY if quick else 10 * MANY),
+    ]
+    return figures if quick else [*figures, measure_memory(1)]
 
 
 @contextmanager
-def versions(count: int, *options: str, latency: float = 0.0) -> Iterator[str]:
-    """A sandbox whose model has some versions."""
-    limits = options or ("--rate-limit", "0")
-    with sandbox("--delete-with-body", *limits, versions=count) as (url, _):
+def sandbox_with_versions(count: int, *options: str, latency: float = 0.0) -> Iterator[str]:
+    """Run a sandbox whose model has some versions; yield its URL."""
+    limit = options or ("--rate-limit", "0")
+    with sandbox("--delete-with-body", *limit, versions=count) as (url, _):
         if latency:
             slow = {"delay": latency, "times": 10 * count, "ends_at_hangup": False}
             httpx.post(f"{url}/faults", json=slow).raise_for_status()
         yield url
 
 
-def ours(url: str) -> Run:
-    """Prune with our rule."""
-    return run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "wet")
+def prune(url: str) -> Run:
+    """Prune all versions but the newest with our package."""
+    return run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "run")
 
 
-def official(way: str, url: str) -> Run:
-    """Prune with the official client."""
-    return run_workload("official_prune", way, f"{url}/v1", TOKEN, OWNER, NAME, python=python_of("wriftai-0.34.0"))
+def prune_officially(mode: str, url: str) -> Run:
+    """Delete all versions but the newest with the official client."""
+    return run_workload("official_prune", mode, f"{url}/v1", TOKEN, OWNER, NAME, python=find_python("wriftai-0.34.0"))
 
 
-def compared(times: int, count: int, way: str, latency: float) -> tuple[list[float], list[float]]:
-    """Let both delete, in turn, and see that both did."""
+def compare(times: int, count: int, mode: str, latency: float, work: str) -> Figure:
+    """Compare the time of deletes, and assert that both clients sent all of them."""
 
-    def mine() -> Run:
-        with versions(count, latency=latency) as url:
-            run = ours(url)
+    def run_ours() -> Run:
+        with sandbox_with_versions(count, latency=latency) as url:
+            run = prune(url)
         assert run["deleted"] == count - 1, run
         return run
 
-    def theirs() -> Run:
-        with versions(count, latency=latency) as url:
-            run = official(way, url)
+    def run_official() -> Run:
+        with sandbox_with_versions(count, latency=latency) as url:
+            run = prune_officially(mode, url)
         assert run["deleted"] + run["failed"] == count - 1, run
         return run
 
-    a, b = in_turn(times, mine, theirs)
-    return [run["seconds"] for run in a], [run["seconds"] for run in b]
+    ours, official = run_interleaved(times, run_ours, run_official)
+    return Figure(
+        f"{count:,} deletes, {work}",
+        "s",
+        [run["seconds"] for run in ours],
+        f"wriftai 0.34.0, {mode}",
+        [run["seconds"] for run in official],
+    )
 
 
-def with_latency(times: int, count: int) -> Figure:
-    """Deletes of which each takes 20 ms more."""
-    mine, theirs = compared(times, count, "sequential", LATENCY)
-    work = f"{count:,} deletes, 20 ms of latency"
-    return Figure(work, "s", mine, "wriftai 0.34.0, sequential", theirs, goal="at most 0.125").judged(1 / 8)
+def compare_with_latency(times: int, count: int) -> Figure:
+    """Compare deletes with 20 ms of latency each."""
+    return compare(times, count, "sequential", LATENCY, "20 ms of latency").with_peer_goal(1 / 8)
 
 
-def without_latency(times: int, count: int) -> list[Figure]:
-    """Deletes that take no time on the way."""
-    # A gather takes the official client a time that grows with the square of the number: fewer deletes, and one run.
-    few = count // 4
-    mine, theirs = compared(1, few, "gather", 0.0)
-    name = f"{few:,} deletes, no latency"
-    gather = Figure(name, "s", mine, "wriftai 0.34.0, gather", theirs, goal="at most 0.33").judged(1 / 3)
-    mine, theirs = compared(times, count, "sequential", 0.0)
-    return [gather, Figure(f"{count:,} deletes, no latency", "s", mine, "wriftai 0.34.0, sequential", theirs)]
+def compare_without_latency(times: int, count: int) -> list[Figure]:
+    """Compare deletes without latency."""
+    # The time of a gather grows with the square of the number of deletes, hence fewer deletes and one run.
+    return [
+        compare(1, count // 4, "gather", 0.0, "no latency").with_peer_goal(1 / 3),
+        compare(times, count, "sequential", 0.0, "no latency"),
+    ]
 
 
-def under_limit(count: int) -> Figure:
-    """Versions under 30 requests a second and a burst of 10."""
+def compare_limited(count: int) -> Figure:
+    """Compare deletes under a limit of 30 requests per second with a burst of 10."""
     limit = ("--rate-limit", str(RATE), "--burst", str(BURST))
-    with versions(count, *limit) as url:
-        mine = ours(url), refusals(url)
+    with sandbox_with_versions(count, *limit) as url:
+        mine = prune(url), count_refusals(url)
     assert mine[0]["deleted"] == count - 1, mine
-    with versions(count, *limit) as url:
-        theirs = official("gather", url), refusals(url)
+    with sandbox_with_versions(count, *limit) as url:
+        theirs = prune_officially("gather", url), count_refusals(url)
     pages = math.ceil(count / PAGE)
-    return figure_under_limit(
-        f"{count} versions under 30 requests a second",
+    return compare_under_limit(
+        f"pruning {count} versions at 30 requests per second",
         (pages + count - 1 - BURST) / RATE,
         mine,
         "wriftai 0.34.0, gather",
@@ -109,8 +126,8 @@ def under_limit(count: int) -> Figure:
     )
 
 
-def report_size(count: int) -> Figure:
-    """Measure what a prune returns to XCom where it keeps all but ten versions."""
+def measure_report(count: int) -> Figure:
+    """Measure the size of the report that a prune returns to XCom if it keeps all but ten versions."""
     newest = datetime(2026, 1, 1, tzinfo=UTC)
     model = ModelReference(OWNER, NAME)
     versions = [
@@ -122,7 +139,7 @@ def report_size(count: int) -> Figure:
     assert record.plan is not None
     whole = [{"reference": str(kept.version.reference), "reason": kept.reason} for kept in record.plan.kept]
     return Figure(
-        f"report of a prune among {count:,} versions",
+        f"size of the prune report for {count:,} versions",
         "KB",
         [len(json.dumps(record.report())) / 1000],
         "a list of all kept versions",
@@ -132,26 +149,26 @@ def report_size(count: int) -> Figure:
     )
 
 
-def memory(times: int) -> Figure:
-    """What planning takes where each of 10,000 list items carries 2 KB of schemas."""
-    taken = []
+def measure_memory(times: int) -> Figure:
+    """Measure the memory of planning if each of 10,000 list items has 2 KB of schemas."""
+    megabytes = []
     for _ in range(times):
         with sandbox("--rate-limit", "0", "--client-version", "0.13.0", versions=1) as (url, database):
-            fill(database)
+            add_large_versions(database)
             run = run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "dry")
         assert run["planned"] == MANY, run
-        taken.append(run["megabytes"])
+        megabytes.append(run["megabytes"])
     return Figure(
-        f"planning for {MANY:,} versions of 2 KB each",
-        "MB over idle",
-        taken,
+        f"memory for planning with {MANY:,} versions of 2 KB each",
+        "MB",
+        megabytes,
         goal="below 60 MB",
-        met=max(taken) < 60,
+        met=max(megabytes) < 60,
     )
 
 
-def fill(database: Path) -> None:
-    """Give the model 10,000 more versions with large schemas, all of them older."""
+def add_large_versions(database: Path) -> None:
+    """Add 10,000 older versions with large schemas to the model."""
     schema = {"type": "object", "description": "x" * 900}
     schemas = json.dumps({"prediction": {"input": schema, "output": schema}})
     with closing(sqlite3.connect(database)) as connection, connection:

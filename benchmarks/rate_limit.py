@@ -1,7 +1,7 @@
-"""One token, many processes: how closely they follow a rate limit, with and without a shared budget.
+"""Compare processes that share a token, with and without a shared request budget, under a rate limit.
 
-With ``WRIFTAI_BASELINE``, the folder of another version's source, that version is the peer; otherwise it is this one
-without sharing.
+The peer is the package without sharing or, if ``WRIFTAI_BASELINE`` names the source folder of another version, that
+version.
 """
 
 from __future__ import annotations
@@ -22,18 +22,24 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.measure import NAME, OWNER, ROOT, TOKEN, Run, run_workload, sandbox
 
-AT_ONCE = 16
+CONCURRENCY = 16
 SLOWEST_TRIP = 0.2
-MEAN_TRIP = 0.11  # of shared_limit.py
+MEAN_TRIP = 0.11  # in shared_limit.py
 DELETES = 600
-PATIENCE = 5.0  # seconds by which a peer may be late, beyond a quarter of the time
+GRACE = 5.0  # seconds that a peer may take in addition to 1.25 times the floor
 BASELINE = os.environ.get("WRIFTAI_BASELINE", "")
-PEER = "before" if BASELINE else "not shared"
+PEER = "baseline" if BASELINE else "without sharing"
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Requests a second, how many at once, and how many requests each of several processes makes."""
+    """A rate limit, and the load on it.
+
+    Attributes:
+        rate: Requests per second.
+        burst: How many requests may be sent at once.
+        each: How many requests each process sends.
+    """
 
     rate: float
     burst: int
@@ -42,17 +48,17 @@ class Limit:
 
 LIMITS = (Limit(3.0, 5, 20), Limit(30.0, 10, 60))
 COUNTS = (1, 2, 4, 8, 16)
-MANY_PROCESSES = 8  # that so many make half as many requests each keeps the benchmark short
+FEW_PROCESSES = 4  # More of them send as many requests together, to keep the benchmark short.
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run of several processes.
+    """The outcome of a run of several processes.
 
     Attributes:
-        seconds: Until the last process was done.
-        floor: The same if all had shared the limit fairly, and each as far as its round trips allow.
-        unfairness: By how much longer than its floor the slowest process took, over the same of the fastest.
+        seconds: The time until the last process was done.
+        floor: The shortest possible time, with the limit shared fairly and the given round trips.
+        unfairness: The duration of the slowest process relative to its own floor, divided by that of the fastest.
         refused: The share of requests that were refused.
         longest_turn: The longest wait of a request, in fair turns.
     """
@@ -63,45 +69,45 @@ class Outcome:
     refused: float
     longest_turn: float
 
-    def told(self) -> str:
-        """Say it in words, but for the seconds."""
+    def describe(self) -> str:
+        """Describe everything but the durations."""
         return (
             f"{self.refused:.0%} refused, slowest/fastest {self.unfairness:.2f}, "
             f"longest wait {self.longest_turn:.2f} fair turns"
         )
 
 
-def measured(*, quick: bool) -> list[Figure]:
-    """Measure everything."""
+def measure(*, quick: bool) -> list[Figure]:
+    """Run all comparisons."""
     if quick:
-        return [together(Limit(30.0, 10, 20), 2)]
+        return [compare_processes(Limit(30.0, 10, 20), 2)]
     low, high = LIMITS
     with ThreadPoolExecutor(1) as pool:
-        # Under the low limit hardly anything happens, so the rest runs at the same time, once the most processes have
-        # started.
+        # The processor is mostly idle under the low limit, so the rest runs at the same time. It starts after the
+        # largest group of processes, because starting those takes much CPU.
         first_begun = threading.Event()
-        under_low = pool.submit(lambda: [together(low, count, first_begun) for count in reversed(COUNTS)])
+        under_low = pool.submit(lambda: [compare_processes(low, count, first_begun) for count in reversed(COUNTS)])
         first_begun.wait()
-        others = [*(together(high, count) for count in COUNTS), *prune_and_poller()]
+        others = [*(compare_processes(high, count) for count in COUNTS), *prune_beside_poller()]
         return [*reversed(under_low.result()), *others]
 
 
-def together(limit: Limit, count: int, begun: threading.Event | None = None) -> Figure:
-    """Processes that share a token, every other one sync, the others async with 16 gets at once.
+def compare_processes(limit: Limit, count: int, begun: threading.Event | None = None) -> Figure:
+    """Compare processes that share a token; they alternate between sync gets and 16 concurrent async gets.
 
     Args:
-        limit: The limit.
-        count: How many processes.
-        begun: Set when all have begun.
+        limit: The rate limit; the requests of each process are scaled by the number of processes.
+        count: How many processes to run.
+        begun: Set when all processes have begun.
     """
-    each = limit.each * 3 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
+    each = limit.each * 3 if count == 1 else limit.each // max(1, count // FEW_PROCESSES)
     limit = replace(limit, each=each)
-    # Both at once: each has a sandbox of its own, and neither keeps a processor busy.
-    patience = 1.25 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + PATIENCE
+    timeout = 1.25 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + GRACE
+    # Run both at the same time: each has its own sandbox, and neither keeps a processor busy.
     with ThreadPoolExecutor() as pool:
-        all_begin = threading.Barrier(2, begun.set if begun else None)
-        mine = pool.submit(run, limit, count, all_begin)
-        others = pool.submit(run, limit, count, all_begin, baseline=True, at_most=patience)
+        start = threading.Barrier(2, begun.set if begun else None)
+        mine = pool.submit(run, limit, count, start)
+        others = pool.submit(run, limit, count, start, baseline=True, timeout=timeout)
         ours = mine.result()
         try:
             theirs = [others.result()]
@@ -109,49 +115,49 @@ def together(limit: Limit, count: int, begun: threading.Event | None = None) -> 
             theirs = []
     most = 1.03 if count == 1 else 1.10
     return Figure(
-        f"{count} × {limit.each} gets at {limit.rate:g} a second",
+        f"{count} {'process' if count == 1 else 'processes'} × {limit.each} gets at {limit.rate:g} per second",
         "s",
         [ours.seconds],
         PEER if theirs else "",
         [each.seconds for each in theirs],
-        "what limit and latency allow",
+        "what the rate limit and the latency allow",
         [ours.floor],
-        goal=f"at most {most:.2f} of the limit, 5 % refused, slowest/fastest 1.25, 2 fair turns",
+        goal=f"at most {most:.2f} × the floor, 5% refused, slowest/fastest 1.25, 2 fair turns",
         met=(
             ours.seconds / ours.floor <= most
             and ours.refused <= 0.05
             and ours.unfairness <= 1.25
             and ours.longest_turn <= 2
         ),
-        note=f"{ours.told()}; {PEER}: {theirs[0].told() if theirs else f'given up after {patience:.0f} s'}",
+        note=f"{ours.describe()}; {PEER}: {theirs[0].describe() if theirs else f'stopped after {timeout:.0f} s'}",
     )
 
 
 def run(
     limit: Limit,
     count: int,
-    all_begin: threading.Barrier,
+    start: threading.Barrier,
     *,
     baseline: bool = False,
-    at_most: float | None = None,
+    timeout: float | None = None,
 ) -> Outcome:
-    """Let processes get a version at once, when the others of a comparison have started, too.
+    """Run processes that get a version; begin at the same time as the other side of the comparison.
 
     Raises:
-        subprocess.TimeoutExpired: They were not done after ``at_most`` seconds.
+        subprocess.TimeoutExpired: The processes were not done after ``timeout`` seconds.
     """
-    ways = ["sync" if number % 2 == 0 else "async" for number in range(count)]
+    modes = ["sync" if number % 2 == 0 else "async" for number in range(count)]
     with contextlib.ExitStack() as stack:
         url, _ = stack.enter_context(sandbox("--rate-limit", str(limit.rate), "--burst", str(limit.burst)))
-        processes = [stack.enter_context(process(way, url, limit.each, baseline=baseline)) for way in ways]
-        all_begin.wait()
-        runs = results(processes, at_most)
+        processes = [stack.enter_context(running_process(mode, url, limit.each, baseline=baseline)) for mode in modes]
+        start.wait()
+        runs = collect_results(processes, timeout)
     requests = sum(each["requests"] for each in runs)
     turns = [
-        max(each["waits"]) / (workers_of(way) * count / limit.rate + SLOWEST_TRIP)
-        for way, each in zip(ways, runs, strict=True)
+        max(each["waits"]) / (concurrency_of(mode) * count / limit.rate + SLOWEST_TRIP)
+        for mode, each in zip(modes, runs, strict=True)
     ]
-    floors = fair_floors(limit, [each["trips"] / workers_of(way) for way, each in zip(ways, runs, strict=True)])
+    floors = fair_floors(limit, [each["trips"] / concurrency_of(mode) for mode, each in zip(modes, runs, strict=True)])
     paces = [each["seconds"] / floor for each, floor in zip(runs, floors, strict=True)]
     return Outcome(
         seconds=max(each["seconds"] for each in runs),
@@ -163,15 +169,15 @@ def run(
 
 
 def fair_floors(limit: Limit, trips: Sequence[float]) -> list[float]:
-    """Return how long each process takes at best, if all share the limit fairly.
+    """Return the shortest time of each process if all share the limit fairly.
 
     Args:
-        limit: The limit, and how many requests each process makes.
-        trips: For each process, the seconds of its round trips, over how many of them it has under way at once.
+        limit: The rate limit, and how many requests each process sends.
+        trips: For each process, the total seconds of its round trips divided by its concurrency.
     """
     bound: dict[int, float] = {}
     while True:
-        # What those that are bound by their round trips leave is for the others.
+        # Processes that are bound by their round trips leave the rest of the rate to the others.
         others = len(trips) - len(bound)
         if not others:
             return list(trips)
@@ -183,20 +189,20 @@ def fair_floors(limit: Limit, trips: Sequence[float]) -> list[float]:
         bound |= now_bound
 
 
-def workers_of(way: str) -> int:
-    """How many requests a process has under way."""
-    return AT_ONCE if way == "async" else 1
+def concurrency_of(mode: str) -> int:
+    """Return how many concurrent requests a process sends."""
+    return CONCURRENCY if mode == "async" else 1
 
 
 @contextlib.contextmanager
-def process(
-    way: str, url: str, count: int, *, baseline: bool = False, number: int = 1
+def running_process(
+    mode: str, url: str, count: int, *, baseline: bool = False, number: int = 1
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that fetches a version on command."""
-    # By its path, not as a module: another version of the package must not be hidden by the one beside it.
+    """Start a process that gets a version once a line is written to its input."""
+    # Run the script by its path, not as a module, which would import this package instead of the baseline's.
     script = Path(__file__).parent / "workloads" / "shared_limit.py"
-    command = [sys.executable, str(script), way, f"{url}/v1", TOKEN, f"{OWNER}/{NAME}:{number}", str(count)]
-    command += [str(workers_of(way)), *(["off"] if baseline else [])]
+    command = [sys.executable, str(script), mode, f"{url}/v1", TOKEN, f"{OWNER}/{NAME}:{number}", str(count)]
+    command += [str(concurrency_of(mode)), *(["off"] if baseline else [])]
     environment = {**os.environ, "PYTHONPATH": BASELINE if baseline and BASELINE else str(ROOT)}
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -210,56 +216,56 @@ def process(
 
 
 def begin(processes: Sequence[subprocess.Popen[str]]) -> None:
-    """Let processes begin."""
+    """Write a line to the input of each process."""
     for each in processes:
         assert each.stdin is not None
         each.stdin.write("\n")
         each.stdin.flush()
 
 
-def results(processes: Sequence[subprocess.Popen[str]], at_most: float | None) -> list[Run]:
-    """Let processes begin, and wait for what came of them.
+def collect_results(processes: Sequence[subprocess.Popen[str]], timeout: float | None) -> list[Run]:
+    """Let processes begin, wait until they are done, and return their results.
 
     Raises:
-        subprocess.TimeoutExpired: They were not done after ``at_most`` seconds.
+        subprocess.TimeoutExpired: The processes were not done after ``timeout`` seconds.
     """
     begin(processes)
-    ends = None if at_most is None else time.monotonic() + at_most
-    outputs = [each.communicate(timeout=None if ends is None else ends - time.monotonic())[0] for each in processes]
+    deadline = None if timeout is None else time.monotonic() + timeout
+    outputs = [
+        each.communicate(timeout=None if deadline is None else deadline - time.monotonic())[0] for each in processes
+    ]
     return [json.loads(output.splitlines()[-1]) for output in outputs]
 
 
-def prune_and_poller() -> list[Figure]:
-    """A prune of many versions, beside a process that asks once a second."""
+def prune_beside_poller() -> list[Figure]:
+    """Measure a prune of many versions while another process polls once per second."""
     rate, burst = 30.0, 10
     with (
         sandbox("--rate-limit", str(rate), "--burst", str(burst), versions=DELETES + 1) as (url, _),
-        process("poll", url, 0, number=DELETES + 1) as poller,
+        running_process("poll", url, 0, number=DELETES + 1) as poller,
     ):
         begin([poller])
-        pruned = run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "do")
+        pruned = run_workload("ours_prune", f"{url}/v1", TOKEN, OWNER, NAME, "run")
         polled: Run = json.loads(poller.communicate("\n")[0].splitlines()[-1])
     assert pruned["deleted"] == DELETES
     floor = (DELETES + DELETES / 50 + polled["requests"] - burst) / rate
     waits = [1000 * wait for wait in polled["waits"]]
+    longest_wait = 1000 * (2 * 2 / rate + SLOWEST_TRIP)
     return [
         Figure(
-            f"a prune of {DELETES:,} at {rate:g} a second, beside a poller",
+            f"pruning {DELETES:,} versions at {rate:g} requests per second, beside a poller",
             "s",
             [pruned["seconds"]],
-            limit="what the limit allows",
-            limits=[floor],
-            goal="at most 1.10 of the limit",
-            met=pruned["seconds"] / floor <= 1.10,
+            floor="what the rate limit allows",
+            floors=[floor],
             note=f"the poller sent {polled['requests']} requests, of which {polled['refused']} were refused",
-        ),
+        ).with_floor_goal(1.10),
         Figure(
-            "a poll beside that prune: the longest",
+            "longest poll during that prune",
             "ms",
             [max(waits)],
-            limit="two fair turns and the longest trip",
-            limits=[1000 * (2 * 2 / rate + SLOWEST_TRIP)],
-            goal="at most that",
+            goal=f"at most {longest_wait:.0f} ms (two fair turns and the slowest round trip)",
+            met=max(waits) <= longest_wait,
             note=f"median {statistics.median(waits):.0f} ms",
-        ).judged(1.0, by_limit=True),
+        ),
     ]

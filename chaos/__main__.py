@@ -1,4 +1,4 @@
-"""Run the campaign: what is lost, duplicated, or wrongly deleted when things go wrong?"""
+"""Run the reliability campaign: check whether faults lose, duplicate, or wrongly delete anything."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ _PROGRESS_EVERY = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the campaign; returns 1 if anything is wrong, or if no fault was injected, else 0."""
+    """Run the campaign; return 1 if it found a problem or ran no scenario, else 0."""
     options = _parse(SCENARIOS, arguments)
-    # Processes that were started are ended also when the campaign is.
+    # Exit on SIGTERM, so that all started processes are stopped, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    # Before anything imports Airflow, in any process: it reads its home once.
+    # Set this before any process imports Airflow, which reads it only once.
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         os.environ["AIRFLOW_HOME"] = str(Path(folder) / "airflow-home")
         os.environ["PYTHONWARNINGS"] = "ignore"
         began = time.monotonic()
         rows: list[dict[str, Any]] = []
-        left_out: list[dict[str, str]] = []
-        for scenario, runs in _chosen(SCENARIOS, options):
-            reason = "it is left to the full campaign" if runs == 0 else scenario.missing()
+        skipped: list[dict[str, str]] = []
+        for scenario, runs in _select_scenarios(SCENARIOS, options):
+            reason = "only the full campaign includes it" if runs == 0 else scenario.find_skip_reason()
             if reason is not None:
-                left_out.append({"name": scenario.name, "reason": reason})
-                print(f"{scenario.name} is left out: {reason}", flush=True)
+                skipped.append({"name": scenario.name, "reason": reason})
+                print(f"Skipped {scenario.name}: {reason}", flush=True)
                 continue
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 rows += _run(scenario, options.seed, runs, Path(scratch))
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "seconds": round(seconds),
             "machine": _machine(),
             "rows": rows,
-            "left_out": left_out,
+            "left_out": skipped,
         }
         options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return 1 if problems or not rows else 0
@@ -72,27 +72,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(known: Sequence[Scenario], arguments: Sequence[str] | None) -> argparse.Namespace:
     names = ", ".join(scenario.name for scenario in known)
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of the first run of each scenario (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="fewer runs, and none that needs a whole Airflow")
     parser.add_argument(
-        "--only", nargs="+", type=_named, metavar="NAME[=RUNS]", help=f"only these, and how often. There are: {names}"
+        "--seed", type=int, default=1, help="the seed of each scenario's first run (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path, help="where to write the result")
+    parser.add_argument("--quick", action="store_true", help="make fewer runs; skip scenarios with a complete Airflow")
+    parser.add_argument(
+        "--only", nargs="+", type=_parse_selection, metavar="NAME[=RUNS]", help=f"the scenarios to run: {names}"
+    )
+    parser.add_argument("--json", type=Path, help="the file for the result")
     options = parser.parse_args(arguments)
     unknown = {name for name, _ in options.only or []} - {scenario.name for scenario in known}
     if unknown:
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are: {names}")
+        parser.error(f"unknown scenario: {', '.join(sorted(unknown))} (choose from {names})")
     return options
 
 
-def _named(text: str) -> tuple[str, int | None]:
-    name, given, runs = text.partition("=")
-    if given and not (runs.isdecimal() and int(runs) > 0):
+def _parse_selection(text: str) -> tuple[str, int | None]:
+    name, separator, runs = text.partition("=")
+    if separator and not (runs.isdecimal() and int(runs) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME or NAME=RUNS")
-    return name, int(runs) if given else None
+    return name, int(runs) if separator else None
 
 
-def _chosen(known: Sequence[Scenario], options: argparse.Namespace) -> Iterator[tuple[Scenario, int]]:
+def _select_scenarios(known: Sequence[Scenario], options: argparse.Namespace) -> Iterator[tuple[Scenario, int]]:
     only: dict[str, int | None] = dict(options.only or [(scenario.name, None) for scenario in known])
     for scenario in known:
         if scenario.name in only:

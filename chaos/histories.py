@@ -1,4 +1,4 @@
-"""Histories of models, and rules for pruning them, drawn at random."""
+"""Random histories of models, and random rules for pruning them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CALENDAR = ("keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is kept of a model, as the operator's parameters say. Versions are named by their ids in the database."""
+    """The rules of a prune, as in the operator's parameters. Versions are named by their ids in the database."""
 
     keep_last: int | None
     older_than_days: float | None
@@ -29,7 +29,7 @@ class Rules:
     max_deletions: int | None
 
     def arguments(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """Return them as arguments of the operator, given the reference of each version by id."""
+        """Return the rules as arguments of the operator, given the reference of each version by id."""
         arguments: dict[str, Any] = {
             "keep_last": self.keep_last,
             "older_than": None if self.older_than_days is None else f"{round(self.older_than_days * 24)}h",
@@ -43,22 +43,22 @@ class Rules:
 
 
 def make_history(service: Service, draw: random.Random, name: str, versions: int, generation: int) -> None:
-    """Create a model with a history of about one version a day."""
+    """Create a model with a history of about one version per day."""
     service.add_model(name)
     now = datetime.now(UTC)
-    # Never within hours of a whole number of days, so that seconds do not matter to what is older.
+    # No age is near a whole number of days, so the duration of a run does not change which versions are older.
     age = timedelta(days=versions, hours=12)
     for number in range(1, versions + 1):
         word = draw.choice((_WORD, _WORD.upper(), "build", "build", "build", "nightly"))
         digest = f"sha256:{draw.randrange(max(2, versions // 2)):064x}"
         service.publish(name, f"{word} {number}", digest, created_at=now - age)
-        # Only numbers show which of two versions is newer that were created at the same time.
+        # Of two versions that were created at the same time, only the numbers show which one is newer.
         is_simultaneous = generation == 1 and draw.random() < 0.1
         age -= timedelta(days=0 if is_simultaneous else 1)
 
 
 def draw_rules(draw: random.Random, versions: Sequence[StoredVersion]) -> Rules:
-    """Draw rules for a model, such that some versions are due in most cases."""
+    """Draw rules for a model; in most cases, some versions are due."""
     count, ids = len(versions), [version.id for version in versions]
     keep_last = draw.randint(1, max(1, count // 2)) if draw.random() < 0.7 else None
     days = float(draw.randint(1, max(1, count // 2))) if keep_last is None or draw.random() < 0.4 else None

@@ -1,4 +1,4 @@
-"""Where a process is killed: after some time, or when one of its requests has reached a stage."""
+"""Kill points: when a process is killed, by elapsed time or by the stage that one of its requests has reached."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Literal
 
 from chaos.service import Service
 
-HELD = 60.0
-"""Seconds for which the service holds a request until the process is killed."""
+HOLD_SECONDS = 60.0
+"""How long the service holds a request while it waits for the process to be killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KillPoint:
-    """One moment in the life of a process.
+    """A point at which a process is killed or its token is revoked.
 
     Attributes:
         after: Seconds after the start of the process; None if a request determines the moment.
         method: The method of that request, whose path matches ``path``.
-        stage: The stage that it has reached by then.
-        execute: When the service executes it: ``first``, ``last``, or ``never``.
-        late: Seconds after which it executes a request last, whether or not the caller is still there.
+        stage: The stage that the request must have reached.
+        execute: When the service executes the request: ``first``, ``last``, or ``never``.
+        late: The delay of a request that is executed last, even if the caller is gone.
         action: Whether to kill the process, or to revoke its token.
     """
 
@@ -35,21 +35,21 @@ class KillPoint:
     action: Literal["kill", "revoke"] = "kill"
 
     def arm(self, service: Service) -> None:
-        """Let the service hold the request."""
+        """Make the service hold the request."""
         if self.after is None:
             is_late = self.execute == "last" or self.action == "revoke"
-            fault = {"method": self.method, "path": self.path, "execute": self.execute}
-            service.add_faults([{**fault, "delay": self.late if is_late else HELD, "ends_at_hangup": not is_late}])
+            timing = {"delay": self.late if is_late else HOLD_SECONDS, "ends_at_hangup": not is_late}
+            service.add_faults([{"method": self.method, "path": self.path, "execute": self.execute, **timing}])
 
     def is_due(self, service: Service, seconds: float) -> bool:
-        """Return whether a process that has run for some seconds has come to this point."""
+        """Return whether a process that has run for some seconds has reached this point."""
         if self.after is not None:
             return seconds >= self.after
-        return service.has_reached(self.stage, self.method, self.path) is not None
+        return service.find_event(self.stage, self.method, self.path) is not None
 
 
 class Killer:
-    """Kills the processes of one task, or revokes its token, at one point after another.
+    """Handles the kill points of one task, in order.
 
     Attributes:
         revoked: Whether the token was revoked.
@@ -63,7 +63,7 @@ class Killer:
         self._arm()
 
     def is_kill_due(self, seconds: float) -> bool:
-        """Return whether to kill a process that has run for some seconds; true once for each kill point."""
+        """Return whether to kill a process that has run for some seconds; true once per point that kills."""
         if not self._pending or not self._pending[0].is_due(self._service, seconds):
             return False
         point = self._pending.pop(0)
@@ -80,7 +80,7 @@ class Killer:
 
 
 def draw_point(draw: random.Random, listing: str, change: tuple[str, str] | None, latest: float) -> KillPoint:
-    """Draw where a process is killed that reads a list, and perhaps sends a request which changes something."""
+    """Draw a kill point of a process that lists versions and, unless ``change`` is None, sends a changing request."""
     if draw.random() < 0.3:
         return KillPoint(after=draw.uniform(0, 0.5))
     if change is None or draw.random() < 0.2:

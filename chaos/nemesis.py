@@ -1,4 +1,4 @@
-"""Faults of HTTP exchanges, drawn at random."""
+"""Random faults of HTTP exchanges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LATEST = 1.0
 
 
 def draw_read_fault(draw: random.Random) -> Fault:
-    """Draw what happens to a read. Some are left alone."""
+    """Draw a fault for a read; an empty one leaves the read alone."""
     responses: list[Fault] = [
         {"response": "drop"},
         {"response": "html"},
@@ -27,7 +27,7 @@ def draw_read_fault(draw: random.Random) -> Fault:
 
 
 def draw_delete_fault(draw: random.Random) -> Fault:
-    """Draw what happens to a delete: executed or not, and what the response says."""
+    """Draw a fault for a delete: whether the service executes it, and how it responds."""
     kind = draw.choice(("never", "executed", "late", "refused", "not this version"))
     if kind == "refused":
         return {"method": "DELETE", "execute": "never", "status": 429, "headers": draw.choice(_REFUSALS)}

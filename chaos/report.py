@@ -1,4 +1,4 @@
-"""The table of a campaign: outcomes summed up to rows."""
+"""The table of a campaign: the outcomes of all runs, summed up in rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADS = ("scenario", "runs", *_NUMBERS)
 
 
 def rows_of(scenario: Scenario, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
-    """Return the rows of a scenario that had any run, as JSON."""
+    """Return the rows of a scenario that had at least one run, as JSON."""
     by_row: dict[str, list[Outcome]] = {row.name: [] for row in scenario.rows}
     for outcome in outcomes:
         by_row[outcome.row or scenario.rows[0].name].append(outcome)
@@ -47,7 +47,7 @@ def _row(row: Row, outcomes: list[Outcome]) -> dict[str, Any]:
 
 
 def _examples(errors: Iterable[str]) -> list[str]:
-    """Return a few errors that begin differently."""
+    """Return a few errors that differ at their beginning."""
     by_beginning = {re.sub(r"[\d-]+", "", error)[:60]: error for error in errors if error}
     return [" ".join(error.split())[:300] for error in list(by_beginning.values())[:5]]
 
@@ -67,13 +67,13 @@ def format_cells(row: Mapping[str, Any]) -> Sequence[str]:
 
 
 def format_problems(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return everything that is wrong, as lines."""
+    """Return one line for each problem."""
     lines = []
     for row in rows:
         for finding in row["findings"]:
             lines.append(f"WRONG in {row['name']}, seed {finding['seed']}, {finding['kind']}: {finding['evidence']}")
         if row["faults"] == 0:
-            lines.append(f"WRONG in {row['name']}: no fault was injected, so nothing was shown")
+            lines.append(f"WRONG in {row['name']}: no fault was injected, so the run proves nothing")
     return lines
 
 

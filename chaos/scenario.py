@@ -1,4 +1,4 @@
-"""What every scenario is: runs that are drawn from seeds, and the outcome of each."""
+"""The types of a scenario: its runs, which are drawn from seeds, and their outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Kind(StrEnum):
-    """What can go wrong for a user; docs/reliability.md defines it. OTHER is never expected, and has no column."""
+    """The kinds of problems, as defined in docs/reliability.md. OTHER has no column in the table."""
 
     LOST = "lost"
     DUPLICATED = "duplicated"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong, and what shows it."""
+    """A problem, with its evidence."""
 
     kind: Kind
     evidence: str
@@ -32,11 +32,11 @@ class Outcome:
 
     Attributes:
         faults: How many faults were injected.
-        runs: How many tasks, or whatever else the scenario counts as its runs.
-        clear_errors: How many of them ended with an error that says what is wrong.
-        error: One of those errors, as an example.
-        notes: What else is worth counting, by name.
-        row: The name of its row; empty for the first one of the scenario.
+        runs: How many tasks (or whatever the row counts) the run had.
+        clear_errors: How many of these ended with an error that names the problem.
+        error: One of these errors, as an example.
+        notes: Further numbers, by name.
+        row: The name of the row; empty for the first row of the scenario.
     """
 
     seed: int
@@ -51,7 +51,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table: its name in the JSON, its title, what its runs are, and what can go wrong in it."""
+    """A row of the table.
+
+    Attributes:
+        name: The name of the row in the JSON file.
+        unit: What the row counts as a run.
+        counts: The kinds of problems that can occur.
+    """
 
     name: str
     title: str
@@ -61,7 +67,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a scenario is given: the seed of the first run, how many runs to make, a folder, and a log of progress."""
+    """The arguments of a scenario.
+
+    Attributes:
+        seed: The seed of the first run.
+        folder: An empty folder for its files.
+        log: Logs progress.
+    """
 
     seed: int
     runs: int
@@ -71,15 +83,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way in which things go wrong.
+    """A kind of run, repeated with different seeds.
 
     Attributes:
-        name: Its name on the command line.
-        rows: The rows of the table that it fills.
+        name: The name of the scenario on the command line.
+        rows: The rows of the table that the scenario fills.
         runs: How many runs a full campaign makes.
-        quick_runs: How many a quick one makes; 0 for none.
+        quick_runs: How many runs a quick campaign makes; 0 for none.
         run: Makes the runs, and yields their outcomes.
-        missing: Returns why it cannot run on this machine; None if it can.
+        find_skip_reason: Returns why the scenario cannot run on this machine; None if it can.
     """
 
     name: str
@@ -87,4 +99,4 @@ class Scenario:
     runs: int
     quick_runs: int
     run: Callable[[Setting], Iterator[Outcome]]
-    missing: Callable[[], str | None] = lambda: None
+    find_skip_reason: Callable[[], str | None] = lambda: None

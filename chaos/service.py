@@ -1,4 +1,4 @@
-"""The service that workloads use: a sandbox in this process, with its faults."""
+"""The service that workloads use: a sandbox in this process, with injected faults."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Service:
     """A sandbox, its database, and its faults.
 
     Attributes:
-        folder: For what the runs leave behind.
-        store: Its database.
-        url: Its URL.
+        folder: The folder for files of the runs.
+        store: The database of the sandbox.
+        url: The URL of the sandbox.
     """
 
     def __init__(self, folder: Path, store: Store, url: str, faults: Faults) -> None:
@@ -37,11 +37,11 @@ class Service:
         self.store = store
         self.url = url
         self._faults = faults
-        self._reached: list[FaultEvent] = []
-        self._past: set[int] = set()
+        self._events: list[FaultEvent] = []
+        self._forgotten_ports: set[int] = set()
 
     def connection(self, token: str, generation: int, **extra: Any) -> dict[str, Any]:
-        """Return an Airflow connection to it."""
+        """Return an Airflow connection to the service."""
         host = f"{self.url}/generation-{generation}/v1"
         return {"conn_type": "wriftai", "host": host, "password": token, "extra": extra}
 
@@ -56,14 +56,14 @@ class Service:
         self.store._rows("DELETE FROM tokens WHERE sha256 = ?", _hash(token))
 
     def add_model(self, name: str, versions: int = 0) -> str:
-        """Create a model with some versions of other images; returns ``owner/name``."""
+        """Create a model with some versions of other images; return ``owner/name``."""
         self.store.add_model(OWNER, name)
         for number in range(1, versions + 1):
             self.publish(name, f"old {number}", f"sha256:{number:064x}")
         return f"{OWNER}/{name}"
 
     def publish(self, name: str, notes: str, digest: str, **fields: Any) -> StoredVersion:
-        """Publish a version as somebody else does."""
+        """Publish a version on behalf of somebody else."""
         return self.store.create_version(
             OWNER, name, release_notes=notes, schemas={}, container_image_digest=digest, **fields
         )
@@ -88,32 +88,32 @@ class Service:
         urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
         self.forget()
 
-    def has_reached(self, stage: str, method: str, path: str = "") -> FaultEvent | None:
-        """Return the event of a request with a fault that has reached a stage, if one has."""
+    def find_event(self, stage: str, method: str, path: str = "") -> FaultEvent | None:
+        """Return an event of a request with a fault that has reached a stage; None if there is none."""
         while not self._faults.events.empty():
             event = self._faults.events.get_nowait()
-            if event.port not in self._past:
-                self._reached.append(event)
-        for event in self._reached:
+            if event.port not in self._forgotten_ports:
+                self._events.append(event)
+        for event in self._events:
             if (event.stage, event.method) == (stage, method) and re.search(path, event.path):
                 return event
         return None
 
     def forget(self) -> None:
-        """Forget what was reached, and whatever the same connections still reach."""
-        self.has_reached("", "")
-        self._past |= {event.port for event in self._reached}
-        self._reached.clear()
+        """Forget all events so far, and ignore later events of the same TCP connections."""
+        self.find_event("", "")
+        self._forgotten_ports |= {event.port for event in self._events}
+        self._events.clear()
 
 
 def name_of(version: StoredVersion, generation: int) -> str:
-    """Return how a generation of the API names a version."""
+    """Return the reference of a version in a generation of the API."""
     return version.id if generation == 1 else f"{version.owner}/{version.name}:{version.number}"
 
 
 @contextmanager
 def running_service(folder: Path, rate_limit: RateLimit | None = None) -> Iterator[Service]:
-    """Run a service, with its files in a new folder."""
+    """Run a service that keeps its files in a new folder."""
     folder.mkdir()
     faults = Faults()
     with (
@@ -124,7 +124,7 @@ def running_service(folder: Path, rate_limit: RateLimit | None = None) -> Iterat
 
 
 def run_on_services(run: Callable[[int, Service], T], seeds: range, folder: Path, services: int) -> Iterator[T]:
-    """Run something for each seed, several at once, each on a service of its own; yields results as they come."""
+    """Call ``run`` for each seed, concurrently, each on its own service; yield the results as they complete."""
     with ExitStack() as stack:
         free: queue.Queue[Service] = queue.Queue()
         for number in range(services):

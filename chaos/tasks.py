@@ -1,4 +1,4 @@
-"""Tasks of Airflow without Airflow's scheduler: an operator, each try in a real process that can be killed.
+"""Airflow tasks without Airflow's scheduler: each try of an operator runs in a real process that can be killed.
 
 Only the process of a try imports Airflow.
 """
@@ -23,8 +23,8 @@ Operator = Literal["publish", "prune"]
 State = Literal["success", "failed", "failed for good", "crashed", "killed"]
 
 MOST_TRIES = 4
-_LONGEST_TRY = 120.0
-_LOOK_EVERY = 0.002
+_TRY_TIMEOUT = 120.0
+_POLL_SECONDS = 0.002
 
 _PRELOADED = (
     "airflow_provider_wriftai.operators.cleanup",
@@ -36,15 +36,17 @@ _PRELOADED = (
     "airflow_provider_wriftai.domain.publishing.publish",
     "airflow_provider_wriftai.domain.retention.prune",
 )
-"""What tries import, so that not each of them has to."""
+"""Modules that the fork server imports once for all tries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task: its operator, the operator's arguments, a folder for its state and results, and what Airflow offers it.
+    """A task.
 
     Attributes:
-        has_store: Whether it has a task state store.
+        arguments: The arguments of the operator.
+        folder: The folder for its state, log, and results.
+        has_store: Whether Airflow has a task state store.
     """
 
     operator: Operator
@@ -58,12 +60,12 @@ class TaskResult:
     """How a task ended.
 
     Attributes:
-        state: The state of its last try: ``success``; ``failed``, and Airflow tries again; ``failed for good``;
-            ``crashed``, with an error that is not ours; or ``killed``.
-        value: What it returned or pushed.
-        error: The message of its error.
-        tries: The number of its last try.
-        kills: How many of its tries were killed.
+        state: The state of the last try: ``success``; ``failed``, so that Airflow retries; ``failed for good``, without
+            retries; ``crashed``, with an error that is not ours; or ``killed``.
+        value: The return value, or what was pushed in its place.
+        error: The message of the error.
+        tries: The number of the last try.
+        kills: How many tries were killed.
     """
 
     state: State
@@ -74,12 +76,12 @@ class TaskResult:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it succeeded."""
+        """Whether the task succeeded."""
         return self.state == "success"
 
     @property
     def has_clear_error(self) -> bool:
-        """Whether it ended with an error of ours that says something."""
+        """Whether the task ended with an error of ours that has a message."""
         return self.state in ("failed", "failed for good") and bool(self.error.strip())
 
 
@@ -92,7 +94,7 @@ def run_task(
     before_try: Callable[[], None] = lambda: None,
     is_kill_due: Callable[[float], bool] = lambda seconds: False,
 ) -> TaskResult:
-    """Run a task until it ends as Airflow ends it: with success, for good, or after its last try.
+    """Run a task as Airflow does: until it succeeds, fails without retries, or has no tries left.
 
     ``is_kill_due`` returns whether to kill the process of the running try, given how many seconds it has run.
     """
@@ -114,7 +116,7 @@ def _result_file(task: Task, number: int) -> Path:
 
 @functools.cache
 def processes() -> ForkServerContext:
-    """Return a source of processes with Airflow loaded, as those of an executor have it."""
+    """Return a context whose processes start with Airflow loaded, as those of an executor do."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOADED))
     return context
@@ -124,7 +126,7 @@ def _run_try(task: Task, number: int, connection: Mapping[str, Any], is_kill_due
     """Run a try in a process, and kill it when that is due.
 
     Raises:
-        RuntimeError: The process died by itself, or did not end.
+        RuntimeError: The process ended without a result, or did not end in time.
     """
     process = processes().Process(target=_execute_try, args=(task, number, dict(connection)))
     process.start()
@@ -135,16 +137,16 @@ def _run_try(task: Task, number: int, connection: Mapping[str, Any], is_kill_due
             process.kill()
             process.join()
             return
-        if seconds > _LONGEST_TRY:
+        if seconds > _TRY_TIMEOUT:
             process.kill()
-            raise RuntimeError(f"A try did not end within {_LONGEST_TRY:.0f} s: {task}")
-        process.join(_LOOK_EVERY)
+            raise RuntimeError(f"A try did not end within {_TRY_TIMEOUT:.0f} s: {task}")
+        process.join(_POLL_SECONDS)
     if not _result_file(task, number).exists():
-        raise RuntimeError(f"A process died by itself: {task}")
+        raise RuntimeError(f"A process ended without a result: {task}")
 
 
 class _StateStore:
-    """Like Airflow's task state store: what was set outlives the process."""
+    """A stand-in for Airflow's task state store; its values outlive the process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -160,7 +162,7 @@ class _StateStore:
 
 
 class _TaskInstance(SimpleNamespace):
-    """What an operator needs of Airflow's task instance."""
+    """The parts of Airflow's task instance that an operator needs."""
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
@@ -213,7 +215,7 @@ def _call(task: Task, context: dict[str, Any]) -> Any:
 
 
 def _replace(file: Path, value: Any) -> None:
-    """Write a file that is complete or does not exist."""
+    """Write a file atomically."""
     partial = file.with_suffix(".partial")
     partial.write_text(json.dumps(value))
     partial.replace(file)

@@ -86,7 +86,7 @@ NAVIGATION: Mapping[str, Mapping[str, Sequence[str]]] = {
     "reference/index": {
         "": (
             *("hook", "operators", "sensor", "triggers", "assets", "links"),
-            *("api", "versions", "common-types", "pagination", "errors"),
+            *("api", "versions", "references", "common-types", "pagination", "errors"),
         ),
     },
 }

@@ -23,7 +23,7 @@ def _evaluate_each_version() -> None:
 
     @task
     def evaluate(triggering_asset_events: Any = None) -> list[str]:
-        """Stand for an evaluation of what was published."""
+        """Evaluate the published versions; replace this with your evaluation."""
         versions = [version_of(event) for event in triggering_asset_events[sentiment]]
         return [f"{version['reference']}: {version.get('release_notes', '')}" for version in versions]
 

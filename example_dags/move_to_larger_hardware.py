@@ -1,7 +1,7 @@
-"""Publish a version on small hardware, evaluate it there, and then move it to the large one.
+"""Publish a version on small hardware, evaluate it there, and then move it to larger hardware.
 
-Needs the connection ``wriftai_default`` and the model ``acme/sentiment``. The image comes from the run's parameters,
-and hardware is named as your WriftAI account names it.
+Requires the connection ``wriftai_default`` and the model ``acme/sentiment``. The image comes from the run's parameters.
+The names of hardware come from your WriftAI account.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMAS: dict[str, Any] = {"prediction": {"input": {"type": "object"}, "output":
 def evaluate(version: dict[str, Any]) -> dict[str, Any]:
     """Evaluate the version; fail if it is not good enough.
 
-    Stands for your evaluation: run predictions with the version, and compare them with what is expected.
+    Replace this with your evaluation: run predictions with the version, and compare them with the expected results.
     """
     if not version["reference"].startswith(f"{MODEL}:"):
         raise ValueError(f"{version['reference']} is not a version of {MODEL}")
@@ -38,7 +38,7 @@ def evaluate(version: dict[str, Any]) -> dict[str, Any]:
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def move_to_larger_hardware() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     published = WriftAICreateVersionOperator(
         task_id="publish_version",
         model=MODEL,

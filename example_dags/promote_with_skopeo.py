@@ -1,7 +1,7 @@
 """Copy a tested image to the production registry, and publish it by the digest that the copy reports.
 
-Needs skopeo and umoci on the worker, the connection ``wriftai_default`` and the model ``acme/sentiment``. Instead of
-the folders that this copies between, you name your registries: ``docker://staging.example/acme/sentiment:candidate``.
+Requires skopeo and umoci on the worker, the connection ``wriftai_default``, and the model ``acme/sentiment``. Replace
+the local folders with your registries, such as ``docker://staging.example/acme/sentiment:candidate``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ except ImportError:  # Airflow 2.11
 
 @task.bash
 def test_and_promote() -> str:
-    """Copy the image; the last line that it prints is the path of the digest file."""
+    """Copy the image; the last line of the output is the path of the digest file."""
     return """
         set -eu
         folder=$(mktemp -d)
@@ -31,7 +31,7 @@ def test_and_promote() -> str:
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def promote_with_skopeo() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     WriftAICreateVersionOperator(
         task_id="publish_version",
         model="acme/sentiment",

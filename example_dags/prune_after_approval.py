@@ -1,7 +1,7 @@
 """Rehearse a prune, show a person what would be deleted, and delete it only if they approve.
 
-Needs Airflow 3.1 or newer, which has human-in-the-loop operators; on older releases the file contains no DAG. Needs
-the connection ``wriftai_default`` and the model ``acme/sentiment``.
+Requires Airflow 3.1 or later, which has human-in-the-loop operators; on older releases the file contains no DAG.
+Requires the connection ``wriftai_default`` and the model ``acme/sentiment``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ except (ImportError, AirflowException):  # before Airflow 3.1
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
 def prune_after_approval() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     rehearse = WriftAICleanupVersionsOperator(task_id="rehearse", model="acme/sentiment", keep_last=5, dry_run=True)
     approve = ApprovalOperator(
         task_id="approve",
-        subject="Delete {{ ti.xcom_pull(task_ids='rehearse')['planned_count'] }} versions of acme/sentiment?",
+        subject="Prune acme/sentiment? Versions to delete: {{ ti.xcom_pull(task_ids='rehearse')['planned_count'] }}",
         body="""
 | version | created | why |
 |---|---|---|
@@ -43,7 +43,7 @@ def prune_after_approval() -> None:
         task_id="prune",
         model="acme/sentiment",
         keep_last=5,
-        # Only what was approved, not what has become due since. Unlike 'planned', 'only' is never truncated.
+        # Delete only what was approved, not what has become due since. Unlike 'planned', 'only' is never truncated.
         only="{{ ti.xcom_pull(task_ids='rehearse')['only'] }}",
     )
     rehearse >> approve >> prune

@@ -1,7 +1,7 @@
-"""Prune every model that an owner has when the DAG runs, by the calendar.
+"""Prune all models of an owner by calendar rules.
 
-Keeps the newest version of each of the last 7 days, 4 weeks, 12 months, and 3 years. Needs the connection
-``wriftai_default``, and the owner ``acme``; both come with the sandbox.
+Keeps the newest version of each of the last 7 days, 4 weeks, 12 months, and 3 years. Requires the connection
+``wriftai_default`` and the owner ``acme``; ``make demo`` and ``make ui`` provide both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ except ImportError:  # Airflow 2.11
     doc_md=__doc__,
 )
 def prune_all_models() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     models = WriftAIListModelsOperator(task_id="list_models", model_owner="{{ params.model_owner }}")
     WriftAICleanupVersionsOperator.partial(
         task_id="prune",
@@ -37,7 +37,7 @@ def prune_all_models() -> None:
         keep_yearly=3,
         max_deletions=100,
         dry_run="{{ params.dry_run }}",
-        # One prune by itself uses up the request budget of the token: several at once are no faster.
+        # One prune alone uses the whole rate limit of the token, so concurrent prunes are not faster.
         max_active_tis_per_dag=1,
     ).expand(model=models.output)
 

@@ -1,8 +1,8 @@
 """Prune several models by the same rules, but never a version that production pins.
 
-``pinned_in_production`` stands for what you have: a deployment's manifest, a table, an API. The rules are the DAG's
-params, so that a run by hand can change them, or rehearse. Needs the connection ``wriftai_default`` and the model
-``acme/sentiment``.
+Replace ``pinned_in_production`` with your source of truth: a deployment manifest, a table, or an API. The rules are the
+DAG's params, so a manual run can change them or set ``dry_run``. Requires the connection ``wriftai_default`` and the
+model ``acme/sentiment``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MODELS = ["acme/sentiment"]
 
 @task
 def pinned_in_production() -> list[dict[str, Any]]:
-    """List for each model what production runs: references, numbers or image digests. Here it is each model's first."""
+    """Return the references, numbers, or image digests that production runs; here, version 1 of each model."""
     return [{"model": model, "protect": [1]} for model in MODELS]
 
 
@@ -36,21 +36,21 @@ def pinned_in_production() -> list[dict[str, Any]]:
     params={
         "keep_last": Param(10, type="integer", minimum=1, description="how many of the newest versions to keep"),
         "older_than": Param("30d", type=["null", "string"], description="delete only versions older than this, if set"),
-        "max_deletions": Param(100, type="integer", minimum=0, description="if more would be deleted, none is"),
-        "dry_run": Param(False, type="boolean", description="report only what would be deleted"),
+        "max_deletions": Param(100, type="integer", minimum=0, description="delete nothing if more versions are due"),
+        "dry_run": Param(False, type="boolean", description="only report what would be deleted"),
     },
 )
 def prune_many_models() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     WriftAICleanupVersionsOperator.partial(
         task_id="prune",
         keep_last="{{ params.keep_last }}",
-        # An empty field of the form means: no such criterion.
+        # An empty form field disables this criterion.
         older_than="{{ params.older_than or 'none' }}",
         protect_release_notes="(?i)release",
         max_deletions="{{ params.max_deletions }}",
         dry_run="{{ params.dry_run }}",
-        # One prune by itself uses up the request budget of the token: several at once are no faster.
+        # One prune alone uses the whole rate limit of the token, so concurrent prunes are not faster.
         max_active_tis_per_dag=1,
     ).expand_kwargs(pinned_in_production())
 

@@ -1,7 +1,7 @@
 """Build an image, publish it as a version, wait until it exists, and prune old versions.
 
-Needs the connection ``wriftai_default`` and the model ``acme/sentiment``; both come with the sandbox as
-``make demo`` and ``make ui`` start it.
+Requires the connection ``wriftai_default`` and the model ``acme/sentiment``; ``make demo`` and ``make ui`` provide
+both.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SCHEMAS = {
 
 
 def write_blob(layout: Path, content: bytes, media_type: str) -> dict[str, Any]:
-    """Write a blob into an OCI image layout, and describe it."""
+    """Write a blob to an OCI image layout, and return its descriptor."""
     digest = hashlib.sha256(content).hexdigest()
     blobs = layout / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,9 @@ def write_blob(layout: Path, content: bytes, media_type: str) -> dict[str, Any]:
 
 @task
 def build_image(trained_in: str) -> str:
-    """Build the model's image as an OCI image layout; returns the folder.
+    """Build the model's image as an OCI image layout, and return the folder.
 
-    Stands for your build: docker buildx, buildah, kaniko. What those leave behind is taken just so.
+    Replace this with your build: Buildx, buildah, or kaniko. The operator reads their output directly.
     """
     layout = Path(tempfile.mkdtemp(prefix="image-"))
     layer = io.BytesIO()
@@ -71,15 +71,15 @@ def build_image(trained_in: str) -> str:
         "config": write_blob(layout, json.dumps(config).encode(), CONFIG),
         "layers": [write_blob(layout, layer.getvalue(), LAYER)],
     }
-    described = write_blob(layout, json.dumps(manifest).encode(), MANIFEST)
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [described]}))
+    descriptor = write_blob(layout, json.dumps(manifest).encode(), MANIFEST)
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [descriptor]}))
     (layout / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     return str(layout)
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def publish_after_build() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     publish = WriftAICreateVersionOperator(
         task_id="publish_version",
         model=MODEL,

@@ -1,7 +1,7 @@
 """Build an image with buildah, push it, and publish it by the digest file that the push writes.
 
-Needs buildah on the worker, the connection ``wriftai_default`` and the model ``acme/sentiment``. Instead of the folder
-that this pushes to, you name your registry: ``docker://registry.example/acme/sentiment``. With podman it is the same:
+Requires buildah on the worker, the connection ``wriftai_default``, and the model ``acme/sentiment``. Replace the local
+folder with your registry, such as ``docker://registry.example/acme/sentiment``. Podman works the same way, with
 ``podman build`` and ``podman push --digestfile``.
 """
 
@@ -19,7 +19,7 @@ except ImportError:  # Airflow 2.11
 
 @task.bash
 def build_and_push() -> str:
-    """Build and push; the last line that it prints is the path of the digest file."""
+    """Build and push; the last line of the output is the path of the digest file."""
     return """
         set -eu
         folder=$(mktemp -d)
@@ -34,7 +34,7 @@ def build_and_push() -> str:
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1, tags=["wriftai"], doc_md=__doc__)
 def publish_from_buildah() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     WriftAICreateVersionOperator(
         task_id="publish_version",
         model="acme/sentiment",

@@ -1,6 +1,6 @@
-"""Wait for the next version that somebody publishes as a release, and use it.
+"""Wait for the next version that is published as a release, and use it.
 
-Versions that existed when the DAG run began do not count, however late the wait begins. Needs the connection
+Versions from before the start of the DAG run do not count, even if the wait starts later. Requires the connection
 ``wriftai_default`` and the model ``acme/sentiment``.
 """
 
@@ -19,13 +19,13 @@ except ImportError:  # Airflow 2.11
 
 @task
 def roll_out(version: dict[str, Any]) -> str:
-    """Stands for what is done with a release."""
+    """Roll out the release; replace this with your rollout."""
     return f"Rolling out {version['reference']}, image {version['container_image_digest']}"
 
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["wriftai"], doc_md=__doc__)
 def wait_for_next_release() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     release = WriftAIVersionSensor(
         task_id="release",
         model="acme/sentiment",

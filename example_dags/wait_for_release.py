@@ -1,6 +1,6 @@
 """Wait until somebody else has published a version, without occupying a worker.
 
-Trigger it with the version to wait for, such as ``acme/sentiment:14``. Needs the connection
+Trigger the DAG with the version to wait for, such as ``acme/sentiment:14``. Requires the connection
 ``wriftai_default``.
 """
 
@@ -19,7 +19,7 @@ except ImportError:  # Airflow 2.11
 
 @task
 def report(version: dict[str, str]) -> str:
-    """Do something with the version."""
+    """Return a summary of the version; replace this with your task."""
     return f"{version['reference']}: {version['release_notes']}"
 
 
@@ -32,7 +32,7 @@ def report(version: dict[str, str]) -> str:
     params={"version": Param("acme/sentiment:14", type="string", description="owner/name:number, or an id")},
 )
 def wait_for_release() -> None:
-    """The pipeline."""
+    """Define the pipeline."""
     wait = WriftAIVersionSensor(
         task_id="wait_for_version",
         version="{{ params.version }}",

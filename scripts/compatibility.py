@@ -1,7 +1,7 @@
-"""Write the table of what works on which Airflow into the documents, from the test results on each.
+"""Write the table of Airflow versions and supported features to the documents, from the test results.
 
-``python -m scripts.compatibility RESULTS.xml … constraints.json``: the results of pytest on each Airflow, and of the
-installations beside each Airflow's constraints, from ``make test-all``.
+``python -m scripts.compatibility RESULTS.xml … constraints.json`` reads the results of ``make test-all``: those of
+pytest on each Airflow, and those of the installations with each Airflow's constraints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.marks import markdown_table, put_between
+from scripts.documents import markdown_table, replace_section
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "upgrade.md")
@@ -30,77 +30,79 @@ ROWS = {
     "a person's approval before a prune (Airflow's own operator)": {"approval"},
     "OpenLineage": {"lineage"},
 }
-"""What a row says, and what has to be shown for it."""
+"""The rows of the table, with the values of the test property ``shows`` that each requires."""
 
 WITH_CONSTRAINTS = "with that Airflow's constraints"
-"""The row of the installations."""
+"""The row for the installations with constraints."""
 
 
 def main(files: list[str]) -> None:
     """Read the results, and write the table.
 
     Args:
-        files: The results; where there are several of one Airflow, what a later one says of a test counts.
+        files: The results. A later file of the same Airflow overrides an earlier one.
 
     Raises:
-        SystemExit: Something failed on one of the Airflows: then there is no such table.
+        SystemExit: A test or an installation failed.
     """
     results: dict[str, dict[str, Result]] = {}
-    installed = [file for file in files if file.endswith(".json")]
-    for file in (Path(file) for file in files if file not in installed):
-        version, seen = read(file)
-        results.setdefault(version, {}).update(seen)
-    for version, seen in results.items():
-        if broken := [name for name, result in seen.items() if result.failed]:
-            raise SystemExit(f"On Airflow {version}, {len(broken)} tests failed, such as {broken[0]}")
-    versions = sorted(results, key=_as_numbers)
+    installations = [file for file in files if file.endswith(".json")]
+    for file in files:
+        if file in installations:
+            continue
+        version, by_test = read_results(Path(file))
+        results.setdefault(version, {}).update(by_test)
+    for version, by_test in results.items():
+        if failed := [name for name, result in by_test.items() if result.failed]:
+            raise SystemExit(f"On Airflow {version}, {len(failed)} tests failed, such as {failed[0]}.")
+    versions = sorted(results, key=_minor_version)
     shown = [set[str]().union(*(result.shows for result in results[version].values())) for version in versions]
     heads = ["", *(".".join(version.split(".")[:2]) for version in versions)]
-    rows = [[row, *("yes" if needs <= seen else "" for seen in shown)] for row, needs in ROWS.items()]
-    for found in installed:
-        good = with_constraints(json.loads(Path(found).read_text()))
-        rows.append([WITH_CONSTRAINTS, *(good.get(head, "") for head in heads[1:])])
+    rows = [[row, *("yes" if needs <= each else "" for each in shown)] for row, needs in ROWS.items()]
+    for file in installations:
+        releases = format_constraints(json.loads(Path(file).read_text()))
+        rows.append([WITH_CONSTRAINTS, *(releases.get(head, "") for head in heads[1:])])
     table = markdown_table(heads, rows)
-    tested = f"Shown by the tests on Airflow {', '.join(versions)}."
+    summary = f"Shown by the tests on Airflow {', '.join(versions)}."
     for document in DOCUMENTS:
-        put_between(document, "compatibility", f"\n{table}\n\n{tested}\n")
+        replace_section(document, "compatibility", f"\n{table}\n\n{summary}\n")
     print(table)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a test, and what it showed."""
+    """The result of a test, with the values of its property ``shows``."""
 
     failed: bool
     shows: frozenset[str]
 
 
-def read(file: Path) -> tuple[str, dict[str, Result]]:
+def read_results(file: Path) -> tuple[str, dict[str, Result]]:
     """Read the results of pytest on one Airflow.
 
     Returns:
-        Its version, and the result of each test.
+        The version of Airflow, and the result of each test.
     """
     root = ET.parse(file).getroot()  # noqa: S314 - pytest wrote it
     version = next(each.attrib["value"] for each in root.iter("property") if each.attrib["name"] == "airflow")
     return version, {f"{case.get('classname')}.{case.get('name')}": _result(case) for case in root.iter("testcase")}
 
 
-def with_constraints(checked: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Tell for each minor version of Airflow with which releases' constraints the package installs and works.
+def format_constraints(outcomes: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return, for each minor version of Airflow, the releases whose constraints the package works with.
 
     Args:
-        checked: What ``scripts/constraints.py`` found, by release.
+        outcomes: The results of ``scripts.constraints``, by release.
 
     Raises:
-        SystemExit: It does not beside one of them.
+        SystemExit: The package does not work with the constraints of a release.
     """
-    if broken := [release for release, found in checked.items() if not found["good"]]:
-        raise SystemExit(f"The package does not install or work with the constraints of Airflow {', '.join(broken)}")
+    if broken := [release for release, outcome in outcomes.items() if not outcome["good"]]:
+        raise SystemExit(f"The package does not install or work with the constraints of Airflow {', '.join(broken)}.")
     releases: dict[str, list[str]] = {}
-    for release in checked:
+    for release in outcomes:
         releases.setdefault(".".join(release.split(".")[:2]), []).append(release)
-    return {minor: ", ".join(found) for minor, found in releases.items()}
+    return {minor: ", ".join(supported) for minor, supported in releases.items()}
 
 
 def _result(case: ET.Element) -> Result:
@@ -109,7 +111,7 @@ def _result(case: ET.Element) -> Result:
     return Result(failed, frozenset() if failed else shows)
 
 
-def _as_numbers(version: str) -> tuple[int, ...]:
+def _minor_version(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 

@@ -1,8 +1,8 @@
 """Check that the package installs and works with the constraints of each supported Airflow release.
 
-``python scripts/constraints.py [RELEASE …]``: for each release, an environment that has nothing newer than that
-Airflow, which is what its constraints file pins. The wheel is added with every version held, and the unit tests run.
-Prints a table, and writes ``.results/constraints.json`` for the table of compatibility.
+``python -m scripts.constraints [RELEASE …]`` creates an environment for each release. As with Airflow's constraints
+file, no package in it is newer than the release. The script installs the wheel without changing any version, and runs
+the unit tests. It prints a table, and writes ``.results/constraints.json`` for ``scripts.compatibility``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scripts.marks import markdown_table
+from scripts.documents import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".results"
@@ -30,24 +30,24 @@ RELEASES = {
     "3.2.2": "2026-05-30",
     "3.3.2": "2026-09-18",
 }
-"""The day after each release: nothing that was published later is installed."""
+"""The day after each release; packages that were published later are not installed."""
 
 TEST_TOOLS = ("hypothesis", "psutil", "psycopg2-binary", "pytest", "pytest-timeout", "trustme")
 UNIT_TESTS = (
     *("_airflow", "client", "domain", "hooks", "links", "operators", "sensors", "triggers"),
     *("test_architecture.py", "test_provider_info.py"),
 )
-SHOWN = ("apache-airflow-providers-common-compat", "httpx", "jsonschema", "tenacity")
-"""The packages whose versions are in the table: the first is the one that nothing here may need."""
+TABLE_PACKAGES = ("apache-airflow-providers-common-compat", "httpx", "jsonschema", "tenacity")
+"""The packages whose versions are in the table; our package must not require the first one."""
 
 
 class ConstraintsError(Exception):
-    """What a step of the check found."""
+    """A step of the check failed."""
 
 
 @dataclass
 class Outcome:
-    """What became of one release."""
+    """The outcome for one release."""
 
     resolves: bool = False
     installs: bool = False
@@ -59,7 +59,7 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Return whether the package installs and its tests pass."""
+        """Whether the package installs and its tests pass."""
         return self.installs and self.passed > 0 and self.failed == 0
 
 
@@ -67,16 +67,16 @@ def main() -> None:
     """Check the releases.
 
     Raises:
-        SystemExit: The package does not install or work beside one of them.
+        SystemExit: The package does not work with the constraints of a release.
     """
     options = _parser().parse_args()
     RESULTS.mkdir(exist_ok=True)
-    wheel = _built(RESULTS / "wheel")
+    wheel = _build_wheel(RESULTS / "wheel")
     outcomes = {release: _check(release, wheel, unit_tests=options.tests) for release in options.releases}
     (RESULTS / "constraints.json").write_text(
         json.dumps({release: asdict(outcome) | {"good": outcome.is_good} for release, outcome in outcomes.items()})
     )
-    print(table(outcomes))
+    print(format_table(outcomes))
     if broken := {
         release: outcome.problem or f"{outcome.failed} tests failed"
         for release, outcome in outcomes.items()
@@ -85,19 +85,19 @@ def main() -> None:
         raise SystemExit("\n".join(f"Airflow {release}: {problem}" for release, problem in broken.items()))
 
 
-def table(outcomes: dict[str, Outcome]) -> str:
-    """Write the outcomes as a table."""
+def format_table(outcomes: dict[str, Outcome]) -> str:
+    """Return the outcomes as a Markdown table."""
     rows = [
         [
             release,
             "yes" if outcome.resolves else "no",
             "yes" if outcome.installs else "no",
             f"{outcome.passed} ({outcome.failed} failed, {outcome.skipped} skipped)",
-            *((outcome.versions or {}).get(name, "–") for name in SHOWN),
+            *((outcome.versions or {}).get(name, "–") for name in TABLE_PACKAGES),
         ]
         for release, outcome in outcomes.items()
     ]
-    return markdown_table(["Airflow", "resolves", "installs", "unit tests passed", *SHOWN], rows)
+    return markdown_table(["Airflow", "resolves", "installs", "unit tests passed", *TABLE_PACKAGES], rows)
 
 
 def _check(release: str, wheel: Path, *, unit_tests: bool) -> Outcome:
@@ -108,17 +108,17 @@ def _check(release: str, wheel: Path, *, unit_tests: bool) -> Outcome:
         _uv("venv", "--clear", "--python", sys.executable, str(environment))
         install = ("pip", "install", "--python", str(python), "--exclude-newer", RELEASES[release])
         _uv(*install, f"apache-airflow=={release}")
-        pinned = _installed(python)
+        pinned = _installed_versions(python)
         pins = RESULTS / f"constraints-{release}.txt"
         pins.write_text("".join(f"{name}=={version}\n" for name, version in pinned.items()))
-        wanted = [f"{wheel}[sandbox]", *TEST_TOOLS]
-        _uv(*install, "--dry-run", "--constraint", str(pins), *wanted)
+        requirements = [f"{wheel}[sandbox]", *TEST_TOOLS]
+        _uv(*install, "--dry-run", "--constraint", str(pins), *requirements)
         outcome.resolves = True
-        _uv(*install, "--constraint", str(pins), *wanted)
+        _uv(*install, "--constraint", str(pins), *requirements)
         _uv("pip", "check", "--python", str(python))
-        present = _installed(python)
+        present = _installed_versions(python)
         _require_unchanged(pinned, present)
-        outcome.versions = {name: present[name] for name in SHOWN if name in present}
+        outcome.versions = {name: present[name] for name in TABLE_PACKAGES if name in present}
         outcome.installs = True
         if unit_tests:
             _run_unit_tests(python, release, outcome)
@@ -135,7 +135,7 @@ def _require_unchanged(pinned: dict[str, str], present: dict[str, str]) -> None:
 def _run_unit_tests(python: Path, release: str, outcome: Outcome) -> None:
     results = RESULTS / f"constraints-{release}.xml"
     results.unlink(missing_ok=True)
-    # -P: the package as installed, not as it lies here. What an old Airflow's dependencies warn of is not ours to mend.
+    # -P imports the installed package, not the checkout. Warnings of an old Airflow's dependencies are not errors.
     command = [str(python), "-P", "-m", "pytest", "--quiet", "-o", "filterwarnings=default", f"--junit-xml={results}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH"))}
     done = subprocess.run(
@@ -152,7 +152,7 @@ def _run_unit_tests(python: Path, release: str, outcome: Outcome) -> None:
     outcome.passed = counts["tests"] - outcome.failed - outcome.skipped
 
 
-def _built(folder: Path) -> Path:
+def _build_wheel(folder: Path) -> Path:
     for old in folder.glob("*.whl"):
         old.unlink()
     _uv("build", "--quiet", "--wheel", "--python", sys.executable, "--out-dir", str(folder), str(ROOT))
@@ -160,7 +160,7 @@ def _built(folder: Path) -> Path:
     return wheel
 
 
-def _installed(python: Path) -> dict[str, str]:
+def _installed_versions(python: Path) -> dict[str, str]:
     listed = json.loads(_uv("pip", "list", "--python", str(python), "--format", "json"))
     return {each["name"]: each["version"] for each in listed}
 
@@ -173,10 +173,10 @@ def _uv(*arguments: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    described = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    described.add_argument("releases", nargs="*", default=list(RELEASES), metavar="RELEASE", help="all, if left out")
-    described.add_argument("--no-tests", dest="tests", action="store_false", help="only resolve and install")
-    return described
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("releases", nargs="*", default=list(RELEASES), metavar="RELEASE", help="default: all")
+    parser.add_argument("--no-tests", dest="tests", action="store_false", help="only resolve and install")
+    return parser
 
 
 if __name__ == "__main__":

@@ -19,18 +19,18 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = "acme/sentiment"
 OLD_VERSIONS = 12
 
-_PATIENCE = 20.0
+_STOP_TIMEOUT = 20.0
 
 
 class PlaygroundError(Exception):
-    """A failure that is reported to the user in one sentence."""
+    """An error that the user sees without a traceback."""
 
 
 class Playground:
-    """Folder, secrets and environment of a playground.
+    """The folder, secrets, and environment of a playground.
 
     Args:
-        folder: Where everything is kept; made if it is not there.
+        folder: The folder for all files; created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,28 +47,28 @@ class Playground:
     def _load_secrets(self) -> dict[str, str]:
         path = self.folder / "secrets.json"
         if not path.exists():
-            made = {
+            generated = {
                 "token": secrets.token_urlsafe(24),
                 "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "jwt_secret": secrets.token_urlsafe(64),
             }
-            unfinished = path.with_suffix(".new")
-            unfinished.touch(mode=0o600)
-            unfinished.write_text(json.dumps(made))
-            unfinished.rename(path)
+            partial = path.with_suffix(".new")
+            partial.touch(mode=0o600)
+            partial.write_text(json.dumps(generated))
+            partial.rename(path)
         loaded: dict[str, str] = json.loads(path.read_text())
         return loaded
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep others out of the folder.
+    def lock(self) -> Iterator[None]:
+        """Lock the folder during a block.
 
         Raises:
-            PlaygroundError: Somebody is in it.
+            PlaygroundError: Another process has locked the folder.
         """
-        with (self.folder / "lock").open("w") as lock:
+        with (self.folder / "lock").open("w") as file:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise PlaygroundError(
                     f"Another demo or Airflow is running in {self.folder}; stop that one first."
@@ -80,38 +80,38 @@ class Playground:
         """Run the sandbox.
 
         Args:
-            port: Where it listens; 0 for any free port.
+            port: The port of the sandbox; 0 for any free port.
 
         Yields:
-            Its URL.
+            The URL of the sandbox.
 
         Raises:
-            PlaygroundError: It did not start.
+            PlaygroundError: The sandbox did not start.
         """
         command = [
             *(sys.executable, "-u", "-m", "airflow_provider_wriftai.sandbox", "--port", str(port)),
             *("--database", str(self.database), "--model", f"{MODEL}={OLD_VERSIONS}"),
         ]
         environment = {**os.environ, "WRIFTAI_SANDBOX_TOKEN": self.token}
-        with background(command, environment, stdout=subprocess.PIPE) as process:
+        with running_process(command, environment, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             line = process.stdout.readline().decode()
             if "http://" not in line:
-                raise PlaygroundError("The sandbox did not start; what it said is above.")
+                raise PlaygroundError("The sandbox did not start. Its output is above.")
             yield line.split()[-1]
 
     def airflow_environment(self, sandbox_url: str, port: int = 8080) -> dict[str, str]:
-        """Build the environment of an Airflow that lives in the folder and talks to the sandbox.
+        """Return the environment of an Airflow that has its home in the folder and a connection to the sandbox.
 
         Args:
-            sandbox_url: The sandbox's URL.
-            port: Where Airflow's web server listens.
+            sandbox_url: The URL of the sandbox.
+            port: The port of Airflow's web server.
         """
         connection = {"conn_type": "wriftai", "host": f"{sandbox_url}/v1", "password": self.token}
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
         return {
             **inherited,
-            # Airflow starts itself by its name.
+            # Airflow starts its components with the command "airflow".
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
             "AIRFLOW_HOME": str(self.folder / "airflow"),
@@ -125,7 +125,7 @@ class Playground:
             "AIRFLOW__CORE__FERNET_KEY": self._secrets["fernet_key"],
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
             "AIRFLOW__API__PORT": str(port),
-            # Everybody who reaches it is an admin: nobody but this machine does.
+            # All users are admins, so the server must be reachable only from this machine.
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
             "AIRFLOW__API__WORKERS": "1",
@@ -136,23 +136,23 @@ class Playground:
 
 
 def add_folder_option(parser: argparse.ArgumentParser) -> None:
-    """Let the user say where the playground is."""
+    """Add the option ``--folder``."""
     parser.add_argument(
-        "--folder", type=Path, default=ROOT / ".demo", help="where everything is kept (default: %(default)s)"
+        "--folder", type=Path, default=ROOT / ".demo", help="the folder for all files (default: %(default)s)"
     )
 
 
 @contextlib.contextmanager
-def background(
-    command: list[str], environment: Mapping[str, str], *, stdout: int | None = None, ends_by: int = signal.SIGTERM
+def running_process(
+    command: list[str], environment: Mapping[str, str], *, stdout: int | None = None, stop_signal: int = signal.SIGTERM
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command beside this one, in a process group of its own that does not outlive the block.
+    """Run a command in its own process group, which is stopped at the end of the block.
 
     Args:
         command: The command line.
-        environment: Its environment.
-        stdout: As for ``subprocess.Popen``.
-        ends_by: The signal that asks it to end.
+        environment: The environment variables.
+        stdout: As in ``subprocess.Popen``.
+        stop_signal: The signal that stops the command.
     """
     process = subprocess.Popen(
         command,
@@ -163,17 +163,17 @@ def background(
     try:
         yield process
     finally:
-        _end(process, ends_by)
+        _stop(process, stop_signal)
 
 
-def _end(process: subprocess.Popen[bytes], by: int) -> None:
+def _stop(process: subprocess.Popen[bytes], stop_signal: int) -> None:
     try:
         if process.poll() is None:
-            process.send_signal(by)
+            process.send_signal(stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_PATIENCE)
+                process.wait(_STOP_TIMEOUT)
     finally:
-        # Whatever is left of its group, even where it ended without its children, or after a second Ctrl-C.
+        # Kill the rest of the group, also if the process ended without its children, or after a second Ctrl-C.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -182,9 +182,9 @@ def _end(process: subprocess.Popen[bytes], by: int) -> None:
 
 
 @contextlib.contextmanager
-def told_in_a_sentence() -> Iterator[None]:
-    """Clean up and exit with a clear message on a failure, Ctrl-C, or SIGTERM."""
-    # SIGINT too: it is ignored in a shell's background jobs, and would be by what they start.
+def exit_cleanly() -> Iterator[None]:
+    """Exit with a message instead of a traceback on a ``PlaygroundError``, Ctrl-C, or SIGTERM."""
+    # Shells ignore SIGINT in background jobs, and child processes inherit that.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -1,6 +1,6 @@
-"""Check that a release's tag, its version and its changelog agree.
+"""Check that the tag, the version, and the changelog of a release agree.
 
-``python scripts/release_check.py v0.1.0``: run by the release workflow before anything is built.
+``python -m scripts.release_check v0.1.0``: the release workflow runs this before it builds anything.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ def main(tag: str, root: Path = ROOT) -> None:
     """Check the checkout.
 
     Raises:
-        SystemExit: Something does not agree; it names everything that does not.
+        SystemExit: They do not agree; the message lists all problems.
     """
-    if found := list(problems(tag, root)):
-        raise SystemExit("\n".join(found))
+    if problems := list(find_problems(tag, root)):
+        raise SystemExit("\n".join(problems))
     print(f"{tag}, the version and the changelog agree.")
 
 
-def problems(tag: str, root: Path) -> Iterator[str]:
-    """Find what does not agree."""
+def find_problems(tag: str, root: Path) -> Iterator[str]:
+    """Yield each problem."""
     package = (root / "airflow_provider_wriftai" / "__init__.py").read_text()
     version = "".join(re.findall(r'^__version__ = "(.+)"$', package, re.MULTILINE))
     if tag != f"v{version}":

@@ -1,4 +1,4 @@
-"""``make ui``: the full Airflow with the example DAGs, beside the sandbox, until Ctrl-C."""
+"""``make ui``: run a complete Airflow with the example DAGs, and the sandbox, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import time
 import urllib.error
 import urllib.request
 
-from scripts.playground import Playground, PlaygroundError, add_folder_option, background, told_in_a_sentence
+from scripts.playground import Playground, PlaygroundError, add_folder_option, exit_cleanly, running_process
 
-_PATIENCE = 180.0
+_START_TIMEOUT = 180.0
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 def main() -> None:
     """Run Airflow and the sandbox until interrupted."""
-    options = parser().parse_args()
-    with told_in_a_sentence():
+    options = _parse()
+    with exit_cleanly():
         for port, what in ((options.port, "Airflow"), (options.sandbox_port, "the sandbox")):
             require_free(port, what)
         playground = Playground(options.folder)
-        with playground.alone(), playground.sandbox(options.sandbox_port) as sandbox_url:
+        with playground.lock(), playground.sandbox(options.sandbox_port) as sandbox_url:
             environment = playground.airflow_environment(sandbox_url, options.port)
             log = playground.folder / "ui.log"
-            print(f"Starting Airflow; this takes about a minute. Its log: {log}", flush=True)
+            print(f"Starting Airflow. This takes about a minute. The log is {log}.", flush=True)
             command = [sys.executable, "-W", "ignore", "-m", "airflow", "standalone"]
             with (
                 log.open("w") as output,
-                background(command, environment, stdout=output.fileno(), ends_by=signal.SIGINT) as process,
+                running_process(command, environment, stdout=output.fileno(), stop_signal=signal.SIGINT) as process,
             ):
                 wait_until_healthy(f"http://localhost:{options.port}", process)
                 print(f"""
@@ -41,23 +41,24 @@ Sandbox    {sandbox_url.replace("127.0.0.1", "localhost")}    (models, versions,
 Stop       Ctrl-C
 """, flush=True)  # fmt: skip
                 process.wait()
-                raise PlaygroundError(f"Airflow ended by itself; see {log}.")
+                raise PlaygroundError(f"Airflow ended unexpectedly. Its log is {log}.")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    described = argparse.ArgumentParser(description=__doc__)
-    described.add_argument("--port", type=int, default=8080, help="Airflow's web server (default: %(default)s)")
-    described.add_argument("--sandbox-port", type=int, default=8787, help="the sandbox (default: %(default)s)")
-    add_folder_option(described)
-    return described
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--port", type=int, default=8080, help="the port of Airflow's web server (default: %(default)s)"
+    )
+    parser.add_argument("--sandbox-port", type=int, default=8787, help="the port of the sandbox (default: %(default)s)")
+    add_folder_option(parser)
+    return parser.parse_args()
 
 
 def require_free(port: int, what: str) -> None:
-    """Make sure that nobody listens on a port.
+    """Check that a port is free.
 
     Raises:
-        PlaygroundError: Somebody does.
+        PlaygroundError: The port is in use.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -65,20 +66,20 @@ def require_free(port: int, what: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise PlaygroundError(
-                f"Port {port} is taken; give {what} another one: make ui PORT=… SANDBOX_PORT=…"
+                f"Port {port} is in use. Choose another one for {what}: make ui PORT=… SANDBOX_PORT=…"
             ) from None
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until every component of Airflow reports that it is well.
+    """Wait until all components of Airflow are healthy.
 
     Raises:
-        PlaygroundError: It took too long, or Airflow ended.
+        PlaygroundError: Airflow ended, or was not healthy in time.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise PlaygroundError("Airflow ended before it was up; see its log.")
+            raise PlaygroundError("Airflow ended before it was healthy. See its log.")
         try:
             with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as response:  # noqa: S310 - always http
                 health = json.load(response)
@@ -87,7 +88,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
         if all(health.get(name, {}).get("status") == "healthy" for name in _COMPONENTS):
             return
         time.sleep(1)
-    raise PlaygroundError(f"Airflow was not up within {_PATIENCE:.0f} s; see its log.")
+    raise PlaygroundError(f"Airflow was not healthy within {_START_TIMEOUT:.0f} s. See its log.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all tests share: a sandbox over a real socket, and an Airflow home of their own."""
+"""Fixtures for all tests, above all a sandbox over a real socket, and a temporary ``AIRFLOW_HOME``."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Before anything imports Airflow: it reads its home once.
+# Airflow reads AIRFLOW_HOME only once, when it is imported.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
-# Budgets that processes share are here, so that no run of the tests learns from another.
+# Processes share their rate limit in this folder. Runs of the tests must not share it.
 os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="runtime-")
 
 import pytest
 from hypothesis import settings
 
+from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.api import API
+from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Faults
@@ -29,14 +31,14 @@ from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
 from tests.support.sandbox import SCHEMAS, TOKEN, Sandbox
 
-# Time is measured in benchmarks, not here.
+# Tests run on slow machines. Benchmarks measure the time.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _airflow_2_has_looked_for_providers() -> None:
-    """Airflow 2 does so when the first asset is made, and warns of its own dependencies and settings."""
+def _load_providers_on_airflow_2() -> None:
+    """Load the providers before any test: Airflow 2 does so with the first asset, and issues warnings."""
     if importlib.metadata.version("apache-airflow").startswith("2."):
         from airflow.providers_manager import ProvidersManager
 
@@ -47,14 +49,22 @@ def _airflow_2_has_looked_for_providers() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _says_on_which_airflow(record_testsuite_property: Callable[[str, object], None]) -> None:
+def _record_airflow_version(record_testsuite_property: Callable[[str, object], None]) -> None:
     record_testsuite_property("airflow", importlib.metadata.version("apache-airflow"))
 
 
 @pytest.fixture
 def shows(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Note down, for the table of compatibility, what a test has shown to work on this Airflow."""
-    return lambda what: record_property("shows", what)
+    """Record for the compatibility table that a feature works on this Airflow."""
+    return lambda feature: record_property("shows", feature)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client retry without delays."""
+    monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
+    monkeypatch.setattr(rate_limiter, "PROBE_PATIENCE", 0.0)
+    monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +79,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def faulty(sandbox: Sandbox) -> Iterator[tuple[str, Faults]]:
-    """A sandbox over the same data where things go wrong, and what goes wrong with it."""
+    """The URL of a sandbox with the same data and with faults, and these faults."""
     faults = Faults()
     with running(create_app(sandbox.store, faults=faults)) as url:
         yield url, faults
@@ -77,6 +87,7 @@ def faulty(sandbox: Sandbox) -> Iterator[tuple[str, Faults]]:
 
 @pytest.fixture
 def faults(faulty: tuple[str, Faults]) -> Iterator[Faults]:
+    """The faults of the faulty sandbox, which are cleared after each test."""
     _, faults = faulty
     yield faults
     faults.clear()
@@ -94,8 +105,8 @@ def generation(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def api(sandbox: Sandbox, generation: int) -> Iterator[API]:
     """The API of each generation in turn."""
-    with API(sandbox.base_url(generation), TOKEN) as opened:
-        yield opened
+    with API(sandbox.base_url(generation), TOKEN) as client:
+        yield client
 
 
 @pytest.fixture
@@ -112,7 +123,7 @@ def digest() -> str:
 
 @pytest.fixture
 def schemas() -> dict[str, Any]:
-    """Schemas that the service takes."""
+    """Schemas that the service accepts."""
     return SCHEMAS
 
 

@@ -1,4 +1,4 @@
-"""The layers: who may import whom, what a DAG file must not cost, and what packages export."""
+"""The layers: which package may import which, what a DAG file may load, and what packages export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{package: {"client", "domain", "_airflow", *PUBLIC} - {package} for package in PUBLIC},
 }
 
-# What parsing a DAG file may load below the public classes: the errors, and how values are shown in them.
+# Parsing a DAG file may load these modules below the public classes: the errors, and the formatting of their values.
 CHEAP = {f"{PACKAGE}.client{name}" for name in ("", ".errors", ".exports", ".text")}
 
 
@@ -35,7 +35,7 @@ def package(repository: Path) -> Path:
 
 
 def _imports(file: Path) -> set[str]:
-    """Every module that a file imports, wherever in it."""
+    """Return every module that a file imports, including imports inside functions."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -64,7 +64,7 @@ def test_imports_point_down_the_layers(package: Path, name: str) -> None:
         assert imported <= MAY_IMPORT[name], f"{file} imports {imported - MAY_IMPORT[name]}"
 
 
-def test_the_layers_are_all_there_is(package: Path) -> None:
+def test_every_package_belongs_to_a_layer(package: Path) -> None:
     entries = {entry.name for entry in package.iterdir() if entry.name != "__pycache__"}
     assert entries == {*MAY_IMPORT, "__init__.py", "get_provider_info.py", "py.typed"}
 
@@ -87,13 +87,13 @@ def test_a_package_exports_its_public_names(package: Path, name: str) -> None:
         assert {each for each in defined if each.startswith("WriftAI")} <= set(exported)
 
 
-def test_only_the_client_does_http(package: Path) -> None:
-    speaking = {
+def test_only_the_client_uses_http(package: Path) -> None:
+    packages = {
         file.relative_to(package).parts[0]
         for file in package.glob("**/*.py")
         if _imports(file) & {"httpx", "requests", "urllib.request", "http.client", "aiohttp"}
     }
-    assert speaking == {"client"}
+    assert packages == {"client"}
 
 
 def test_the_package_itself_imports_nothing(package: Path) -> None:
@@ -105,7 +105,7 @@ _INTERNAL_STRINGS = ("__fail__", "Trigger timeout")
 
 
 def _knowledge_of_airflow(tree: ast.Module) -> set[str]:
-    """What a file knows of the differences between versions of Airflow, and of its internals."""
+    """Return which differences between Airflow versions, and which internals of Airflow, a file depends on."""
     found = set()
     for node in ast.walk(tree):
         match node:
@@ -135,12 +135,12 @@ def _knowledge_of_airflow(tree: ast.Module) -> set[str]:
 
 
 def test_one_file_knows_the_versions_of_airflow(package: Path) -> None:
-    knowing = {
+    dependent = {
         str(file.relative_to(package)): knowledge
         for file in package.glob("**/*.py")
         if (knowledge := _knowledge_of_airflow(ast.parse(file.read_text())))
     }
-    assert knowing.keys() == {COMPAT}, knowing
+    assert dependent.keys() == {COMPAT}, dependent
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_such_knowledge_is_recognized(code: str) -> None:
 
 
 def _newly_loaded(statements: str) -> set[str]:
-    """The modules that statements load in a fresh interpreter, on top of what Airflow itself loads."""
+    """Return the modules that statements load in a new interpreter in addition to those that Airflow loads."""
     code = f"""
 import sys
 from {PACKAGE}._airflow.compat import (

@@ -1,4 +1,4 @@
-"""The documents: every Python block runs, every link resolves, and everything public is documented."""
+"""The documentation: every Python block runs, every link resolves, and everything public is documented."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 
 from airflow_provider_wriftai.sandbox.seed import seed
 from tests.support.ports import free_port
-from tests.support.public_names import offered_to_dags, public_members
+from tests.support.public_names import dag_api, public_members
 from tests.support.sandbox import Sandbox
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
@@ -51,10 +51,10 @@ def _without_blocks(document: Path) -> str:
 
 
 def _rows(document: Path) -> dict[str, list[str]]:
-    """Read the rows of all tables whose first cell is one name: the other cells, by the name."""
+    """Return the rows of all tables whose first cell is a name: the other cells, by the name."""
     rows = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", document.read_text(), re.MULTILINE)
-    twice = [name for name, count in Counter(name for name, _ in rows).items() if count > 1]
-    assert not twice, f"{document.name} has more than one row for {twice}"
+    duplicates = [name for name, count in Counter(name for name, _ in rows).items() if count > 1]
+    assert not duplicates, f"{document.name} has more than one row for {duplicates}"
     return {name: [cell.strip() for cell in rest.split(" | ")] for name, rest in rows}
 
 
@@ -71,9 +71,9 @@ BLOCKS = [
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_every_python_block_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, block: str) -> None:
-    """Against a sandbox with the model that the documents speak of."""
+    """Run it against a sandbox with the model that the documentation uses."""
     if AIRFLOW_2 and "from airflow.sdk" in block:
-        pytest.skip("it is about what Airflow 2 has not")
+        pytest.skip("the block requires Airflow 3")
     monkeypatch.setenv("WRIFTAI_API_BASE_URL", sandbox.base_url())
     monkeypatch.setenv("WRIFTAI_ACCESS_TOKEN", sandbox.token)
     seed(sandbox.store, "acme", "detector", 60)
@@ -82,7 +82,7 @@ def test_every_python_block_runs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
 
 @contextmanager
 def _in_the_background(script: str, folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a script in a process group of its own, which does not outlive the block."""
+    """Run a script in its own process group until the end of the with block."""
     with subprocess.Popen(
         ["bash", "-ec", script], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -92,8 +92,8 @@ def _in_the_background(script: str, folder: Path, environment: dict[str, str]) -
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def test_the_tutorial_leads_to_a_version(tmp_path: Path) -> None:
-    """Run its commands as they are written, except for the installation and the port."""
+def test_the_tutorial_publishes_a_version(tmp_path: Path) -> None:
+    """Run its commands unchanged, except for the installation and the port."""
     page = DOCS / "tutorial.md"
     install, start_sandbox, connect, run = _blocks(page, "console")
     (dag,) = _blocks(page, "python")
@@ -114,13 +114,13 @@ def test_the_tutorial_leads_to_a_version(tmp_path: Path) -> None:
             cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    said_first, _, said_second = done.stdout.partition("once more\n")
-    assert first in said_first
-    assert second in said_second
+    first_output, _, second_output = done.stdout.partition("once more\n")
+    assert first in first_output
+    assert second in second_output
 
 
 def _anchors(document: Path) -> set[str]:
-    """Name the headings as GitHub does."""
+    """Return the anchors that GitHub generates for the headings."""
     found: set[str] = set()
     for heading in re.findall(r"^#{1,6} (.*)$", _without_blocks(document), re.MULTILINE):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading.strip()).lower()
@@ -141,7 +141,7 @@ def test_every_link_within_the_repository_leads_somewhere(document: Path) -> Non
             assert anchor in _anchors(file), target
 
 
-def test_the_commands_that_are_named_are_targets_of_make() -> None:
+def test_every_documented_make_command_exists() -> None:
     commands = {
         name for file in DOCUMENTS for name in re.findall(r"(?:`|^)make ([a-z-]+)", file.read_text(), re.MULTILINE)
     }
@@ -166,9 +166,9 @@ def test_the_connections_settings_are_documented() -> None:
     assert labels == {name: field["label"] for name, field in EXTRA_FIELDS.items()}
 
 
-@pytest.mark.parametrize("name", sorted(offered_to_dags()))
-def test_what_dags_use_is_documented_in_a_guide_with_every_parameter(name: str) -> None:
-    value = offered_to_dags()[name]
+@pytest.mark.parametrize("name", sorted(dag_api()))
+def test_the_dag_api_is_documented_in_a_guide_with_every_parameter(name: str) -> None:
+    value = dag_api()[name]
     short = name.rpartition(".")[2]
     guides = [text for text in map(Path.read_text, GUIDES) if re.search(rf"`[^`\n]*\b{short}\b", text)]
     assert guides, f"no guide names {short}"
@@ -191,15 +191,15 @@ def test_the_clients_methods_and_settings_are_documented() -> None:
     assert {name for name in settings if f"`{name}`" not in document} == set()
 
 
-def test_what_the_package_needs_is_documented() -> None:
+def test_the_dependencies_are_documented() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = dict(requirement.split(">=") for requirement in project["dependencies"])
+    required = dict(requirement.split(">=") for requirement in project["dependencies"])
     documented = {name: cells[0] for name, cells in _rows(DOCS / "upgrade.md").items()}
-    assert documented == needed
+    assert documented == required
     assert f"Python {project['requires-python'].removeprefix('>=')} or newer" in (DOCS / "upgrade.md").read_text()
 
 
-def test_what_works_where_is_said_alike_in_both_places() -> None:
+def test_both_compatibility_tables_are_equal() -> None:
     (table,) = re.findall(
         r"<!-- compatibility:begin -->\n(.*)<!-- compatibility:end -->", (DOCS / "upgrade.md").read_text(), re.DOTALL
     )
@@ -207,14 +207,14 @@ def test_what_works_where_is_said_alike_in_both_places() -> None:
     assert table.strip() in (ROOT / "README.md").read_text()
 
 
-def test_every_picture_is_shown_and_said_in_words() -> None:
-    shown = {
-        path: words
+def test_every_picture_is_used_and_has_an_alternative_text() -> None:
+    used = {
+        path: text
         for guide in DOCS.glob("**/*.md")
-        for words, path in re.findall(r"!\[([^\]]*)\]\((?:\.\./)?(images/[^)]+)\)", guide.read_text())
+        for text, path in re.findall(r"!\[([^\]]*)\]\((?:\.\./)?(images/[^)]+)\)", guide.read_text())
     }
-    assert shown.keys() == {f"images/{picture.name}" for picture in (DOCS / "images").iterdir()}
-    assert [path for path, words in shown.items() if len(words.split()) < 3] == []
+    assert used.keys() == {f"images/{picture.name}" for picture in (DOCS / "images").iterdir()}
+    assert [path for path, text in used.items() if len(text.split()) < 3] == []
 
 
 def test_the_tests_that_the_threat_model_names_exist() -> None:
@@ -231,7 +231,7 @@ def test_every_example_is_listed() -> None:
 
 
 def test_every_example_that_publishes_has_one_run_at_a_time() -> None:
-    """Of parallel runs, any could make the newest version."""
+    """With parallel runs, an older run could publish the newest version."""
     texts = {file.stem: file.read_text() for file in (ROOT / "example_dags").glob("*.py")}
     publishing = {name for name, text in texts.items() if "WriftAICreateVersionOperator(" in text}
     assert len(publishing) > 3

@@ -1,4 +1,4 @@
-"""The documentation as a site, as ``make docs`` builds it."""
+"""The documentation site that ``make docs`` builds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.public_names import errors, offered_to_dags, public_members
+from tests.support.public_names import dag_api, errors, public_members
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 SOURCES = {page: page.relative_to(DOCS) for page in (*DOCS.glob("**/*.md"), *DOCS.glob("**/*.rst"))}
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("sphinx") is None, reason="Sphinx is not installed: the site is built beside one Airflow"
+    importlib.util.find_spec("sphinx") is None, reason="Sphinx is only installed with one version of Airflow"
 )
 
 
@@ -40,7 +40,7 @@ def _build(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, which is built without a warning."""
+    """The site, built without warnings."""
     folder = tmp_path_factory.mktemp("docs") / "site"
     done = _build(DOCS, folder)
     assert done.returncode == 0, done.stdout
@@ -49,14 +49,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def referenced(site: Path) -> set[str]:
-    """The full names of all that the reference describes, as the site tells other sites of them."""
+    """The full names of everything in the reference, from the inventory that the site publishes."""
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     lines = zlib.decompress(inventory).decode().splitlines()
     return {name for name, role, *_ in map(str.split, lines) if role.startswith("py:")}
 
 
-def test_what_dags_use_is_in_the_reference(referenced: set[str]) -> None:
-    assert offered_to_dags().keys() <= referenced
+def test_the_dag_api_is_in_the_reference(referenced: set[str]) -> None:
+    assert dag_api().keys() <= referenced
 
 
 def test_every_error_is_in_the_reference(referenced: set[str]) -> None:
@@ -87,7 +87,7 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
     assert {str(page.with_suffix(".html")) for page in SOURCES.values()} - {"index.html"} == linked
 
 
-def test_what_is_kept_elsewhere_is_shown_too(site: Path) -> None:
+def test_files_outside_of_docs_are_included(site: Path) -> None:
     def text(page: str) -> str:
         return re.sub(r"<[^>]+>", "", (site / page).read_text())
 
@@ -100,7 +100,7 @@ def test_what_is_kept_elsewhere_is_shown_too(site: Path) -> None:
     assert not (site / "_downloads").exists()
 
 
-def test_it_loads_nothing_from_elsewhere(site: Path) -> None:
+def test_it_loads_nothing_from_other_sites(site: Path) -> None:
     for page in site.glob("**/*.html"):
         loaded = re.findall(
             r'<(?:script|img|iframe|source|link(?! rel="(?:canonical|next|prev)"))[^>]*\b(?:src|href)="([^"]+)"',
@@ -112,12 +112,12 @@ def test_it_loads_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"(?:url\(|@import)\s*['\"]?\s*(?:https?:)?//", style.read_text()), style
 
 
-def test_it_can_be_searched_without_a_server_of_its_own(site: Path) -> None:
+def test_its_search_needs_no_server(site: Path) -> None:
     assert "settle_second" in (site / "searchindex.js").read_text()
 
 
-def test_what_is_broken_is_told(tmp_path: Path) -> None:
-    """What the other tests rely on: each such mistake is a warning, and a warning fails the build."""
+def test_mistakes_fail_the_build(tmp_path: Path) -> None:
+    """The other tests rely on it: each of these mistakes is a warning, and a warning fails the build."""
     for name in ("docs", "example_dags", ".github"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "reference"))
     shutil.copy(ROOT / "CHANGELOG.md", tmp_path)
@@ -127,8 +127,8 @@ def test_what_is_broken_is_told(tmp_path: Path) -> None:
     (tmp_path / "docs" / "metrics.md").write_text("# Metrics\n\n[no such page](no-such-page.md)\n")
     done = _build(tmp_path / "docs", tmp_path / "site")
     assert done.returncode != 0
-    told = done.stdout
-    assert re.search(r"alone\.md: WARNING: document isn't included in any toctree", told), told
-    assert re.search(r"alone\.md:3: WARNING: local id not found in doc 'wait': 'no-such-heading'", told), told
-    assert re.search(r"metrics\.md:3: WARNING: .*no-such-page\.md", told), told
-    assert re.search(r"reference/index\.md.*WARNING: .*target not found: airflow_provider_wriftai\.X", told), told
+    output = done.stdout
+    assert re.search(r"alone\.md: WARNING: document isn't included in any toctree", output), output
+    assert re.search(r"alone\.md:3: WARNING: local id not found in doc 'wait': 'no-such-heading'", output), output
+    assert re.search(r"metrics\.md:3: WARNING: .*no-such-page\.md", output), output
+    assert re.search(r"reference/index\.md.*WARNING: .*target not found: airflow_provider_wriftai\.X", output), output

@@ -1,4 +1,4 @@
-"""Every error of the package: one tree, each says whether to retry, and all of them pickle."""
+"""Every error of the package has one base class, states whether a retry can succeed, and pickles."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import airflow_provider_wriftai
 from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
 from airflow_provider_wriftai.client import errors
 from airflow_provider_wriftai.client.errors import RequestInfo, WriftAIError, parse_error
+from airflow_provider_wriftai.domain.errors import TaskStoppedError
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.patterns import InvalidPatternError, PatternTimeoutError
 from airflow_provider_wriftai.domain.publishing.errors import (
     PreflightError,
-    TaskStoppedError,
     UnresolvedPublishError,
     VersionDeletedError,
     VersionExistsError,
@@ -33,7 +33,7 @@ from airflow_provider_wriftai.domain.retention.errors import (
 from airflow_provider_wriftai.domain.retention.report import PruneReport, ReportedVersion
 from airflow_provider_wriftai.domain.waiting.errors import (
     InvalidCriteriaError,
-    NeverThereError,
+    VersionGoneError,
     WaitFailedError,
     WaitTimedOutError,
 )
@@ -69,7 +69,7 @@ EXAMPLES: list[WriftAIError] = [
     errors.PaginationError("x"),
     errors.ConnectionFailedError(RequestInfo("GET", "/x"), "broke", ambiguous=True),
     errors.RequestTimeoutError(RequestInfo("GET", "/x"), "slow", ambiguous=False),
-    errors.UnreadableResponseError(RequestInfo("GET", "/x"), "was answered 200 with nonsense"),
+    errors.UnreadableResponseError(RequestInfo("GET", "/x"), "returned 200 with nonsense"),
     *(
         parse_error(RequestInfo("GET", "/x"), status, b'{"detail": "no"}', request_id="r1", retry_after=1.5)
         for status in (307, 400, 401, 403, 404, 409, 422, 429, 500, 503)
@@ -94,7 +94,7 @@ EXAMPLES: list[WriftAIError] = [
     TooManyDeletionsError(REPORT, 0),
     InvalidParameterError("x"),
     InvalidCriteriaError("x"),
-    NeverThereError("x"),
+    VersionGoneError("x"),
     WaitFailedError("x"),
     WaitTimedOutError("x"),
 ]
@@ -102,12 +102,12 @@ EXAMPLES: list[WriftAIError] = [
 
 FINAL = {
     "AuthenticationError", "ConfigurationError", "InvalidCriteriaError", "InvalidImageError", "InvalidParameterError",
-    "InvalidPatternError", "InvalidPolicyError", "InvalidReferenceError", "InvalidRequestError", "NeverThereError",
+    "InvalidPatternError", "InvalidPolicyError", "InvalidReferenceError", "InvalidRequestError", "VersionGoneError",
     "ConnectionChangedError", "PatternTimeoutError", "PermissionDeniedError", "PruneIncompleteError",
     "PreflightError", "RedirectError", "ServiceChangedError", "TooManyDeletionsError",
     "UnmatchedProtectionError", "VersionDeletedError", "VersionExistsError", "WaitTimedOutError",
 }  # fmt: skip
-"""What no other attempt can mend."""
+"""The errors for which another attempt cannot succeed."""
 
 
 def _all_classes(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
@@ -126,13 +126,13 @@ def test_every_error_has_an_example() -> None:
     assert {type(example) for example in EXAMPLES} == _all_classes(WriftAIError) - abstract
 
 
-def test_the_class_says_whether_another_attempt_can_succeed() -> None:
+def test_the_class_states_whether_another_attempt_can_succeed() -> None:
     _load_everything()
     assert {cls.__name__ for cls in _all_classes(WriftAIError) if not cls.retryable} - {"WriftAIError"} == FINAL
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_every_error_pickles_whole(error: WriftAIError) -> None:
+def test_every_error_pickles_completely(error: WriftAIError) -> None:
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert type(copy) is type(error)
     assert str(copy) == str(error)

@@ -1,4 +1,4 @@
-"""No frame of the package holds the token while an error passes: trackers of errors show the local variables of all."""
+"""No frame of a traceback holds the token: error trackers show the local variables of all frames."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import httpx
 import pytest
 
 from airflow_provider_wriftai._airflow.connection import ConnectionFields, parse_connection
-from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.versions import Versions
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
@@ -34,7 +32,7 @@ DIGEST = "sha256:" + "ab" * 32
 
 
 class Interruption(BaseException):
-    """What Airflow raises anywhere, for a timeout or a signal."""
+    """Stands for an exception that Airflow raises at any point, for a timeout or a signal."""
 
 
 def _frames_of(error: BaseException) -> list[FrameType]:
@@ -47,7 +45,7 @@ def _frames_of(error: BaseException) -> list[FrameType]:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        # Both: an error that is raised `from None` keeps its context all the same.
+        # An error that is raised `from None` keeps its context too.
         pending += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
             pending += each.exceptions
@@ -66,7 +64,7 @@ def _check(error: BaseException) -> None:
             assert SECRET not in repr(value), f"{name} of {frame.f_code.co_qualname}"
 
 
-def _answer(status: int, **content: Any) -> Callable[[httpx.Request], httpx.Response]:
+def _respond(status: int, **content: Any) -> Callable[[httpx.Request], httpx.Response]:
     return lambda request: httpx.Response(status, **content)
 
 
@@ -86,7 +84,7 @@ def _echo(request: httpx.Request) -> httpx.Response:
 FEW_ATTEMPTS = {"retry_attempts": 2, "retry_seconds": 0.1, "rate_limit_sharing": "off"}
 
 FAILURES: dict[str, Callable[[httpx.Request], httpx.Response]] = {
-    **{str(status): _answer(status, json={"detail": "no"}) for status in (302, 401, 403, 404, 409, 422, 429, 500)},
+    **{str(status): _respond(status, json={"detail": "no"}) for status in (302, 401, 403, 404, 409, 422, 429, 500)},
     **{
         each.__name__: _fail(each)
         for each in (
@@ -94,25 +92,22 @@ FAILURES: dict[str, Callable[[httpx.Request], httpx.Response]] = {
             httpx.LocalProtocolError, Interruption, RuntimeError,
         )
     },
-    "no JSON": _answer(200, text="<html>"),
-    "nothing in it": _answer(200, json={}),
-    "nested": _answer(200, text="[" * 5000),
-    "encoded": _answer(200, headers={"content-encoding": "br"}),
+    "no JSON": _respond(200, text="<html>"),
+    "empty object": _respond(200, json={}),
+    "nested": _respond(200, text="[" * 5000),
+    "encoded": _respond(200, headers={"content-encoding": "br"}),
     "echo": _echo,
 }  # fmt: skip
 
 
 @pytest.fixture(params=FAILURES)
-def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def failure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> str:
     """A service that fails, behind a connection that is read as tasks read it."""
-    monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
-    monkeypatch.setattr(rate_limiter, "PROBE_PATIENCE", 0.0)
-    monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
     transport = httpx.MockTransport(FAILURES[request.param])
-    opened = API.__init__
+    original = API.__init__
 
     def init(self: API, *arguments: Any, **settings: Any) -> None:
-        opened(self, *arguments, **{**settings, "transport": transport, "async_transport": transport})
+        original(self, *arguments, **{**settings, "transport": transport, "async_transport": transport})
 
     monkeypatch.setattr(API, "__init__", init)
     connection = {
@@ -130,12 +125,12 @@ def _open() -> API:
     )
 
 
-def _by_sync() -> None:
+def _get_sync() -> None:
     with _open() as api:
         Versions(api).get("acme/m:1")
 
 
-def _by_async() -> None:
+def _get_async() -> None:
     async def get() -> None:
         async with _open() as api:
             await Versions(api).async_get("acme/m:1")
@@ -143,7 +138,7 @@ def _by_async() -> None:
     asyncio.run(get())
 
 
-def _by_hook() -> None:
+def _list_with_hook() -> None:
     with WriftAIHook().get_conn() as api:
         Versions(api).list("acme", "m")
 
@@ -156,9 +151,9 @@ def _create() -> None:
 
 
 WAYS: dict[str, Callable[[], object]] = {
-    "client": _by_sync,
-    "asynchronous client": _by_async,
-    "hook": _by_hook,
+    "client": _get_sync,
+    "asynchronous client": _get_async,
+    "hook": _list_with_hook,
     "create": _create,
     "get": lambda: WriftAIGetVersionOperator(task_id="t", version="acme/m:1").execute({}),
     "delete": lambda: WriftAIDeleteVersionOperator(task_id="t", version="acme/m:1", fail_if_missing=True).execute({}),
@@ -182,19 +177,19 @@ def test_no_frame_of_a_failure_holds_the_token(failure: str, way: str) -> None:
             raise
         _check(error)
     else:
-        # The body of a response to a delete says nothing that a task needs.
-        assert failure == "nothing in it" or (failure, way) == ("nested", "delete"), "no error came"
+        # The body of the response to a delete is not read.
+        assert failure == "empty object" or (failure, way) == ("nested", "delete"), "no error was raised"
 
 
 def test_no_frame_of_a_trigger_that_fails_holds_the_token(failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trigger reports errors of the service in its event; whatever else comes out of it is in the triggerer's log."""
+    """A trigger reports errors of the service in its event. The triggerer logs any other error with its frames."""
     if failure == "Interruption":
         pytest.skip("Airflow interrupts tasks on workers, and cancels triggers")
 
-    def break_down(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise RuntimeError("the event cannot be counted")
 
-    monkeypatch.setattr("airflow_provider_wriftai._airflow.metrics.count", break_down)
+    monkeypatch.setattr("airflow_provider_wriftai._airflow.metrics.count", fail)
     trigger = WriftAIVersionTrigger(
         criteria={"version": "acme/m:1"}, poll_interval=1, deadline=datetime.now(UTC), max_consecutive_failures=0
     )

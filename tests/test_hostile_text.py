@@ -1,4 +1,4 @@
-"""Text that others wrote is shown as text: it forges no log line, and controls no terminal and no log viewer."""
+"""Text from others is shown as text: it cannot forge log lines, or control a terminal or a log viewer."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ DIGEST, OTHER = ("sha256:" + pair * 32 for pair in ("ab", "cd"))
 SCHEMAS: dict[str, Any] = {"prediction": {"input": {}, "output": {}}}
 
 
-class Recorder:
-    """Takes the place of a logger, and keeps the lines."""
+class RecordingLogger:
+    """A logger that records its lines."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
@@ -51,44 +51,46 @@ class Recorder:
         return lambda message, *values, **_: self._lines.append(message % values if values else message)
 
 
-class Said:
-    """Everything that was said: log lines, messages of errors with their causes, and sentences for users."""
+class Output:
+    """The text that users see: log lines, messages of errors, and results that are text."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def by(self, act: Callable[[], object]) -> None:
+    def record(self, action: Callable[[], object]) -> None:
+        """Run an action, and record its error or its result."""
         try:
-            answer = act()
-        except BaseException as error:  # noqa: BLE001 - whatever a task shows
+            result = action()
+        except BaseException as error:  # noqa: BLE001 - a task shows any error
             self.lines.append(str(error))
         else:
-            if isinstance(answer, str):
-                self.lines.append(answer)
+            if isinstance(result, str):
+                self.lines.append(result)
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Said]:
-    said = Said()
+def output(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Output]:
+    """The output of a test, which is checked when the test ends."""
+    output = Output()
     for cls in (
         WriftAICreateVersionOperator, WriftAIGetVersionOperator, WriftAIDeleteVersionOperator,
         WriftAIUpdateVersionConfigurationOperator, WriftAICleanupVersionsOperator, WriftAIListModelsOperator,
         WriftAIVersionSensor, WriftAIVersionTrigger, WriftAIStartedVersionTrigger, WriftAIVersionPublishedTrigger,
     ):  # fmt: skip
-        monkeypatch.setattr(cls, "log", Recorder(said.lines))
+        monkeypatch.setattr(cls, "log", RecordingLogger(output.lines))
     caplog.set_level(logging.DEBUG, "airflow_provider_wriftai")
-    yield said
-    said.lines += [
+    yield output
+    output.lines += [
         record.getMessage() for record in caplog.get_records("call") if record.name.startswith("airflow_provider")
     ]
-    _check(said.lines)
+    _check(output.lines)
 
 
 def _check(lines: list[str]) -> None:
-    assert lines, "nothing was said"
+    assert lines, "there was no output"
     for line in lines:
         first, *others = line.split("\n")
-        # Lists of our own continue indented.
+        # Our own lists continue on indented lines.
         assert all(other.startswith("  ") for other in others), line
         assert all(part.isprintable() for part in (first, *others)), line
         assert "::" not in line
@@ -209,16 +211,16 @@ PARAMETERS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("source", PARAMETERS)
-def test_a_parameter_is_shown_as_text(source: str, said: Said) -> None:
-    said.by(PARAMETERS[source])
-    assert any("\\n" in line or "\\u202e" in line for line in said.lines) or source in NOT_SHOWN, said.lines
+def test_a_parameter_is_shown_as_text(source: str, output: Output) -> None:
+    output.record(PARAMETERS[source])
+    assert any("\\n" in line or "\\u202e" in line for line in output.lines) or source in NOT_SHOWN, output.lines
 
 
 NOT_SHOWN = {
     "release_notes", "metadata as text", "poll_interval of a trigger", "image reference", "XCom", "model_owner",
     "newer_than, from an XCom", "template",
 }  # fmt: skip
-"""What no message shows at all."""
+"""The parameters whose values no message shows."""
 
 
 @pytest.mark.parametrize(
@@ -237,12 +239,12 @@ NOT_SHOWN = {
         {"extra": json.dumps({"ca_bundle": FORGED})},
     ],
 )
-def test_a_connection_is_shown_as_text(connection: dict[str, Any], said: Said) -> None:
-    def open_it() -> str:
+def test_a_connection_is_shown_as_text(connection: dict[str, Any], output: Output) -> None:
+    def open_connection() -> str:
         with API(**parse_connection(ConnectionFields(**connection))) as api:
             return api.base_url
 
-    said.by(open_it)
+    output.record(open_connection)
 
 
 def _respond(status: int, body: Any = None, *, text: str | None = None, **headers: bytes) -> httpx.Response:
@@ -303,25 +305,23 @@ TASKS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("response", RESPONSES)
-def test_a_response_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, said: Said, response: str, task: str) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        return RESPONSES[response]()
-
-    def open_it(*_: Any, **__: Any) -> API:
-        transport = httpx.MockTransport(answer)
+def test_a_response_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, output: Output, response: str, task: str) -> None:
+    def open_api(*_: Any, **__: Any) -> API:
+        transport = httpx.MockTransport(lambda _: RESPONSES[response]())
         return API(
             "https://h.example/v1", "t0ken-0f-acme", transport=transport, async_transport=transport,
             retry=RetryPolicy(attempts=1), rate_limit_sharing="off",
         )  # fmt: skip
 
-    monkeypatch.setattr(WriftAIHook, "get_conn", open_it)
-    monkeypatch.setattr("airflow_provider_wriftai.hooks.wriftai._open", open_it)
+    monkeypatch.setattr(WriftAIHook, "get_conn", open_api)
+    monkeypatch.setattr("airflow_provider_wriftai.hooks.wriftai._open", open_api)
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps({"conn_type": "wriftai", "host": "h.example"}))
-    said.by(TASKS[task])
+    output.record(TASKS[task])
 
 
+@pytest.mark.usefixtures("output")
 @pytest.mark.parametrize("error", [ValueError, OSError])
-def test_an_error_of_airflows_store_is_shown_as_text(said: Said, error: type[Exception]) -> None:
+def test_an_error_of_airflows_store_is_shown_as_text(error: type[Exception]) -> None:
     class Broken:
         async def aget(self, _: str) -> Any:
             raise error(FORGED)

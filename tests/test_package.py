@@ -1,4 +1,4 @@
-"""What a release consists of: built from the checkout, checked as a package index does, and used as installed."""
+"""The files of a release: built from the checkout, checked as a package index checks them, and installed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".venv-release" / "bin"
 UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 NOT_DISTRIBUTED = {".gitignore", ".ci/run"}
-"""What is tracked, and only makes sense in the repository."""
+"""Tracked files that are only useful in the repository."""
 
-pytestmark = pytest.mark.skipif(UV is None, reason="uv is not installed: a release is built beside one Airflow")
+pytestmark = pytest.mark.skipif(UV is None, reason="uv is only installed with one version of Airflow")
 
 
 def _tracked() -> list[str]:
@@ -37,11 +37,10 @@ def _tracked() -> list[str]:
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
-def _repository_address() -> str:
-    address: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["airflow-provider-wriftai"][
-        "repository"
-    ]
-    return address
+def _repository_url() -> str:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    url: str = tools["airflow-provider-wriftai"]["repository"]
+    return url
 
 
 def _tool(name: str) -> str:
@@ -68,7 +67,7 @@ def _build(source: Path, folder: Path, kind: str) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout: building leaves files behind."""
+    """A copy of the checkout, because a build leaves files behind."""
     copy = tmp_path_factory.mktemp("source") / "checkout"
     for name in _tracked():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +100,7 @@ def _contents(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_the_whole_package_and_nothing_else(wheel: Path) -> None:
     expected = {
         name
         for name in _tracked()
@@ -113,18 +112,18 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None
 
 
 def test_the_sdist_is_complete(sdist: Path) -> None:
-    """Tests with their support, documentation, examples and changelog: what the repository has."""
+    """It contains everything in the repository, including tests, documentation, and examples."""
     with tarfile.open(sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
     assert set(_tracked()) - names == NOT_DISTRIBUTED
-    made = {name for name in names - set(_tracked()) if ".egg-info/" not in name}
-    assert made == {"PKG-INFO"}
+    generated = {name for name in names - set(_tracked()) if ".egg-info/" not in name}
+    assert generated == {"PKG-INFO"}
 
 
-def test_the_wheel_of_the_sdist_is_that_of_the_checkout(sdist: Path, wheel: Path, tmp_path: Path) -> None:
-    again, _ = _build(sdist, tmp_path, "--wheel")
-    assert again.name == wheel.name
-    assert _contents(again) == _contents(wheel)
+def test_the_sdist_and_the_checkout_build_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    from_sdist, _ = _build(sdist, tmp_path, "--wheel")
+    assert from_sdist.name == wheel.name
+    assert _contents(from_sdist) == _contents(wheel)
 
 
 def test_its_metadata(wheel: Path, metadata: Message) -> None:
@@ -145,7 +144,7 @@ def test_its_metadata(wheel: Path, metadata: Message) -> None:
 
 
 def test_it_requires_airflow_and_no_other_provider(metadata: Message) -> None:
-    """Constraints pin each provider to the day of its Airflow."""
+    """Airflow's constraints pin each provider to the version of that day."""
     required = [line for line in metadata.get_all("Requires-Dist", ()) if "extra ==" not in line]
     assert [line for line in required if line.startswith("apache-airflow")] == ["apache-airflow>=2.11.0"]
     assert [line for line in required if re.search("[<~!]|==", line)] == [], "an upper bound cannot be constrained away"
@@ -161,51 +160,51 @@ def test_every_python_that_is_declared_is_tested(metadata: Message, repository: 
     assert declared == set(re.findall(r'"(3\.\d+)"', (repository / ".github/workflows/test.yml").read_text()))
 
 
-def test_a_package_index_shows_where_everything_is(metadata: Message) -> None:
+def test_the_metadata_has_all_project_urls(metadata: Message) -> None:
     urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", ()))
     assert urls.keys() == {"Documentation", "Source", "Changelog", "Issues"}
-    assert urls["Source"] == _repository_address()
+    assert urls["Source"] == _repository_url()
     assert all(url.startswith("https://") for url in urls.values())
 
 
 def test_the_long_description_has_no_relative_link(metadata: Message, repository: Path) -> None:
-    shown = metadata.get_payload()
-    assert isinstance(shown, str)
-    links = re.findall(r"\]\(([^)\s]+)", shown)
+    description = metadata.get_payload()
+    assert isinstance(description, str)
+    links = re.findall(r"\]\(([^)\s]+)", description)
     assert len(links) > 10
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
-    within = [link.split("/main/")[1] for link in links if link.startswith(f"{_repository_address()}/")]
-    assert within
-    assert [path for path in within if not (repository / path.partition("#")[0]).exists()] == []
+    paths = [link.split("/main/")[1] for link in links if link.startswith(f"{_repository_url()}/")]
+    assert paths
+    assert [path for path in paths if not (repository / path.partition("#")[0]).exists()] == []
 
 
-def test_one_place_states_the_repositorys_address() -> None:
-    owner, name = _repository_address().split("/")[-2:]
-    address = re.escape(_repository_address())
-    stated = re.compile(rf"git(?:hub|lab)\.\w+[/:][\w-]+/{name}\b|\b{owner}\.github\.io|{address}", re.IGNORECASE)
+def test_only_one_file_contains_the_url_of_the_repository() -> None:
+    owner, name = _repository_url().split("/")[-2:]
+    url = re.escape(_repository_url())
+    pattern = re.compile(rf"git(?:hub|lab)\.\w+[/:][\w-]+/{name}\b|\b{owner}\.github\.io|{url}", re.IGNORECASE)
     places = {
-        name: stated.findall(text)
+        name: pattern.findall(text)
         for name in _tracked()
-        if stated.search(text := (ROOT / name).read_text(encoding="utf-8", errors="ignore"))
+        if pattern.search(text := (ROOT / name).read_text(encoding="utf-8", errors="ignore"))
     }
     assert places.keys() == {"pyproject.toml"}
     assert len(places["pyproject.toml"]) == 1
 
 
-def test_a_package_index_takes_it(sdist: Path, wheel: Path) -> None:
+def test_a_package_index_accepts_it(sdist: Path, wheel: Path) -> None:
     output = _run(_tool("twine"), "check", "--strict", sdist, wheel)
     assert output.count("PASSED") == 2
 
 
-def test_the_wheels_contents_are_as_they_should_be(wheel: Path) -> None:
+def test_the_contents_of_the_wheel_are_valid(wheel: Path) -> None:
     assert _run(_tool("check-wheel-contents"), wheel).endswith(": OK\n")
 
 
-def test_what_is_installed_fits_together() -> None:
+def test_the_installed_packages_are_compatible() -> None:
     _run(str(UV), "pip", "check", "--python", sys.executable)
 
 
-def test_what_needs_no_airflow_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+def test_the_provider_info_of_the_wheel_needs_no_dependencies(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False, symlinks=True)
     (site_packages,) = environment.glob("lib/python3*/site-packages")
@@ -219,9 +218,9 @@ def test_what_needs_no_airflow_runs_from_the_wheel_alone(wheel: Path, tmp_path: 
 
 
 def test_an_old_airflow_is_refused_at_installation(wheel: Path, tmp_path: Path) -> None:
-    wanted = tmp_path / "wanted.txt"
-    wanted.write_text(f"{wheel}\napache-airflow==2.10.5\n")
-    done = subprocess.run([str(UV), "pip", "compile", wanted], capture_output=True, text=True, check=False)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"{wheel}\napache-airflow==2.10.5\n")
+    done = subprocess.run([str(UV), "pip", "compile", requirements], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "airflow-provider-wriftai" in done.stderr
     assert "apache-airflow>=2.11.0" in done.stderr

@@ -1,4 +1,4 @@
-"""What Airflow is told: every name leads somewhere, and nothing that exists is left out."""
+"""The provider info: every name resolves, and nothing is missing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ DISTRIBUTION = "airflow-provider-wriftai"
 
 
 def _schema(name: str) -> dict[str, Any]:
-    # A namespace may be spread over folders: core is where its own files are.
-    (found,) = [Path(folder) / name for folder in airflow.__path__ if (Path(folder) / name).exists()]
-    schema: dict[str, Any] = json.loads(found.read_text())
+    # The namespace package may have several folders; the schemas are in that of Airflow's core.
+    (file,) = [Path(folder) / name for folder in airflow.__path__ if (Path(folder) / name).exists()]
+    schema: dict[str, Any] = json.loads(file.read_text())
     return schema
 
 
-def test_the_entry_point_leads_to_it() -> None:
+def test_the_entry_point_resolves_to_it() -> None:
     (found,) = (
         point
         for point in entry_points(group="apache_airflow_provider")
@@ -37,21 +37,21 @@ def test_the_entry_point_leads_to_it() -> None:
     assert found.load() is get_provider_info
 
 
-def test_it_says_what_the_distribution_says() -> None:
+def test_it_agrees_with_the_metadata_of_the_distribution() -> None:
     info = get_provider_info()
     assert info["package-name"] == DISTRIBUTION
     assert info["versions"] == [metadata(DISTRIBUTION)["Version"]]
 
 
 @pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
-def test_it_is_what_airflow_expects(name: str) -> None:
+def test_it_is_valid_according_to_airflows_schemas(name: str) -> None:
     schema = _schema(name)
     known = schema["properties"]
     info = get_provider_info()
     integrations = known.get("integrations", {}).get("items", {}).get("properties", {})
     tags = integrations.get("tags", {})
     if names := tags.get("items", {}).get("enum"):
-        # Airflow reads them from 3.2 on, which knows these two, and allows several; older ones do not look at them.
+        # Airflow 3.2 reads the tags, knows these two, and allows several. Older versions do not read them.
         assert set(info["integrations"][0]["tags"]) - set(names) <= {"ai", "machine-learning"}
         names.extend(["ai", "machine-learning"])
         tags.pop("maxItems", None)
@@ -61,14 +61,14 @@ def test_it_is_what_airflow_expects(name: str) -> None:
     assert {"package-name", "name", "description", "connection-types"} <= known.keys()
 
 
-def test_the_how_to_guides_are_there(repository: Path) -> None:
+def test_the_how_to_guides_exist(repository: Path) -> None:
     (integration,) = get_provider_info()["integrations"]
     assert integration["how-to-guide"]
     assert [guide for guide in integration["how-to-guide"] if not (repository / guide.removeprefix("/")).exists()] == []
 
 
-def test_airflow_shows_where_the_documentation_is() -> None:
-    """It reads the address from the distribution: as its page of providers does."""
+def test_airflow_links_to_the_documentation() -> None:
+    """Airflow's page of providers reads the URL from the metadata of the distribution."""
     urls = [url.partition(", ")[::2] for url in metadata(DISTRIBUTION).get_all("Project-URL") or ()]
     assert dict(urls)["Documentation"].startswith("https://")
     try:
@@ -76,8 +76,8 @@ def test_airflow_shows_where_the_documentation_is() -> None:
     except ImportError:
         manager = importlib.import_module("airflow.providers_manager").ProvidersManager()
         if not any("documentation-url" in provider.data for provider in manager.providers.values()):
-            pytest.skip("this Airflow shows no addresses of documentation")
-        # Airflow 3.1 leaves a space before it.
+            pytest.skip("this Airflow shows no links to documentation")
+        # Airflow 3.1 leaves a space before the URL.
         shown = manager.providers[DISTRIBUTION].data.get("documentation-url", "").strip()
     else:
         shown = get_doc_url_for_provider(DISTRIBUTION, metadata(DISTRIBUTION)["Version"])
@@ -92,7 +92,7 @@ def test_every_module_is_listed(kind: str, base: type) -> None:
     with_classes = {
         f"{package.__name__}.{file.stem}"
         for file in Path(package.__path__[0]).glob("*.py")
-        if file.stem != "acknowledged"  # which only Airflow 3.3 can load, and which holds no trigger
+        if file.stem != "acknowledged"  # Only Airflow 3.3 can load it, and it defines no trigger.
         and any(
             isinstance(value, type) and issubclass(value, base) and value.__module__.endswith(f".{file.stem}")
             for value in vars(importlib.import_module(f"{package.__name__}.{file.stem}")).values()
@@ -108,7 +108,7 @@ def _airflow(*arguments: str) -> Any:
         text=True,
         check=True,
     )
-    # Airflow's log may come before the table.
+    # Log lines of Airflow may precede the table.
     return json.loads(done.stdout[done.stdout.index("[{") :])
 
 

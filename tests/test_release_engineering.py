@@ -1,4 +1,4 @@
-"""The repository's workflows, forms and other files that a service reads, and the check of a release."""
+"""Workflows, issue forms, and other files that services read, and the check of a release."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_the_workflows_are_safe() -> None:
 
 
 @pytest.mark.parametrize("file", SCHEMAS)
-def test_what_a_service_reads_is_of_its_form(file: str) -> None:
+def test_a_file_is_valid_according_to_its_schema(file: str) -> None:
     done = _run("check-jsonschema", "--builtin-schema", SCHEMAS[file], file)
     assert done.returncode == 0, done.stdout
 
 
-def test_every_such_file_is_checked() -> None:
-    there = {str(file.relative_to(ROOT)) for file in (ROOT / ".github").glob("**/*.yml")}
-    assert there <= SCHEMAS.keys()
+def test_every_yaml_file_has_a_schema() -> None:
+    files = {str(file.relative_to(ROOT)) for file in (ROOT / ".github").glob("**/*.yml")}
+    assert files <= SCHEMAS.keys()
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
@@ -68,7 +68,7 @@ def test_a_pull_request_reaches_no_secret(file: Path) -> None:
         assert "contents: write" not in text
 
 
-def test_one_commit_is_pinned_for_each_action() -> None:
+def test_each_action_is_pinned_to_the_same_commit_everywhere() -> None:
     pins: dict[str, set[str]] = {}
     for file in WORKFLOWS:
         for action, commit in re.findall(r"uses: ([\w-]+/[\w-]+)[\w./-]*@(\S+)", file.read_text()):
@@ -107,7 +107,7 @@ def test_a_release_that_agrees_passes(release: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "told"),
+    ("file", "old", "new", "problem"),
     [
         ("airflow_provider_wriftai/__init__.py", "1.2.3", "1.2.4", "The tag is 'v1.2.3', but the version is '1.2.4'"),
         ("CHANGELOG.md", "(2026-12-01)", "(unreleased)", "The changelog begins with '1.2.3 (unreleased)'"),
@@ -115,9 +115,9 @@ def test_a_release_that_agrees_passes(release: Path, capsys: pytest.CaptureFixtu
         ("pyproject.toml", "/acme/", "/OWNER/", "is still a placeholder"),
     ],
 )
-def test_a_release_that_does_not_agree_is_refused(release: Path, file: str, old: str, new: str, told: str) -> None:
+def test_a_release_that_does_not_agree_is_refused(release: Path, file: str, old: str, new: str, problem: str) -> None:
     (release / file).write_text((release / file).read_text().replace(old, new))
-    with pytest.raises(SystemExit, match=re.escape(told)):
+    with pytest.raises(SystemExit, match=re.escape(problem)):
         release_check.main("v1.2.3", release)
 
 

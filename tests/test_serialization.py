@@ -1,4 +1,4 @@
-"""Whatever a service answers, results and events pass through Airflow's serialization as the plain data they are."""
+"""Results and events pass unchanged through Airflow's serialization, whatever the service responds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import httpx
 import pytest
@@ -45,7 +46,7 @@ from tests.support.airflow_serialization import round_trip_asset_event, round_tr
 DIGEST = "sha256:" + "ab" * 32
 RESERVED = ["__classname__", "__id__", "__version__", "__data__", "__type", "__var", "__source", "__serialized_object"]
 LARGEST_RESULT = 20_000
-"""Characters of JSON of a result that contains no schemas, and no list."""
+"""The most characters in the JSON of a result without schemas and lists."""
 
 ASSET = {"__type": "airflow.sdk.definitions.asset.Asset", "__var": {"name": "a", "uri": "a", "group": "a", "extra": {}}}
 MODULE = {"__type": "os.path", "__var": {}}
@@ -73,19 +74,19 @@ hostile = st.recursive(
     ),
     max_leaves=6,
 )
-"""JSON, and what only Python writes as JSON."""
+"""JSON values, and values that only Python writes as JSON."""
 
 FIELDS = ("release_notes", "created_at", "size", "configuration", "compatibilities", "owner", "model", "anything")
 foreign = st.fixed_dictionaries(
     {"schemas": hostile}, optional={**dict.fromkeys(FIELDS, hostile), **dict.fromkeys(RESERVED, hostile)}
 )
-"""All of a version but what a request needs to name it."""
+"""The fields of a version that do not identify it."""
 
 examples = settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
 
 
 def _write(value: Any) -> str:
-    """Write JSON, deeper than Python's encoder can."""
+    """Return a value as JSON, which may be nested deeper than Python's encoder allows."""
     match value:
         case str() if value.startswith(_DEEP):
             levels, _, inner = value.removeprefix(_DEEP).partition(":")
@@ -99,11 +100,11 @@ def _write(value: Any) -> str:
 
 
 class HostileService:
-    """Answers with well-formed names, and whatever else a test says.
+    """Responds with valid references and arbitrary other fields.
 
     Attributes:
-        foreign: What versions, models, and configurations contain beside their names.
-        is_numbered: Whether it is of generation 2.
+        foreign: The fields of versions, models, and configurations beside their names.
+        is_numbered: Whether versions have numbers, as in generation 2.
     """
 
     def __init__(self) -> None:
@@ -121,22 +122,22 @@ class HostileService:
         return {**known, **(self.foreign if number == 2 else {}), **own}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        body = self.answer(request)
+        body = self.body(request)
         headers = {"date": format_datetime(datetime.now(UTC), usegmt=True)}
         if body is None:
             return httpx.Response(204, headers=headers)
         return httpx.Response(200, content=_write(body).encode(), headers=headers)
 
-    def answer(self, request: httpx.Request) -> Any:
+    def body(self, request: httpx.Request) -> Any:
         path = request.url.path
         if request.method == "DELETE":
             return None
         if request.method == "POST":
             return self.version(2)
         if path.endswith("/configuration"):
-            # The two fields are read; whether they are what they should be is the reader's to see.
-            given = self.foreign.get("configuration")
-            return {"hardware_identifier": given, "variable_names": ["A", given], **self.foreign}
+            # The client has to check the types of the two fields.
+            value = self.foreign.get("configuration")
+            return {"hardware_identifier": value, "variable_names": ["A", value], **self.foreign}
         if path.endswith("/versions"):
             return {**self.foreign, "items": [self.version(2), self.version(1)], "next_cursor": None}
         if path.endswith("/models/acme"):
@@ -225,7 +226,7 @@ def test_a_result_is_read_as_it_was_returned(
     try:
         returned = RESULTS[result](service)
     except (WriftAIError, AirflowFailException) as error:
-        returned = str(error)  # Refused, in words of our own.
+        returned = str(error)  # The result is refused, with our own message.
     _check_plain(returned)
     assert round_trip_xcom(returned) == returned
     if result != "get with schemas":
@@ -235,7 +236,7 @@ def test_a_result_is_read_as_it_was_returned(
 @pytest.mark.parametrize("result", RESULTS)
 @pytest.mark.parametrize("is_numbered", [True, False])
 def test_every_result_is_reached(service: HostileService, result: str, is_numbered: bool) -> None:
-    """What is refused above is refused for its content, not because of this service."""
+    """Without it, the test above could pass because every operation fails with this service."""
     service.is_numbered = is_numbered
     service.foreign = {"schemas": {"a": {**ASSET, "__id__": DATASET, "b": MODULE}}, "anything": DATASET}
     if result == "configure":
@@ -247,7 +248,7 @@ def test_every_result_is_reached(service: HostileService, result: str, is_number
 
 def _trigger_event(criteria: Criteria) -> Any:
     async def run() -> Any:
-        # One poll: a wait for a version of which the service does not say when it was created would go on.
+        # Poll once: without a creation time of the version, the wait would continue.
         trigger = WriftAIVersionTrigger(
             criteria=criteria.to_json(),
             poll_interval=0,
@@ -315,18 +316,20 @@ def test_the_event_of_an_outlet_is_received_as_it_was_sent(foreign: dict[str, An
         assume(False)
     version = VersionRecord.parse(parse_version(_reference(service, 2)), body)
     asset = model_asset("acme/m")
-    events: Any = {asset: SimpleNamespace(extra=None)}
+    event = SimpleNamespace(extra=None)
+    # Not a dict: assets of Airflow 3.1 are not hashable.
+    events: Any = MagicMock(__getitem__=lambda _, outlet: event)
     result = PublishResult(version, PublishOutcome.CREATED)
     describe_publish({"outlet_events": events}, [asset], "acme/m", result, lambda: asset)
-    extra = events[asset].extra
+    extra = event.extra
     _check_plain(extra)
     assert extra["reference"] == _reference(service, 2)
     assert round_trip_asset_event(extra) == extra
 
 
 @pytest.mark.parametrize("poison", [{"__classname__": "x", "__version__": 1}, ASSET, MODULE, DATASET])
-def test_what_airflow_itself_would_do_with_such_json(poison: dict[str, Any]) -> None:
-    """Why no JSON of others is returned: it does not come back as it is."""
+def test_airflow_changes_such_json(poison: dict[str, Any]) -> None:
+    """This is why no result contains JSON from others: Airflow does not return it unchanged."""
     value = {"properties": {"a": poison, **poison}}
     with suppress(ImportError, TypeError, ValueError, AttributeError, KeyError, RecursionError):
         assert round_trip_xcom(value) != value

@@ -1,4 +1,4 @@
-"""Every message of an error is found in docs/troubleshooting.md, and what stands there is a message."""
+"""docs/troubleshooting.md explains every error message, and every message on the page exists."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support.public_names import errors
 PACKAGE = Path(airflow_provider_wriftai.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "troubleshooting.md").read_text()
 GAP = "…"
-# They name a field of a connection, in the message of a ConfigurationError.
+# These errors become parts of the message of a ConfigurationError.
 PARTS_OF_MESSAGES = frozenset({"_InvalidFieldError"})
-# The instance says whether a retry can help.
-DEPENDING = frozenset({"UnresolvedPublishError", "PruneIncompleteError"})
-WARNINGS = ("The create request had", "and … are versions of the same", "was published while", "does not report")
+# For these errors, the instance states whether a retry can help.
+PER_INSTANCE = frozenset({"UnresolvedPublishError", "PruneIncompleteError"})
+WARNINGS = ("The create request had", "and … are versions of the same", "While this task created", "does not report")
 
 
 def _name_of(node: ast.expr) -> str:
@@ -28,7 +28,7 @@ def _name_of(node: ast.expr) -> str:
 
 
 def _text_of(node: ast.expr) -> str:
-    """Return what a text expression always says, with a gap for the rest."""
+    """Return the constant parts of a text expression, with a gap for each other part."""
     match node:
         case ast.Constant(value=str(text)):
             return text
@@ -49,17 +49,18 @@ def _composes_its_message(cls: ast.ClassDef) -> bool:
 
 
 def _is_message(text: str) -> bool:
-    said = text.replace(GAP, "")
-    return len(re.findall(r"[A-Za-z]{2,}", said)) >= 2 and (said.rstrip().endswith((".", ":")) or text.endswith(GAP))
+    constant = text.replace(GAP, "")
+    is_text = len(re.findall(r"[A-Za-z]{2,}", constant)) >= 2
+    return is_text and (constant.rstrip().endswith((".", ":")) or text.endswith(GAP))
 
 
 def _messages() -> dict[str, str]:
-    """Find the messages of all errors in the source: where each is, by its text."""
+    """Return the messages of all errors in the source code: the place of each, by its text."""
     trees = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py")) if "sandbox" not in path.parts}
     names = _error_names()
     classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     composing = {cls.name for cls in classes if cls.name in names and _composes_its_message(cls)}
-    # The base's own text is only about its subclasses.
+    # The text of this base class is only used by its subclasses.
     composing -= {"ConnectionFailedError"}
     found: dict[str, str] = {}
     for path, tree in trees.items():
@@ -99,7 +100,7 @@ def _pattern(text: str) -> str:
 
 
 def _fits(row: str, message: str) -> bool:
-    """Return whether a row is about a message: it may leave parts of the message out, or fill its gaps."""
+    """Return whether a row is about a message. The row may omit parts of the message, or fill its gaps."""
     return bool(re.fullmatch(_pattern(row), message, re.DOTALL) or re.search(_pattern(message), row, re.DOTALL))
 
 
@@ -142,7 +143,7 @@ def test_every_error_is_listed_with_what_it_does_to_a_task() -> None:
     table = PAGE.partition("## Errors by class")[2]
     listed = dict(re.findall(r"^\| `(\w+)` \| (.+?)(?:[:,] .*)? \|$", table, re.MULTILINE))
     expected = {
-        cls.__name__: "depends" if cls.__name__ in DEPENDING else "retried" if cls.retryable else "fails at once"
+        cls.__name__: "depends" if cls.__name__ in PER_INSTANCE else "retried" if cls.retryable else "fails at once"
         for cls in errors()
     }
     assert listed == expected

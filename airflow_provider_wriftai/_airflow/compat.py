@@ -1,8 +1,8 @@
 """What differs between the supported versions of Airflow.
 
 No other file of the package checks Airflow's version, falls back to another import, uses a private attribute of
-Airflow, or repeats one of its internal strings. ``_HOMES`` says where each name lives, by the first Airflow that has it
-there. The homes are chosen by version rather than by trial: an old home that still works may warn, and a broken
+Airflow, or repeats one of its internal strings. ``_LOCATIONS`` has the module of each name, by the first Airflow that
+has it there. They are chosen by version rather than by trial: an old location that still works may warn, and a broken
 dependency must not look like an old Airflow.
 
 Names are resolved when they are first imported (PEP 562), so that a DAG file loads only what it uses.
@@ -52,6 +52,7 @@ __all__ = [
     "aget_connection",
     "conf",
     "has_post_execute_hook",
+    "has_pre_execute_hook",
     "needs_worker_to_end",
     "run_sensor_loop",
     "store_xcom",
@@ -73,11 +74,11 @@ TRIGGER_FAILED: Final = "__fail__"
 """The method that Airflow resumes when a trigger ended without an event."""
 
 TRIGGER_TIMED_OUT: Final = "Trigger timeout"
-"""The reason that Airflow then gives when the deferral's timeout had passed."""
+"""The reason that Airflow then gives if the deferral timed out."""
 
 TRIGGERS_END_TASKS: Final = AIRFLOW_VERSION >= (3, 3)
-"""Whether a trigger can end its task as a worker would, and start it: only since 3.3 does the triggerer render
-templates; before, ``start_from_trigger`` is ignored (3.1, 3.2), and an XCom stored from there was never tried."""
+"""Whether a trigger can start its task, and end it as a worker would. Before 3.3, the triggerer does not render
+templates, ``start_from_trigger`` is ignored (3.1, 3.2), and storing an XCom from the triggerer is untested."""
 
 if AIRFLOW_VERSION < (2, 11):
     raise ImportError(f"airflow-provider-wriftai requires Airflow 2.11 or later; found {airflow.__version__}.")
@@ -115,8 +116,8 @@ if TYPE_CHECKING:
 else:
     _EXCEPTIONS = {(3, 2): "airflow.sdk.exceptions", (2, 11): "airflow.exceptions"}
 
-    # The oldest home comes last; "module:name" is a name of its own there.
-    _HOMES = {
+    # The oldest location comes last; "module:name" if the name is another one there.
+    _LOCATIONS = {
         "AdvanceItem": {(3, 3): "airflow.triggers.shared_stream", (2, 11): "builtins:tuple"},
         "AirflowException": _EXCEPTIONS,
         "AirflowFailException": _EXCEPTIONS,
@@ -144,12 +145,12 @@ else:
     }
 
     def __getattr__(name):
-        """Import a name from its home in the Airflow that is installed."""
-        homes = _HOMES.get(name)
-        if homes is None:
+        """Import a name from its location in the Airflow that is installed."""
+        locations = _LOCATIONS.get(name)
+        if locations is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = next(home for since, home in homes.items() if since <= AIRFLOW_VERSION)
-        module, _, own_name = home.partition(":")
+        location = next(location for since, location in locations.items() if since <= AIRFLOW_VERSION)
+        module, _, own_name = location.partition(":")
         value = globals()[name] = getattr(import_module(module), own_name or name)
         return value
 
@@ -157,7 +158,7 @@ else:
 def run_sensor_loop(sensor: BaseSensorOperator, context: Context) -> object:
     """Run the poke loop of Airflow's base class for a sensor whose own ``execute`` is running.
 
-    Airflow 2.11 takes a call of the base's ``execute`` for one from outside of a task: it warns, and fails a task with
+    Airflow 2.11 treats a call of the base's ``execute`` as one from outside a task: it warns, and fails a task with
     ``allow_nested_operators=False``. The function that it wraps has no such check.
     """
     base = import_module(__name__).BaseSensorOperator
@@ -184,6 +185,11 @@ def needs_worker_to_end(task: Any) -> str | None:
         "a listener (such as OpenLineage) is notified of successful tasks": _has_success_listeners(),
     }
     return next((reason for reason, applies in needs.items() if applies), None)
+
+
+def has_pre_execute_hook(task: object) -> bool:
+    """Return whether the DAG gave a task a ``pre_execute`` or ``on_execute_callback``. Only a worker runs them."""
+    return getattr(task, "_pre_execute_hook", None) is not None or bool(getattr(task, "on_execute_callback", None))
 
 
 def has_post_execute_hook(task: object) -> bool:

@@ -6,6 +6,7 @@ DAG files load this module, so the client is imported where a connection is read
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
@@ -22,6 +23,8 @@ DEFAULT_CONNECTION_ID: Final = "wriftai_default"
 
 PUBLIC_API: Final = "https://api.wrift.ai/v1"
 _MOST_SECONDS = 7 * 86400
+_LONGEST_SHOWN = 15
+_LABEL = re.compile(r"[^.:/]+")
 
 UI_FIELD_BEHAVIOUR: Final[Mapping[str, Any]] = {
     "hidden-fields": ["login"],
@@ -30,7 +33,7 @@ UI_FIELD_BEHAVIOUR: Final[Mapping[str, Any]] = {
         "host": "https://api.wrift.ai/v1 (the default)",
         "schema": "https (only if the API URL has no scheme)",
         "port": "only if the API URL has no port",
-        "password": "access token of WriftAI; empty for public models",
+        "password": "WriftAI access token; leave empty for public models",
     },
 }
 
@@ -124,7 +127,8 @@ def parse_connection(fields: ConnectionFields) -> ConnectionSettings:
         # The token may stand in another field, too, by mistake.
         problem = AccessToken(fields.password or "").redact(str(error))
     # Raised here, outside of the block: the frames of the original error hold fields of the connection.
-    raise ConfigurationError(f"Connection {_shown(fields.connection_id)} is invalid: {problem}")
+    name = f"Connection {_shown(fields.connection_id)}" if fields.connection_id else "The connection"
+    raise ConfigurationError(f"{name} is invalid: {problem}")
 
 
 def _parse(fields: ConnectionFields) -> ConnectionSettings:
@@ -140,7 +144,8 @@ def _parse(fields: ConnectionFields) -> ConnectionSettings:
             )
         raise _InvalidFieldError(
             f"its type is {_shown(fields.connection_type)} instead of {CONNECTION_TYPE!r}. Its password belongs to "
-            f"another service, so nothing was sent. Set wriftai_conn_id to one of the type {CONNECTION_TYPE!r}."
+            "another service, so nothing was sent. Set wriftai_conn_id to a connection of the type "
+            f"{CONNECTION_TYPE!r}."
         )
     if fields.login and not fields.password:
         raise _InvalidFieldError(
@@ -179,24 +184,32 @@ def find_base_url(fields: ConnectionFields) -> str:
         return PUBLIC_API
     if "@" in host:
         raise _InvalidFieldError("its host contains a user or token. The access token is its password.")
+    if not (fields.password or given_port or schema) and _LABEL.fullmatch(host) and host.lower() != "localhost":
+        # Not its text, as below. Nor is it looked up in the network.
+        raise _InvalidFieldError(
+            "its host is a single word, and it has no token. The access token is the password; in a connection URI it "
+            "comes after a colon: wriftai://:TOKEN@. If the word is the name of a host, add the scheme or the port."
+        )
     has_scheme = "://" in host
     scheme = schema.lower() if schema.lower() in ("http", "https") else ""
     path = schema if has_scheme and not scheme else ""
     if schema and not scheme and not has_scheme:
         raise _InvalidFieldError(
-            f"its schema must be the scheme, http or https; got {_shown(schema)}. In a connection URI, write "
-            "wriftai://:TOKEN@HOST/https, or a whole URL as wriftai://https://:TOKEN@HOST/PATH."
+            "its schema must be the scheme, http or https. In a connection URI, write wriftai://:TOKEN@HOST/https, or "
+            "a whole URL as wriftai://https://:TOKEN@HOST/PATH."
         )
     try:
-        parts = urlsplit(host if has_scheme else f"{scheme or 'https'}://{_bracketed(host)}")
+        parts = urlsplit(_bracket(host if has_scheme else f"{scheme or 'https'}://{host}"))
         port = parts.port
     except ValueError:
-        # Not its text: it quotes what may be a token in the wrong place.
+        # Without the text of the error, which quotes the host: a token may stand in it by mistake.
         raise _InvalidFieldError("its host cannot be parsed: the port or the brackets are malformed.") from None
     if has_scheme and scheme and scheme != parts.scheme:
-        raise _InvalidFieldError(f"its host says {_shown(parts.scheme)}, its schema {scheme!r}. Keep one of them.")
+        raise _InvalidFieldError(
+            f"its host has the scheme {_shown(parts.scheme)}, but its schema is {scheme!r}. Keep one of them."
+        )
     if port and given_port and port != given_port:
-        raise _InvalidFieldError(f"its host says port {port}, its port field {given_port}. Keep one of them.")
+        raise _InvalidFieldError(f"its host has the port {port}, but its port field is {given_port}. Keep one of them.")
     netloc = f"{parts.netloc}:{given_port}" if given_port and not port else parts.netloc
     path = parts.path.rstrip("/") + (f"/{path}" if path else "")
     return urlunsplit((parts.scheme, netloc, path or API_PATH, parts.query, parts.fragment))
@@ -204,24 +217,32 @@ def find_base_url(fields: ConnectionFields) -> str:
 
 def _parse_port(port: object) -> int | None:
     # Some secrets backends keep it as text.
-    text = str(port or "").strip()
+    text = "" if port is None else str(port).strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")):
-        # Not its text, which may be a token in the wrong place.
-        raise _InvalidFieldError("its port must be a number.")
+    if not (text.isascii() and text.isdecimal() and len(text) <= len("65535") and int(text) > 0):
+        # Without its text, which may be a token in the wrong place.
+        raise _InvalidFieldError("its port must be a number from 1 to 65535.")
     return int(text)
 
 
-def _bracketed(host: str) -> str:
-    # A bare IPv6 address has more than one colon, which a name with a port never has.
-    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+def _bracket(url: str) -> str:
+    """Put a bare IPv6 address in brackets: Airflow removes them when it parses a connection URI."""
+    scheme, separator, host = url.partition("://")
+    # It has more than one colon, which a name with a port never has.
+    is_bare = host.count(":") > 1 and not host.startswith("[") and "/" not in host
+    return f"{scheme}{separator}[{host}]" if is_bare else url
 
 
 def _shown(value: object) -> str:
     from airflow_provider_wriftai.client.text import truncated_repr
 
     return truncated_repr(value)
+
+
+def _shown_unless_secret(value: object) -> str:
+    """Return a value to append to a message; nothing if it is so long that it may be a token in the wrong place."""
+    return f" {_shown(value)}" if len(str(value)) <= _LONGEST_SHOWN else ""
 
 
 def _parse_extra(extra: str | None) -> dict[str, Any]:
@@ -238,8 +259,8 @@ def _parse_extra(extra: str | None) -> dict[str, Any]:
             from difflib import get_close_matches
 
             nearest = get_close_matches(name, EXTRA_FIELDS, 1)
-            hint = f" Did you mean {nearest[0]!r}?" if nearest else f" Known are: {', '.join(EXTRA_FIELDS)}."
-            raise _InvalidFieldError(f"its extra has an unknown key {_shown(name)}.{hint}")
+            hint = f"Did you mean {nearest[0]!r}?" if nearest else f"The known keys are {', '.join(EXTRA_FIELDS)}."
+            raise _InvalidFieldError(f"its extra has an unknown key{_shown_unless_secret(name)}. {hint}")
     # A field that was left empty in the form is saved as null or as an empty text.
     return {name: _parse_value(name, value) for name, value in values.items() if value not in (None, "")}
 
@@ -270,4 +291,5 @@ def _parse_value(name: str, value: Any) -> Any:
             if isinstance(value, str) and value.strip():
                 return value.strip()
             expected = "text"
-    raise _InvalidFieldError(f"{name!r} in its extra must be {expected}; got {_shown(value)}.")
+    got = _shown_unless_secret(value)
+    raise _InvalidFieldError(f"{name!r} in its extra must be {expected}{got and f'; got{got}'}.")

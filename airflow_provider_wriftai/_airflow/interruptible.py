@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_wriftai._airflow.compat import AirflowFailException
 from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
-from airflow_provider_wriftai._airflow.task_marks import is_marked_success
+from airflow_provider_wriftai._airflow.task_marks import find_mark
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 class InterruptibleMixin:
     """Runs a coroutine that ``on_kill`` cancels. Put it before the operator's base class.
 
-    Airflow 3 only calls ``on_kill`` when it stops a task; Airflow 2, and timeouts, raise an exception besides.
+    Airflow 3 only calls ``on_kill`` when it stops a task; Airflow 2, and timeouts, also raise an exception.
     """
 
     _run: InterruptibleRun[Any] | None = None
@@ -60,8 +61,11 @@ class InterruptibleMixin:
         try:
             return run.run()
         except asyncio.CancelledError:
-            error = stopped()
-            if not is_marked_success(context):
+            error, mark = stopped(), find_mark(context)
+            if mark == "failed":
+                # Airflow refuses to retry such a task, and then does not run its callback.
+                raise AirflowFailException(str(error)) from None
+            if mark is None:
                 raise error from None
             log.warning("%s The task ends without an error, because it was marked as success.", error)
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -15,6 +16,8 @@ from airflow_provider_wriftai.client.text import truncated_repr
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from airflow_provider_wriftai.client.references import ModelReference
 
 T = TypeVar("T")
 
@@ -123,7 +126,7 @@ def _bounds(least: int | None, most: int | None) -> str:
     return "" if most is None else f" of at most {most}"
 
 
-def parse_seconds(name: str, value: object, *, least: float = 0.0, most: float = float("inf")) -> float:
+def parse_seconds(name: str, value: object, *, most: float = float("inf")) -> float:
     """Parse a number of seconds: a number, a text with one, or a timedelta.
 
     Raises:
@@ -135,14 +138,26 @@ def parse_seconds(name: str, value: object, *, least: float = 0.0, most: float =
     if isinstance(value, timedelta):
         number = value.total_seconds()
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
+        with suppress(ValueError, OverflowError):
             number = float(value)
-        except (ValueError, OverflowError):
-            number = float("nan")
-    if not least <= number <= most or number == float("inf"):
-        limit = f"from {least:g} to {most:g}" if most < float("inf") else f"of at least {least:g}"
-        raise InvalidParameterError(f"{name} must be a number of seconds {limit}; got {truncated_repr(value)}.")
+    if not 0 <= number <= most or number == float("inf"):
+        limit = f"from 0 to {most:g}" if most < float("inf") else "of at least 0"
+        raise InvalidParameterError(
+            f"{name} must be a number of seconds {limit}; got {truncated_repr(value)}.{_hint(value)}"
+        )
     return number
+
+
+def parse_model(name: str, value: object) -> ModelReference:
+    """Parse ``owner/name``.
+
+    Raises:
+        InvalidParameterError: The value is empty, or not text.
+        InvalidReferenceError: The text is not the name of a model.
+    """
+    from airflow_provider_wriftai.client.references import ModelReference
+
+    return ModelReference.parse(parse_str(name, value))
 
 
 def parse_version_reference(name: str, value: object) -> str:
@@ -154,12 +169,19 @@ def parse_version_reference(name: str, value: object) -> str:
     from airflow_provider_wriftai.domain.results import find_reference
 
     reference = find_reference(value)
-    if not isinstance(reference, str) or reference.strip() in _EMPTY:
+    if not isinstance(reference, str) or reference.strip() in _EMPTY or _is_no_id(reference.strip()):
         raise InvalidParameterError(
             f"{name} must be an id, 'owner/name:number', or a version as a task returned it; got "
             f"{truncated_repr(value)}. Check that the task it comes from returned a version."
         )
     return reference.strip()
+
+
+def _is_no_id(text: str) -> bool:
+    """Return whether a text without a model is something else than an id: a number, a word, or a written-out value."""
+    from airflow_provider_wriftai.client.references import is_literal, parse_number
+
+    return "/" not in text and (is_literal(text) or text.isalpha() or parse_number(text) is not None)
 
 
 def parse_bool(name: str, value: object) -> bool:
@@ -172,7 +194,7 @@ def parse_bool(name: str, value: object) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise InvalidParameterError(f"{name} must be true or false; got {truncated_repr(value)}.")
+    raise InvalidParameterError(f"{name} must be true or false; got {truncated_repr(value)}.{_hint(value)}")
 
 
 def parse_duration(name: str, value: object) -> timedelta:
@@ -237,6 +259,20 @@ def parse_str(name: str, value: object) -> str:
     raise InvalidParameterError(f"{name} must be text; got {truncated_repr(value)}.{_hint(value)}")
 
 
+def parse_static(name: str, value: object) -> str:
+    """Parse text of a DAG file that nothing renders.
+
+    Raises:
+        InvalidParameterError: The value is empty, a template, or not text.
+    """
+    text = parse_str(name, value)
+    if "{" in text:
+        raise InvalidParameterError(
+            f"{name} must not be a template, because nothing renders it; got {truncated_repr(text)}."
+        )
+    return text
+
+
 def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """Parse one of a few words.
 
@@ -245,14 +281,12 @@ def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, choices))}; got {truncated_repr(value)}.")
+    raise InvalidParameterError(
+        f"{name} must be one of {', '.join(map(repr, choices))}; got {truncated_repr(value)}.{_hint(value)}"
+    )
 
 
 def _hint(value: object) -> str:
-    # A criterion that renders to nothing by accident must not match more versions than was meant.
+    # A criterion that renders to nothing by accident must not match more versions than intended.
     is_empty = value is None or (isinstance(value, str) and value.strip() in _EMPTY)
-    return (
-        " The template or task rendered to an empty value. To do without the parameter, leave it out."
-        if (is_empty)
-        else ""
-    )
+    return " The template or task rendered to an empty value." if is_empty else ""

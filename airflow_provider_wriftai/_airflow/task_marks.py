@@ -1,4 +1,4 @@
-"""Find out whether somebody marked a running task as success."""
+"""Find out how somebody marked a running task."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def is_marked_success(context: Context) -> bool:
-    """Return whether Airflow's database lists the running task as successful, because somebody marked it.
+def find_mark(context: Context) -> str | None:
+    """Return the state that Airflow's database has for the running task if somebody marked it: success or failed.
 
     Airflow 3 only sends SIGTERM to such a task. A worker that shuts down does the same, so only the state distinguishes
     the two. Airflow 2 raises an exception in the task, and checks the state itself.
@@ -20,12 +20,12 @@ def is_marked_success(context: Context) -> bool:
     ti = context.get("ti")
     get_states = getattr(ti, "get_task_states", None)
     if ti is None or get_states is None:
-        return False
+        return None
     map_index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
     try:
         states = get_states(dag_id=ti.dag_id, map_index=map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
     except Exception:  # the task is ending, and Airflow may no longer respond to it
         log.debug("The state of the task is unknown.", exc_info=True)
-        return False
+        return None
     found = {state for of_run in states.values() for state in of_run.values()}
-    return found == {"success"}
+    return next(iter(found)) if found in ({"success"}, {"failed"}) else None

@@ -9,6 +9,7 @@ from airflow_provider_wriftai._airflow.parameters import (
     ExplicitParameters,
     InvalidParameterError,
     parse_int,
+    parse_model,
     parse_str,
     parse_version_reference,
 )
@@ -39,18 +40,18 @@ def parse_criteria(explicit: ExplicitParameters, task: object) -> Criteria:
     Raises:
         WriftAIError: A parameter is invalid.
     """
-    from airflow_provider_wriftai.client.references import ModelReference, parse_version
+    from airflow_provider_wriftai.client.references import parse_version
     from airflow_provider_wriftai.domain.images.read import read_image_digest
     from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
 
-    given = partial(explicit.parse, task)
-    model = given("model", ModelReference.parse)
+    parse = partial(explicit.parse, task)
+    model = parse("model", lambda value: parse_model("model", value))
     return Criteria(
-        version=given("version", lambda value: parse_version(parse_version_reference("version", value))),
+        version=parse("version", lambda value: parse_version(parse_version_reference("version", value))),
         model=model,
-        digest=given("image", read_image_digest),
-        newer_than=given("newer_than", lambda value: read_newer_than(model, value)),
-        release_notes=given("release_notes", lambda value: read_pattern(parse_str("release_notes", value))),
+        digest=parse("image", read_image_digest),
+        newer_than=parse("newer_than", lambda value: read_newer_than(model, value)),
+        release_notes=parse("release_notes", lambda value: read_pattern(parse_str("release_notes", value))),
     )
 
 
@@ -92,19 +93,29 @@ def _check_start_parameter(name: str, value: object) -> None:
 def _check_template(name: str, text: str) -> None:
     if "{" not in text:
         return
-    from jinja2 import Environment, TemplateError, meta
-
-    from airflow_provider_wriftai.client.text import escape
+    from jinja2 import Environment, TemplateAssertionError, TemplateError, meta
 
     try:
         tree = Environment(autoescape=True).parse(text)
         foreign = meta.find_undeclared_variables(tree) - START_CONTEXT
         includes = any(True for _ in meta.find_referenced_templates(tree))
+    except TemplateAssertionError as error:
+        # A filter or a test that the DAG defines.
+        raise InvalidParameterError(
+            f"{name} cannot be rendered in the triggerer: {_reason_of(error)}. Set start_from_trigger=False."
+        ) from error
     except (TemplateError, RecursionError) as error:
-        raise InvalidParameterError(f"{name} is not a valid Jinja template: {escape(str(error))}.") from error
+        raise InvalidParameterError(f"{name} is not a valid Jinja template: {_reason_of(error)}.") from error
     if foreign or includes:
         used = ", ".join(sorted(foreign)) if foreign else "another template"
         raise InvalidParameterError(
             f"{name} uses {used}, which the triggerer cannot provide. With start_from_trigger=True a template may use "
             f"{', '.join(sorted(START_CONTEXT))}. For anything else, such as an XCom, set start_from_trigger=False."
         )
+
+
+def _reason_of(error: Exception) -> str:
+    from airflow_provider_wriftai.client.text import escape
+
+    # Without the position: Jinja names a file of its own.
+    return escape(getattr(error, "message", None) or str(error)).removesuffix(".")

@@ -1,4 +1,4 @@
-"""Assets of models: ``model_asset`` to publish to, ``watched_model`` to start DAGs for whatever anybody publishes.
+"""Assets of models: ``model_asset`` to publish to, ``watched_model`` to start DAGs for all versions of a model.
 
 Airflow gives an asset the watchers that it has in the DAG file that was parsed last. If a file mentions an asset
 without its watchers, or with other ones, the watchers of all files are gone until the next file is parsed. So an asset
@@ -40,11 +40,13 @@ def model_asset(model: str, *, wriftai_conn_id: str = DEFAULT_CONNECTION_ID) -> 
 
     Raises:
         InvalidReferenceError: The model is not ``owner/name``.
+        InvalidParameterError: The model or the id of the connection is not text, or empty.
     """
-    from airflow_provider_wriftai.client.references import ModelReference
+    from airflow_provider_wriftai._airflow.parameters import parse_model, parse_static
     from airflow_provider_wriftai.domain.dataset_names import model_uri
 
-    return Asset(model_uri(ModelReference.parse(model), **_connection_query(wriftai_conn_id)))
+    connection_id = parse_static("wriftai_conn_id", wriftai_conn_id)
+    return Asset(model_uri(parse_model("model", model), **_connection_query(connection_id)))
 
 
 def watched_model(
@@ -59,7 +61,7 @@ def watched_model(
     """Return an asset with an event for each version of a model that anybody publishes (Airflow 3).
 
     Call it wherever the asset is needed, in one DAG file or in many: equal arguments make the same asset, and other
-    arguments make another one. The asset has its watcher already; never give it other ones.
+    arguments make another one. The asset has its watcher already; do not add others.
 
     Args:
         model: ``owner/name``.
@@ -68,8 +70,8 @@ def watched_model(
             a version's reference or number, or a time with its time zone. By default, with versions published from then
             on.
         poll_interval: Seconds between two polls.
-        seconds_between_events: The least number of seconds between two events. Airflow starts one run for all events of
-            an asset that arrive before its scheduler has handled the first one.
+        seconds_between_events: The least number of seconds between two events. An event that is stored before Airflow's
+            scheduler has handled the previous one starts no run of its own.
         wriftai_conn_id: The Airflow connection.
 
     Returns:
@@ -79,7 +81,7 @@ def watched_model(
         InvalidReferenceError: The model is not ``owner/name``.
         InvalidPatternError: ``release_notes`` is not a regular expression.
         InvalidCriteriaError: ``newer_than`` is invalid.
-        InvalidParameterError: A number of seconds is invalid.
+        InvalidParameterError: Another argument is invalid.
         NotImplementedError: This is Airflow 2, which does not start DAGs on events from outside.
     """
     if not HAS_WATCHERS:
@@ -116,7 +118,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset 
 
     Args:
         asset: The asset of a model, watched or not.
-        lineage_context: Who uses it.
+        lineage_context: Airflow's context; not used.
 
     Returns:
         The dataset ``owner/name`` in the namespace of the service that the asset's connection leads to, such as

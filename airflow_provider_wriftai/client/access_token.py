@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from weakref import WeakSet
 
 import httpx
 
 from airflow_provider_wriftai.client.errors import ConfigurationError
+
+_LONGEST = 8000
+"""Characters of a token at most: common servers refuse headers of more than 8 KB."""
+
+_SHORTEST_IN_BODIES = 8
+"""Characters of a token that is searched for in responses. A shorter one could be part of the JSON itself."""
 
 
 class AccessToken:
@@ -19,10 +26,11 @@ class AccessToken:
         value: The token. White space around it is dropped.
     """
 
-    __slots__ = ("__weakref__", "_value")
+    __slots__ = ("__weakref__", "_in_json", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value.strip()
+        self._in_json: re.Pattern[bytes] | None = None
         if self._value:
             _redact_in_http_logs(self)
 
@@ -30,13 +38,18 @@ class AccessToken:
         """Check that the token can be sent.
 
         Raises:
-            ConfigurationError: It contains a character that is not allowed in an HTTP header. The message never shows
-                the token.
+            ConfigurationError: It is too long for an HTTP header, or contains a character that is not allowed there.
+                The message never shows the token.
         """
         if not self._value.isascii() or not self._value.isprintable() or " " in self._value:
             raise ConfigurationError(
                 f"The access token ({len(self._value)} characters) contains a space, a control character, or a "
                 "non-ASCII character. It was probably copied incompletely, or together with other text."
+            )
+        if len(self._value) > _LONGEST:
+            raise ConfigurationError(
+                f"The access token has {len(self._value)} characters, which is too long for an HTTP header. It is "
+                "probably something else."
             )
 
     def __bool__(self) -> bool:
@@ -49,8 +62,22 @@ class AccessToken:
         raise TypeError("An access token must not be stored, so it does not pickle.")
 
     def redact(self, text: str) -> str:
-        """Return a foreign text without the token."""
+        """Replace the token in a text with asterisks."""
         return text.replace(self._value, "***") if self else text
+
+    def redact_body(self, body: bytes) -> bytes:
+        """Replace the token in the body of a response with asterisks, also where JSON spells it with escapes.
+
+        Afterwards nothing that is read from the response can contain the token: no result of a task, no error, no log.
+        """
+        if len(self._value) < _SHORTEST_IN_BODIES:
+            return body
+        body = body.replace(self._value.encode(), b"***")
+        if b"\\" not in body:
+            return body
+        if self._in_json is None:
+            self._in_json = re.compile(b"".join(map(_spellings_in_json, self._value)))
+        return self._in_json.sub(b"***", body)
 
     def authorize(self, request: httpx.Request) -> None:
         """Add the token to a request (RFC 6750, section 2.1)."""
@@ -60,6 +87,12 @@ class AccessToken:
     def reveal(self) -> str:
         """Return the token itself."""
         return self._value
+
+
+def _spellings_in_json(character: str) -> bytes:
+    """Return a pattern for the spellings of a character in a JSON string (RFC 8259, section 7)."""
+    backslash = rb"\\?" if character in '"\\/' else b""
+    return rb"(?:%b%b|\\u(?i:%04x))" % (backslash, re.escape(character).encode(), ord(character))
 
 
 _tokens: WeakSet[AccessToken] = WeakSet()

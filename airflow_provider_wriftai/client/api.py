@@ -60,7 +60,7 @@ _FINGERPRINT_KEY = secrets.token_bytes(32)
 
 
 def _fingerprint(*settings: object) -> str:
-    # Keyed anew in each process, so that it cannot be used to guess a token.
+    # Each process has its own key, so that it cannot be used to guess a token.
     return hmac.new(_FINGERPRINT_KEY, repr(settings).encode(), "sha256").hexdigest()
 
 
@@ -81,14 +81,14 @@ class API:
         base_url: The URL of the API, including its version.
         access_token: The bearer token; None to read public models.
         timeout: Seconds that each step of a request (connect, send, wait, receive) may take.
-        retry: How long a request is tried.
+        retry: When to stop retrying a request.
         ca_bundle: Path of a file of CA certificates to trust instead of the usual ones.
         allow_plain_http: Whether the token may be sent unencrypted to another machine.
         observe: Receives the method and status of each response, for counting; it must not raise.
         connection_id: The id of the Airflow connection, for errors.
+        rate_limit_sharing: How processes share the token's budget; see ``rate_limiter_for``.
         transport: An httpx transport for synchronous requests, in place of the network.
         async_transport: The same for asynchronous requests.
-        rate_limit_sharing: How processes share the token's budget; see ``rate_limiter_for``.
 
     Raises:
         ConfigurationError: The base URL or the token cannot be used, or the token would be sent unencrypted to another
@@ -99,8 +99,8 @@ class API:
     """The URL of the API, without a trailing slash."""
 
     fingerprint: str = ""
-    """Equal for two APIs of this process exactly if all their settings are equal, the token included. It reveals
-    nothing."""
+    """Equal for two APIs of this process exactly if they send the same requests in the same way: if base URL, token,
+    timeout, retries, CA bundle, rate limit sharing, and connection id are equal. It reveals nothing about the token."""
 
     def __init__(
         self,
@@ -127,11 +127,13 @@ class API:
             base_url=self.base_url,
             token=self._token,
             rate_limiter=rate_limiter_for(self.base_url, self._token, rate_limit_sharing),
-            headers={
-                "user-agent": f"airflow-provider-wriftai/{__version__}",
-                "accept": "application/json",
-                "accept-encoding": "identity",
-            },
+            headers=httpx.Headers(
+                {
+                    "user-agent": f"airflow-provider-wriftai/{__version__}",
+                    "accept": "application/json",
+                    "accept-encoding": "identity",
+                }
+            ),
             timeout=httpx.Timeout(timeout).as_dict(),
             observe=observe,
             connection_id=connection_id,
@@ -139,7 +141,14 @@ class API:
         )
         self._retry = retry or RetryPolicy()
         self.fingerprint = _fingerprint(
-            self.base_url, self._token.reveal(), timeout, self._retry, ca_bundle, _modified_at(ca_bundle), connection_id
+            self.base_url,
+            self._token.reveal(),
+            timeout,
+            self._retry,
+            ca_bundle,
+            _modified_at(ca_bundle),
+            rate_limit_sharing,
+            connection_id,
         )
         # Over plain HTTP nothing is verified; an empty context, which trusts nobody, is cheap.
         verify = (
@@ -258,7 +267,7 @@ class API:
         except WriftAIError:
             raise
         except TimeoutError:
-            return exchange.timed_out()
+            return exchange.timeout_error()
         except Exception as error:
             failure = exchange.translate(error)
             if failure is None:

@@ -29,7 +29,7 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        # Not its text: that quotes what may be a token in the wrong place.
+        # Without the text of the error, which quotes the URL: a token may stand in it by mistake.
         raise ConfigurationError("The API's base URL cannot be parsed: its port or brackets are malformed.") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
@@ -44,7 +44,7 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
         raise ConfigurationError(f"The API's base URL must be plain ASCII without spaces; got {shown}.")
     if parts.scheme == "http" and token_given and not allow_plain_http and not is_loopback(host):
         raise ConfigurationError(
-            f"The access token would be sent unencrypted to {truncated_repr(host)}, which is not this machine. Use "
+            f"The access token would be sent unencrypted to {_show_host(host)}, which is not this machine. Use "
             'https, or set "allow_plain_http": true in the connection\'s extra if the network in between is trusted.'
         )
     try:
@@ -53,6 +53,14 @@ def check_base_url(base_url: str, *, token_given: bool, allow_plain_http: bool) 
     except (httpx.InvalidURL, ValueError):
         raise ConfigurationError("The host in the API's base URL is not a valid host name.") from None
     return base_url.rstrip("/")
+
+
+def _show_host(host: str) -> str:
+    try:
+        # An address is safe to show. Escaped like other text, "::" would be unreadable.
+        return repr(str(ipaddress.ip_address(host)))
+    except ValueError:
+        return truncated_repr(host)
 
 
 def is_loopback(host: str) -> bool:

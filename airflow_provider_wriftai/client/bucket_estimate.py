@@ -27,18 +27,49 @@ FURTHEST_SLOT = 60.0
 """Seconds ahead that a slot can be reserved."""
 
 _RECENT = 64
-# How much of the difference between the estimate and a response is made up for at once.
+"""Reserved slots that are remembered, to see which requests a response cannot have counted."""
+
 _CORRECTION = 0.15
+"""The share of the difference between the estimate and a response that is corrected at once."""
+
 _REBASE_AFTER = 512
+"""Accepted requests after which differences are measured from a newer response."""
+
 _RESOLUTIONS = 10
+"""How many times the resolution of resets a difference of two of them must have to be used."""
+
 _FLOW_TO_LEARN = 16
+"""Refilled requests from which the interval is learned."""
+
 _FLOW_TO_CHECK = 48
+"""Refilled requests against which a known interval is checked."""
+
 _FLOW_TOLERANCE = 1.15
+"""The factor by which a measured interval may differ from the known one."""
+
 _TOO_SLOW = 0.97
+"""The factor that shortens the interval when the bucket is full although slots are reserved in the future."""
+
 _SHORTEST_INTERVAL = 0.0001
+"""Seconds."""
+
 _FADING = 0.99
+"""The factor by which ``cushion`` and ``slowest`` decay with each response."""
+
 _FORGOTTEN_AFTER = 600.0
+"""Seconds without a response after which the estimate is discarded."""
+
 _ENOUGH_STEPS = 12
+"""Requests from which a measured interval counts as certain."""
+
+_MOST_STEPS = 32
+"""Requests from which a measured interval always replaces the known one."""
+
+_MISCOUNTED = {True: 3, False: 1}
+"""Requests that may be miscounted because others overtake them, by whether the interval is certain."""
+
+_MISCOUNTED_SHARE = 0.2
+"""The share of the requests that may be miscounted, if that is more."""
 
 
 class Limited(IntEnum):
@@ -51,7 +82,7 @@ class Limited(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one response says about the bucket.
+    """What one response reports about the bucket.
 
     Attributes:
         sent_at: When its request was sent.
@@ -78,7 +109,33 @@ class Observation:
 
 @dataclass(slots=True)
 class BucketEstimate:
-    """An estimate of the bucket. All fields are numbers, so that it can be stored in a file."""
+    """An estimate of the bucket. All fields are numbers, so that it can be stored in a file.
+
+    Attributes:
+        limited: Whether the service limits requests: a ``Limited``.
+        reserved: How many slots were reserved.
+        answered: How many of them are done: their response came, or is no longer expected.
+        accepted: How many requests the service accepted.
+        interval: Seconds between two slots; 0 while unknown.
+        burst: How many requests the bucket holds.
+        next_slot: When the next free slot is.
+        available: How many requests may go ahead while the interval is unknown.
+        closed_until: When the next request may be sent at the earliest.
+        probed_until: Until when others wait for the response to the request that went ahead.
+        exhausted_at: When the last response came that reported an empty bucket.
+        refused_at: When the last 429 came.
+        refusals: How many 429s came in a row.
+        cushion: Seconds of reserve after a 429. It decays with each accepted request.
+        base_reset: The reset from which differences are measured; 0 for none.
+        base_accepted: ``accepted`` at that response.
+        base_steps: How many requests the interval was derived from.
+        base_at: When that response came.
+        flow_since: When the measurement of the flow began; 0 for none.
+        flow_total: Requests accepted and remaining at that time.
+        slowest: Seconds of the longest recent round trip. It decays with each response.
+        observed_at: When the last response came.
+        slots: The latest reserved slots, as a ring.
+    """
 
     limited: float = Limited.UNKNOWN
     reserved: float = 0.0
@@ -118,7 +175,7 @@ class BucketEstimate:
         if self.interval:
             full_at = now - (self.burst - 1) * self.interval
             if self.next_slot < full_at:
-                # The bucket was full for a while, in which the resets stood still.
+                # The bucket was full for a while, so its resets did not move.
                 self.next_slot = full_at
                 self.base_reset = self.flow_since = 0.0
             self.next_slot = max(self.next_slot, self.closed_until)
@@ -126,17 +183,17 @@ class BucketEstimate:
             if slot > now + FURTHEST_SLOT:
                 return False, now + FURTHEST_SLOT / 2
             self.next_slot += self.interval
-            return True, self._note(slot)
+            return True, self._record_slot(slot)
         if now < self.closed_until:
             return False, self.closed_until
         if self.available < 1:
             if now < self.probed_until:
                 return False, now
-            # What is unanswered by now may never be.
+            # Requests without a response by now may never get one.
             self.answered = self.reserved
         self.available = max(0.0, self.available - 1)
         self.probed_until = now + PROBE_PATIENCE
-        return True, self._note(now)
+        return True, self._record_slot(now)
 
     def forget(self) -> None:
         """Start afresh, except with what was reserved."""
@@ -149,7 +206,7 @@ class BucketEstimate:
         self.answered += 1
         self.probed_until = 0.0
 
-    def _note(self, slot: float) -> float:
+    def _record_slot(self, slot: float) -> float:
         self.slots[int(self.reserved) % _RECENT] = slot
         self.reserved += 1
         return slot
@@ -182,9 +239,9 @@ class BucketEstimate:
         trip = min(seen.received_at - seen.sent_at, 1.0) if uncounted or seen.in_flight else 0.0
         self.slowest = max(self.slowest * _FADING, trip)
         if seen.refused or (seen.remaining is not None and seen.remaining < 1):
-            self._exhausted(seen, uncounted)
+            self._observe_exhausted(seen, uncounted)
         elif seen.remaining is not None:
-            self._remaining(seen, seen.remaining, uncounted)
+            self._observe_remaining(seen, seen.remaining, uncounted)
             self._measure_flow(seen, seen.remaining, uncounted)
 
     def close(self, until: float) -> None:
@@ -196,9 +253,9 @@ class BucketEstimate:
             self.refusals += 1
             self.refused_at = seen.received_at
         if self.interval:
-            self.cushion = self._reserve_time() + self.interval / 2
+            self.cushion = self._safety_margin() + self.interval / 2
 
-    def _exhausted(self, seen: Observation, uncounted: int) -> None:
+    def _observe_exhausted(self, seen: Observation, uncounted: int) -> None:
         self.available = 0.0
         self.exhausted_at = seen.received_at
         if seen.reset is not None and not seen.refused:
@@ -207,14 +264,14 @@ class BucketEstimate:
             self._correct(seen.resets_at + self.interval * uncounted, seen.received_at)
         self.probed_until = 0.0
 
-    def _remaining(self, seen: Observation, remaining: float, uncounted: int) -> None:
+    def _observe_remaining(self, seen: Observation, remaining: float, uncounted: int) -> None:
         if self.interval:
             self._correct(self._next_slot_after(seen, remaining, uncounted), seen.received_at)
         elif seen.sent_at >= self.exhausted_at:
-            # What is in flight may be in the service's count already or not: as if not.
+            # The service may or may not have counted the requests in flight. Assume that it has not.
             self.available = max(0.0, remaining - max(seen.in_flight, uncounted))
             if self.answered >= self.reserved:
-                # The responses came in another order than the requests, and no other response will follow.
+                # The responses came out of order, and no other one is due.
                 self.probed_until = 0.0
 
     def _next_slot_after(self, seen: Observation, remaining: float, uncounted: int) -> float:
@@ -222,10 +279,10 @@ class BucketEstimate:
         return counted_at - (remaining - 0.5 - uncounted) * self.interval
 
     def _correct(self, estimate: float, now: float) -> None:
-        corrected = self.next_slot + _CORRECTION * (estimate + self._reserve_time() - self.next_slot)
+        corrected = self.next_slot + _CORRECTION * (estimate + self._safety_margin() - self.next_slot)
         self.next_slot = min(corrected, now + FURTHEST_SLOT)
 
-    def _reserve_time(self) -> float:
+    def _safety_margin(self) -> float:
         """Return the seconds' worth of requests that are left in the bucket, because requests overtake each other."""
         return min(max(self.cushion, self.slowest / 2), (self.burst - 1) / 2 * self.interval)
 
@@ -249,7 +306,7 @@ class BucketEstimate:
         interval = (seen.received_at - self.flow_since) / refilled
         if not self.interval:
             self._set_interval(interval)
-            self.next_slot = self._next_slot_after(seen, remaining, uncounted) + self._reserve_time()
+            self.next_slot = self._next_slot_after(seen, remaining, uncounted) + self._safety_margin()
         elif not 1 / _FLOW_TOLERANCE < interval / self.interval < _FLOW_TOLERANCE:
             self._set_interval(interval)
             self.base_reset = 0.0
@@ -265,18 +322,18 @@ class BucketEstimate:
             return
         if not self.interval:
             self._set_interval(passed / accepted, accepted)
-            self.next_slot = (seen.resets_at or seen.received_at) + self._reserve_time()
+            self.next_slot = (seen.resets_at or seen.received_at) + self._safety_margin()
             return
         steps = round(passed / self.interval)
-        # Requests that overtake each other are miscounted by one or two. If the interval itself comes from few
-        # requests, that it is wrong is more likely.
+        # Requests that overtake each other are miscounted by one or two. If the interval was derived from few requests,
+        # the interval is more likely to be wrong.
         is_certain = self.base_steps >= _ENOUGH_STEPS
-        if abs(steps - accepted) <= max(3 if is_certain else 1, 0.2 * steps):
-            if steps >= max(1, min(self.base_steps, 32)):
+        if abs(steps - accepted) <= max(_MISCOUNTED[is_certain], _MISCOUNTED_SHARE * steps):
+            if steps >= max(1, min(self.base_steps, _MOST_STEPS)):
                 self._set_interval(passed / steps, steps)
         elif not is_certain:
             self._set_interval(passed / accepted, accepted)
-        elif steps >= 12:
+        elif steps >= _ENOUGH_STEPS:
             self._set_interval(passed / accepted)
             self._measure_from(reset, seen)
         if accepted > _REBASE_AFTER:
@@ -290,7 +347,7 @@ class BucketEstimate:
         self.base_reset, self.base_accepted, self.base_at = reset, self.accepted, seen.received_at
 
     def is_plausible(self, now: float) -> bool:
-        """Return whether its times can be of this machine's clock."""
+        """Return whether the estimate fits this machine's clock."""
         latest = max(
             self.observed_at, self.next_slot, self.closed_until, self.probed_until, self.exhausted_at, self.refused_at
         )

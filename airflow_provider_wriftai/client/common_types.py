@@ -4,11 +4,8 @@ Annotations are evaluated here, unlike elsewhere: tools such as cattrs read the 
 TypedDict at run time, and ``from __future__ import annotations`` makes ``NotRequired`` invisible to them (bpo-44799).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypeAlias, TypedDict
-
-JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
-"""Any JSON value."""
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
 
 
 class SchemaIO(TypedDict):

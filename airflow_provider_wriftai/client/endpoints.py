@@ -17,9 +17,9 @@ from airflow_provider_wriftai.client.version import VersionRecord
 
 T = TypeVar("T")
 
-_LONGEST_CURSOR = 8192
+_LONGEST_CURSOR = 8192  # characters
 _LARGEST_NUMBER = 10**18
-_LONGEST_NAME = 1000
+_LONGEST_NAME = 1000  # characters
 _MOST_VARIABLES = 1000
 
 
@@ -62,7 +62,7 @@ def get_version(reference: VersionReference, *, strict: bool = False) -> Operati
 
 
 def delete_version(reference: VersionReference) -> Operation[bool]:
-    """Delete one version. The result says whether the service confirmed it as its contract says."""
+    """Delete one version. The result is whether the service confirmed the delete as its contract specifies."""
     return Operation("DELETE", _version_path(reference), _read_deleted)
 
 
@@ -86,7 +86,7 @@ def list_versions(
 def create_version(model: ModelReference, options: Mapping[str, Any]) -> Operation[VersionRecord]:
     """Create a version of a model.
 
-    Of the response, what cannot be held is left out: the version was created, and its reference is what matters.
+    Members of the response that cannot be held are left out: the version was created, and its reference matters most.
     """
     digest = options.get("container_image_digest")
 
@@ -108,7 +108,7 @@ def update_configuration(reference: VersionReference, params: Mapping[str, Any])
 
 def list_models(owner: str, options: PaginationOptions | None) -> Operation[PaginatedResponse[Model]]:
     """Fetch one page of the models of an owner."""
-    # The reference checks the owner as it would that of a version's model.
+    # ModelReference validates the owner; the name does not matter.
     checked = ModelReference(owner, "any").owner
 
     def read(response: Response) -> PaginatedResponse[Model]:
@@ -165,6 +165,9 @@ def _acceptable_part(body: bytes) -> dict[str, Any] | None:
         return None
     items = value.pop("items", None)
     kept = acceptable_members(value)
+    if value.get("next_cursor") is not None and "next_cursor" not in kept:
+        # Without it, this would look like the last page.
+        raise UnexpectedBodyError("a page whose 'next_cursor' contains what no request can")
     if isinstance(items, list):
         kept["items"] = [acceptable_members(item) if isinstance(item, dict) else None for item in items]
     return kept
@@ -223,7 +226,7 @@ def _read_configuration(response: Response) -> VersionConfiguration:
     hardware, names = body.get("hardware_identifier"), body.get("variable_names")
     if not isinstance(hardware, str) or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UnexpectedBodyError("a configuration without 'hardware_identifier' and 'variable_names'")
-    # Tasks return them.
+    # Tasks return the configuration through XCom, so its size is limited.
     if len(names) > _MOST_VARIABLES or max(map(len, (hardware, *names))) > _LONGEST_NAME:
         raise UnexpectedBodyError(
             f"a configuration of more than {_MOST_VARIABLES} variables, or with a name of more than {_LONGEST_NAME} "

@@ -39,6 +39,7 @@ _CERTIFICATE_ADVICE = (
     "The server's certificate is not trusted. Check the host, or set the connection's CA bundle to the certificates of "
     "your own authority."
 )
+_MISMATCH_ADVICE = "The server's certificate is for another host name. Check the host of the connection."
 _EXPIRED_ADVICE = (
     "The server's certificate has expired. It has to be renewed, unless the clock of this machine is wrong."
 )
@@ -49,7 +50,7 @@ _SENDING = "http11.send_request_headers.started"
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """What all requests of one API have in common.
+    """The settings that all requests of one API share.
 
     Attributes:
         base_url: The base URL of the API, without a trailing slash.
@@ -65,7 +66,7 @@ class ClientConfig:
     base_url: str
     token: AccessToken
     rate_limiter: RateLimiter
-    headers: Mapping[str, str]
+    headers: httpx.Headers
     timeout: Mapping[str, float | None]
     observe: Callable[[str, int], None] = field(default=lambda method, status: None)
     connection_id: str = ""
@@ -128,7 +129,7 @@ class Exchange(Generic[T]):
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             raise self._unreadable(
-                f"was answered {status} with Content-Encoding {truncated_repr(encoding)}, which was not requested"
+                f"returned {status} with Content-Encoding {truncated_repr(encoding)}, which was not requested"
             )
 
     def add(self, chunk: bytes) -> None:
@@ -141,21 +142,23 @@ class Exchange(Generic[T]):
         self._size += len(chunk)
         if self._size > LARGEST_RESPONSE:
             raise self._unreadable(
-                f"was answered with more than {LARGEST_RESPONSE // 1024**2} MiB, which is the limit for a response"
+                f"returned more than {LARGEST_RESPONSE // 1024**2} MiB, which is the limit for a response"
             )
         if time.monotonic() > self.deadline:
-            raise self.timed_out()
+            raise self.timeout_error()
         self._chunks.append(chunk)
 
     def finish(self, received: httpx.Response) -> None:
-        """Take the response, whose body is complete."""
-        self._response = Response(received.status_code, received.headers, b"".join(self._chunks))
+        """Record the response once its body is complete."""
+        # A plain dict, because a look-up in httpx's headers searches all of them.
+        body = self._config.token.redact_body(b"".join(self._chunks))
+        self._response = Response(received.status_code, dict(received.headers.items()), body)
         self._chunks.clear()
         self._retry_after = self._config.rate_limiter.update(self._response, self._began)
         self._config.observe(self._operation.method, self._response.status)
 
     def release(self) -> None:
-        """End the exchange: without a response, its place in the budget is free again."""
+        """End the exchange: without a response, its slot is released."""
         if self._response is _NOT_RECEIVED:
             self._config.rate_limiter.release()
 
@@ -182,13 +185,15 @@ class Exchange(Generic[T]):
             return self._operation.read(response)
         except UnexpectedBodyError as unexpected:
             problem = escape(redact(str(unexpected)))
-        begins = truncated_repr(redact(response.body[:1000].decode("utf-8", "replace")))
-        raise self._unreadable(f"was answered {response.status} with {problem}; the body begins with {begins}")
+        excerpt = truncated_repr(redact(response.body[:1000].decode("utf-8", "replace")))
+        raise self._unreadable(f"returned {response.status} with {problem}; the body begins with {excerpt}")
 
-    def timed_out(self) -> RequestTimeoutError:
-        """The error of an exchange that was not over before its deadline."""
+    def timeout_error(self) -> RequestTimeoutError:
+        """Return the error for an exchange that missed its deadline."""
         return RequestTimeoutError(
-            self._info(), f"had no complete response within {LONGEST_EXCHANGE:.0f} s", ambiguous=self._may_be_sent(None)
+            self._info(),
+            f"had no complete response within {LONGEST_EXCHANGE:.0f} s",
+            ambiguous=self._may_have_been_sent(None),
         )
 
     def translate(self, error: Exception) -> WriftAIError | None:
@@ -197,10 +202,10 @@ class Exchange(Generic[T]):
         The result must be raised where the original is no longer being handled: httpx's error carries the request, and
         with it the token.
         """
-        ambiguous = self._may_be_sent(error)
+        ambiguous = self._may_have_been_sent(error)
         match error:
             case httpx.TimeoutException() if time.monotonic() >= self.deadline:
-                return self.timed_out()
+                return self.timeout_error()
             case httpx.TimeoutException():
                 problem = f"timed out after {self._config.timeout['read']:g} s ({type(error).__name__})"
                 return RequestTimeoutError(self._info(), problem, ambiguous=ambiguous, advice=self._proxy_advice(error))
@@ -214,17 +219,17 @@ class Exchange(Generic[T]):
             case _:
                 return None
 
-    def _may_be_sent(self, error: Exception | None) -> bool:
+    def _may_have_been_sent(self, error: Exception | None) -> bool:
         if self._traced is not None:
             return self._traced == _SENDING
         # A transport of the user's own does not trace.
         return not isinstance(error, _NOT_SENT)
 
     def _proxy_advice(self, error: Exception) -> str | None:
-        is_of_the_proxy = isinstance(error, httpx.ProxyError) or (
+        is_proxy_failure = isinstance(error, httpx.ProxyError) or (
             self._config.through_proxy and self._traced is not None and self._traced != _SENDING
         )
-        return _PROXY_ADVICE if is_of_the_proxy else None
+        return _PROXY_ADVICE if is_proxy_failure else None
 
     def _reason_of(self, error: BaseException) -> str:
         cause = _system_error(error) if isinstance(error, httpx.NetworkError) else error
@@ -243,6 +248,8 @@ def _certificate_advice(reason: str) -> str | None:
     reason = reason.upper()
     if "CERTIFICATE_VERIFY_FAILED" not in reason:
         return None
+    if "MISMATCH" in reason:
+        return _MISMATCH_ADVICE
     return _EXPIRED_ADVICE if "EXPIRED" in reason else _CERTIFICATE_ADVICE
 
 

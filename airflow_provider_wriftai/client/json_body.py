@@ -12,8 +12,8 @@ DEEPEST_JSON = 200
 """Levels of nesting that are read. Airflow's serialization fails with a RecursionError at about 480."""
 
 _SURROGATES = (b"\\ud", b"\\uD")
-_LONGEST_INTEGER = 18
-_LONGEST_NUMBER = 320
+_LONGEST_INTEGER = 18  # digits
+_LONGEST_NUMBER = 320  # characters
 _TOO_DEEP = f"it is nested deeper than {DEEPEST_JSON} levels"
 _TOO_LARGE = "it contains a number that is too large"
 _NUL = "it contains a NUL character"
@@ -24,7 +24,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
 def parse_json(body: bytes) -> Any:
     """Parse a body.
 
-    Refused is what later steps cannot hold: numbers beyond a double (``1e999``, integers of 400 digits), NUL characters
+    It refuses what later steps cannot hold: numbers beyond a double (``1e999``, integers of 400 digits), NUL characters
     (no database stores them), and deep nesting. Integers that do not fit into 64 bits become floats, and halves of
     surrogate pairs become question marks.
 
@@ -97,7 +97,7 @@ _LENIENT = json.JSONDecoder(parse_int=_parse_any_integer, parse_float=_parse_any
 
 
 def _cut_nesting(text: str) -> str:
-    """Empty the objects and lists that are nested too deeply for the parser. What is malformed stays so."""
+    """Empty the objects and lists that are nested too deeply for the parser. Malformed text stays malformed."""
     deepest = DEEPEST_JSON + 10
     parts: list[str] = []
     depth = copied = 0

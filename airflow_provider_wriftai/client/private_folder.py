@@ -12,7 +12,7 @@ _NAME = "airflow-provider-wriftai"
 
 
 def private_folder(parent: Path | None = None) -> Path:
-    """Return where the folder of this user is, whether it exists or not.
+    """Return the path of this user's folder, which need not exist yet.
 
     Args:
         parent: The folder that it is in; None for the user's runtime folder, or the temporary folder without one.
@@ -27,7 +27,7 @@ def _temporary_folder() -> Path:
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
-        # None can be written to, which is noticed when a file in it is opened.
+        # No temporary folder is writable. Opening a file in this one fails, and callers handle that.
         return Path("/tmp")  # noqa: S108
 
 

@@ -17,8 +17,14 @@ LONGEST_WAIT = 60.0
 """Seconds after which a request is tried whatever the headers said."""
 
 _FIRST_UNIX_TIME = 1_000_000_000
+"""A reset from this number on is a Unix time; a smaller one is a number of seconds."""
+
 _FURTHEST_RESET = 86_400.0
+"""Seconds. A reset further away is a mistake, or in another unit."""
+
 _MOST_REQUESTS = 1_000_000.0
+"""Higher counts are cut to this one."""
+
 _PARAMETER = re.compile(r"\b(limit|remaining|reset|r|t|q|w)\s*=\s*(\d{1,15})\b", re.IGNORECASE)
 
 
@@ -120,7 +126,7 @@ def _interval(policy: list[tuple[str, float]]) -> float | None:
 
 
 def _parameters(text: str | None) -> list[tuple[str, float]]:
-    return [(name.lower(), float(number)) for name, number in _PARAMETER.findall(text or "")]
+    return [(name.lower(), float(number)) for name, number in _PARAMETER.findall(text)] if text else []
 
 
 def _least(parameters: list[tuple[str, float]], *names: str) -> float | None:

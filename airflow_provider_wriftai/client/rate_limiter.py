@@ -44,18 +44,43 @@ from airflow_provider_wriftai.client.service_clock import ServiceClock
 log = logging.getLogger(__name__)
 
 _SHORTEST_WAIT_AFTER_429 = 0.1
+"""Seconds of the first backoff after a 429 that states no usable time."""
+
 _LONGEST_PAUSE = 1.0
+"""Seconds that a queued request sleeps at most on account of those ahead of it."""
+
 _WAIT_WORTH_LOGGING = 2.0
+"""Seconds of waiting that are logged."""
+
 _PAUSE = 0.001
+"""Seconds between two checks of the estimate."""
+
 _LONGEST_CHECK = 0.01
+"""Seconds between two checks at most while the interval is unknown."""
+
 _OTHERS_FIRST = 1.2
+"""How many times ``_LONGEST_CHECK`` a process that had a slot waits, at the beginning, before it reserves again."""
+
 _BUSY_ATTEMPTS = 200
+"""Failed attempts to lock the file after which a process stops sharing."""
+
 _ATTEMPTS_TO_LEARN = 10
+"""Attempts to lock the file in order to record a response."""
+
 _PAUSE_TO_LEARN = 0.0003
+"""Seconds between these attempts."""
+
 _UNSHARED_FOR = 60.0
+"""Seconds after which a process tries to share again."""
+
 _SLOT_KEPT_FOR = 0.5
+"""Seconds after its time at which an unused slot expires."""
+
 _STEADY_AFTER = 3
+"""Requests in a row from which a process reserves ahead."""
+
 _SHORT_BREAK = 0.05
+"""Seconds between two requests that still count as in a row."""
 
 SHARING_OFF = "off"
 """The setting with which a process does not share its budget with others."""
@@ -77,7 +102,7 @@ class RateLimiter:
     """
 
     def __init__(self, clock: ReservationClock | None = None) -> None:
-        # Reentrant: a turn that is given up may be collected while this thread holds it.
+        # Reentrant, because an abandoned ``acquire`` may be garbage-collected while this thread holds the lock.
         self._lock = threading.RLock()
         self._service = ServiceClock()
         self._clock = clock
@@ -127,7 +152,7 @@ class RateLimiter:
         """Return the seconds until the next attempt; 0 once it is the ticket's turn."""
         with self._lock:
             if self._bucket.limited == Limited.NO:
-                # Also past those that are ahead: they may still sleep, because they came when nothing was known.
+                # Overtake those ahead, which may still sleep: when they came, the limit was unknown.
                 del self._queue[ticket]
                 return 0.0
             now = time.monotonic()
@@ -212,7 +237,7 @@ class RateLimiter:
         return reserved
 
     def release(self) -> None:
-        """Note that a request ended without a response."""
+        """Record that a request ended without a response."""
         with self._lock:
             self._in_flight -= 1
             now = self._answered_at = time.monotonic()
@@ -334,7 +359,7 @@ _limiters_lock = threading.Lock()
 def rate_limiter_for(base_url: str, token: AccessToken, sharing: str | None = None) -> RateLimiter:
     """Return the rate limiter that everything with this token shares in this process.
 
-    Limiters in use are the same for all; of the others, the last few are kept.
+    A limiter in use is shared by all callers. Of unused limiters, the 32 used last are kept.
 
     Args:
         base_url: The API's base URL. All paths of a host share a budget.

@@ -12,6 +12,7 @@ from airflow_provider_wriftai.client.text import truncated_repr
 _LONGEST_SEGMENT = 255
 _SEGMENT = re.compile(r"[^\s/:?#%\\]+")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+_LITERAL = re.compile(r"[\'\"()\[\]{};<>,]")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 
 
@@ -100,6 +101,11 @@ def parse_version(text: str) -> VersionReference:
             f"got {truncated_repr(text)}."
         )
     return VersionNumber(ModelReference.parse(model), number)
+
+
+def is_literal(text: str) -> bool:
+    """Return whether a text looks like a value that was written out as Python or JSON. No id does."""
+    return _LITERAL.search(text) is not None
 
 
 def parse_number(text: str) -> int | None:

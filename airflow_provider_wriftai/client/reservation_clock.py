@@ -71,11 +71,11 @@ class ReservationClock:
             raise ClockBusyError from None
         except (OSError, ValueError) as error:
             self.close()
-            raise ClockUnavailableError(f"{self._folder / self._name}: {error}") from error
+            raise ClockUnavailableError(f"Cannot use {self._folder / self._name}: {error}.") from error
 
     def _opened(self) -> _OpenFile:
         file = self._file
-        # A lock is shared with the process that this one was forked from, and a file that was removed with nobody.
+        # After a fork, parent and child would share the lock. A removed file is shared with nobody.
         if file is None or file.pid != os.getpid() or os.fstat(file.descriptor).st_nlink == 0:
             self.close()
             file = self._file = _OpenFile(open_private_file(self._folder, self._name))
@@ -117,7 +117,7 @@ def _boot() -> str:
 
 
 def _remove_unused(folder: Path, used: str) -> None:
-    """Remove the other files of tokens and machines that were not seen for a long time."""
+    """Remove the other files of tokens and machines that have not been used for a week."""
     for entry in os.scandir(folder):
         with contextlib.suppress(OSError):
             if entry.name != used and entry.stat(follow_symlinks=False).st_mtime < time.time() - _UNUSED_AFTER:
@@ -129,7 +129,7 @@ def _read(descriptor: int) -> BucketEstimate:
     if not data:
         return BucketEstimate()
     if not data.startswith(_MAGIC):
-        raise OSError("it is not a file of ours")
+        raise OSError("it is not a rate limit file of this package")
     body = data[_HEAD:]
     if len(body) > SIZE:
         os.ftruncate(descriptor, 0)
@@ -145,7 +145,7 @@ def _read(descriptor: int) -> BucketEstimate:
 def _write(descriptor: int, bucket: BucketEstimate) -> None:
     body = bucket.pack()
     if os.pwrite(descriptor, _MAGIC + _checksum(body) + body, 0) != _HEAD + len(body):
-        raise OSError("it could not be written whole")
+        raise OSError("it could not be written completely")
 
 
 def _checksum(body: bytes) -> bytes:

@@ -21,6 +21,7 @@ _REFUSED_UNREAD = frozenset({425})
 """Statuses with which a server says that it has not processed the request (RFC 8470, section 5.2)."""
 
 _BACKOFF = Backoff(initial=0.5, maximum=20.0, jitter=0.5)
+"""The pauses between attempts, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class RetryState:
     def _is_exhausted(self, state: RetryCallState) -> bool:
         spent = (state.seconds_since_start or 0.0) + state.upcoming_sleep
         if not isinstance(_error_of(state), RateLimitedError):
-            # Waiting for the budget is not trying; it ends the request only if nothing else went wrong.
+            # Time spent waiting for the budget counts only if the budget is what failed.
             spent -= self.waited
         return self._failures >= self._policy.attempts or spent >= self._policy.seconds
 

@@ -35,8 +35,8 @@ class ServiceClock:
 
     def _bound(self, least: float, most: float) -> None:
         if least > self._most or most < self._least:
-            # A clock was set, so what was known is void. A reset bounds the time from above only; one a few seconds in
-            # the past still tells the time that well.
+            # A clock was set, so the old bounds are void. A reset bounds the time from above only; even one that passed
+            # seconds ago bounds it that well.
             self._least, self._most = (least if least > float("-inf") else most), most
         else:
             self._least, self._most = max(self._least, least), min(self._most, most)

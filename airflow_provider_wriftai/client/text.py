@@ -25,7 +25,7 @@ def escape(text: str, limit: int = LONGEST_TEXT) -> str:
     # Twice the limit is enough: white space is folded, and everything else only grows.
     folded = " ".join(text[: 2 * limit].split())
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in folded)
-    shown = shown.replace(_LOG_COMMAND, ":\\x3a")
+    shown = _without_log_commands(shown)
     return truncate(shown if len(text) <= 2 * limit else f"{shown}…", limit)
 
 
@@ -52,14 +52,14 @@ def truncated_repr(value: object, limit: int = LONGEST_VALUE) -> str:
 
 
 def path_repr(path: object) -> str:
-    """Return a path as Python writes it; of a long one the end, because the last segments say the most."""
+    """Return the repr of a path. A long path loses its beginning, because its last segments matter most."""
     text = str(path)
     return truncated_repr(text if len(text) <= _LONGEST_PATH else f"…{text[1 - _LONGEST_PATH :]}")
 
 
-def format_count(count: int, noun: str, plural: str | None = None) -> str:
+def format_count(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 version``, ``2 versions``."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}".replace(",", "")
+    return f"{count} {noun if count == 1 else f'{noun}s'}"
 
 
 def join_limited(lines: Sequence[str], most: int = 20) -> str:

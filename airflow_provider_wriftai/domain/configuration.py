@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_provider_wriftai.client.common_types import UpdateVersionConfigurationParams, VersionConfiguration
 from airflow_provider_wriftai.client.endpoints import get_configuration, update_configuration
 from airflow_provider_wriftai.client.references import VersionReference
-from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+from airflow_provider_wriftai.domain.errors import TaskStoppedError
 from airflow_provider_wriftai.domain.sansio import Operations
 
 
@@ -55,6 +55,6 @@ def update(
     changed = any(found.get(key) != value for key, value in wanted.items())
     if changed:
         if is_stopped():
-            raise TaskStoppedError.while_changing(f"updated the configuration of {reference}")
+            raise TaskStoppedError.while_changing(f"updating the configuration of {reference}")
         found = yield update_configuration(reference, {**wanted})
     return ConfigurationUpdate(found["hardware_identifier"], tuple(found["variable_names"]), changed)

@@ -1,4 +1,4 @@
-"""What keeps a value from being sent as JSON, stored by a database, and passed on by Airflow: each with its place."""
+"""Find what prevents a value from being sent as JSON, stored in a database, or passed on by Airflow."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Iterator
 
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.json_walk import Node, walk
-from airflow_provider_wriftai.domain.reserved_keys import RESERVED_KEYS
 
 DEEPEST = 64
 """Levels of objects and lists."""
 
 LARGEST = 1024 * 1024
 """Bytes of JSON."""
+
+RESERVED_KEYS = frozenset({"__classname__", "__version__", "__data__", "__id__", "__type", "__var"})
+"""Keys by which Airflow's serialization recognizes its own objects. A JSON object with one of them does not pass
+through XCom as data: Airflow refuses it, or builds an object from it."""
 
 _MOST_PROBLEMS = 10
 _MOST_VALUES = LARGEST // 2  # Each takes two bytes at least.
@@ -25,7 +28,7 @@ def find_json_problems(value: object) -> Iterator[str]:
     """Find what is wrong with a value that is to be sent as JSON.
 
     Yields:
-        Sentences, at most ten and one.
+        At most eleven sentences.
     """
     count = 0
     for number, node in enumerate(walk(value)):
@@ -50,7 +53,7 @@ def find_json_problems(value: object) -> Iterator[str]:
 
 
 def find_text_problem(text: str) -> str | None:
-    """Find what keeps a string from being sent and stored, as the object of "has"; None for nothing."""
+    """Return why a string cannot be sent and stored, as in "has a NUL character"; None if it can."""
     if "\x00" in text:
         return "a NUL character, which databases refuse"
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -68,21 +71,21 @@ def _problems_of(node: Node) -> Iterator[str]:
                 yield f"the string at {node} has {problem}."
         case int():
             if value.bit_length() > _LARGEST_INTEGER_BITS:
-                yield f"the integer at {node} is too large for JSON's readers."
+                yield f"the integer at {node} is too large: most JSON parsers cannot hold it."
         case float():
             if not math.isfinite(value):
-                yield f"the number at {node} is {value}, which JSON does not have."
+                yield f"the number at {node} is {value}, which JSON cannot represent."
         case dict():
             for key in value:
                 if (why := _problem_of_key(key)) is not None:
                     yield f"the key {truncated_repr(key)} at {node} {why}."
         case _:
-            yield f"the value at {node} is a {type(value).__name__}, which cannot be written as JSON."
+            yield f"the value at {node} is of type {type(value).__name__}, which cannot be written as JSON."
 
 
 def _problem_of_key(key: object) -> str | None:
     if not isinstance(key, str):
-        return f"is a {type(key).__name__} and not a string (in YAML, put on:, no:, and 1: in quotes)"
+        return f"is of type {type(key).__name__} instead of a string (in YAML, quote on:, no:, and 1:)"
     if (problem := find_text_problem(key)) is not None:
         return f"has {problem}"
     if key in RESERVED_KEYS:

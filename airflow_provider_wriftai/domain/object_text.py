@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Iterator
 
 from airflow_provider_wriftai.client.text import truncated_repr
+from airflow_provider_wriftai.domain.json_walk import walk
 
 BYTE_ORDER_MARK = "\ufeff"
 _LONGEST_LITERAL = 256 * 1024  # Python takes some 450 bytes for each of them.
@@ -64,22 +64,13 @@ def _parse_literal(text: str) -> object:
         raise UnreadableObjectError(
             f"it is neither JSON nor a Python literal. If it is a Python object that a template wrote out, {advice}"
         ) from error
-    for each in _nodes(value):
+    for node in walk(value):
+        each = node.value
         if isinstance(each, float) and not math.isfinite(each):
             continue  # Refused later, with its place.
         if each is not None and not isinstance(each, str | bool | int | float | list | dict):
             raise UnreadableObjectError(
-                f"it is a Python object with a {type(each).__name__} in it, which JSON does not have; {advice}"
+                f"it is a Python object with a value of type {type(each).__name__}, which JSON cannot represent; "
+                + advice
             )
     return value
-
-
-def _nodes(value: object) -> Iterator[object]:
-    pending = [value]
-    while pending:
-        current = pending.pop()
-        yield current
-        if isinstance(current, dict):
-            pending.extend(current.values())
-        elif isinstance(current, list):
-            pending.extend(current)

@@ -6,6 +6,9 @@ its waits, and ignores ``on_kill``. The ``regex`` package reads the same syntax,
 
 from __future__ import annotations
 
+import importlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_wriftai.client.errors import WriftAIError
@@ -16,6 +19,14 @@ LONGEST_PATTERN = 2000
 
 LONGEST_SEARCH = 0.25
 """Seconds of CPU time after which a search is abandoned. A typical one takes microseconds."""
+
+LARGEST_PATTERN = 10_000
+"""Items that a pattern may have once its repetitions are written out, as ``regex`` does in memory: ``x{100}`` has a
+hundred. No search bounds the time that this takes."""
+
+
+_re_parser: Any = importlib.import_module("re._parser")
+_REPETITIONS = (_re_parser.MAX_REPEAT, _re_parser.MIN_REPEAT, _re_parser.POSSESSIVE_REPEAT)
 
 
 class InvalidPatternError(WriftAIError, ValueError):
@@ -51,11 +62,18 @@ class Pattern:
                 f"{parameter} must be a regular expression of at most {LONGEST_PATTERN} characters; it has {len(text)}."
             )
         try:
-            self._compiled = regex.compile(text)
-        except (regex.error, RecursionError, OverflowError, ValueError) as error:
+            size = _size_of(_re_parser.parse(text))
+            if size <= LARGEST_PATTERN:
+                self._compiled = regex.compile(text)
+        except (re.error, regex.error, RecursionError, OverflowError, ValueError, MemoryError) as error:
             raise InvalidPatternError(
                 f"{parameter} must be a regular expression; got {truncated_repr(text)} ({escape(str(error))})."
             ) from error
+        if size > LARGEST_PATTERN:
+            raise InvalidPatternError(
+                f"{parameter} repeats too much: written out, it would have more than {LARGEST_PATTERN:,} items. Got "
+                f"{truncated_repr(text)}."
+            )
 
     def search(self, text: str) -> bool:
         """Return whether the pattern is found in a text.
@@ -84,3 +102,23 @@ class Pattern:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.parameter, self.text)
+
+
+def _size_of(parsed: Any) -> int:
+    """Return how many items a parsed pattern has once its repetitions are written out."""
+    size = 0
+    for operation, argument in parsed:
+        if operation in _REPETITIONS:
+            least, most, repeated = argument
+            size += max(least, 1 if most is _re_parser.MAXREPEAT else most) * _size_of(repeated)
+        else:
+            size += 1 + sum(map(_size_of, _parts_of(argument)))
+    return size
+
+
+def _parts_of(argument: Any) -> Iterator[Any]:
+    if isinstance(argument, _re_parser.SubPattern):
+        yield argument
+    elif isinstance(argument, tuple | list):
+        for each in argument:
+            yield from _parts_of(each)

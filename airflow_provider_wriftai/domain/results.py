@@ -13,7 +13,7 @@ from typing import TypeAlias
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.object_text import UnreadableObjectError, parse_value
 
-LONGEST_RELEASE_NOTES = 4096
+LONGEST_REPORTED_NOTES = 4096
 """Characters of release notes that a result or an event contains. The API accepts 255 at present."""
 
 Scalar: TypeAlias = "str | int | float | bool | None"
@@ -38,8 +38,8 @@ def version_result(version: VersionRecord, *, with_schemas: bool = False, **extr
         result["id"] = str(version.reference)
     if version.release_notes is not None:
         notes = version.release_notes
-        cut = len(notes) > LONGEST_RELEASE_NOTES
-        result["release_notes"] = f"{notes[: LONGEST_RELEASE_NOTES - 1]}…" if cut else notes
+        cut = len(notes) > LONGEST_REPORTED_NOTES
+        result["release_notes"] = f"{notes[: LONGEST_REPORTED_NOTES - 1]}…" if cut else notes
     if version.created_at is not None:
         result["created_at"] = version.created_at.isoformat()
     if version.digest is not None:

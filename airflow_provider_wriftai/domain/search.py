@@ -1,4 +1,4 @@
-"""Search versions by what lists may leave out: the one search behind publishing, waiting, and pruning."""
+"""Search versions by details that lists may leave out: shared by publishing and waiting."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FetchDetails: TypeAlias = Callable[[Sequence[VersionReference]], Operations[list
 
 @dataclass(slots=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         found: The versions that match, in the order in which they were searched.
@@ -71,7 +71,6 @@ def search_versions(
     *,
     find_all: bool = False,
     details_of: FetchDetails | None = None,
-    at_once: int = MOST_CONCURRENT,
 ) -> Operations[SearchResult]:
     """Search versions in the given order.
 
@@ -82,7 +81,6 @@ def search_versions(
         match: Decides about one version; it is called again with the details if it returns ``UNKNOWN``.
         find_all: Whether to go on after the first version that matches.
         details_of: Fetches details; by default from the service.
-        at_once: How many details are fetched at once.
 
     Raises:
         WriftAIError: Details could not be fetched, for another reason than that the version does not exist.
@@ -91,7 +89,7 @@ def search_versions(
     result = SearchResult()
     verdicts = [(candidate, verdict) for candidate in candidates if (verdict := match(candidate)) is not Match.NO]
     while verdicts:
-        chunk = _next_chunk(verdicts, at_once)
+        chunk = _next_chunk(verdicts)
         del verdicts[: len(chunk)]
         unknown = [candidate for candidate, verdict in chunk if verdict is Match.UNKNOWN]
         fetched = (yield from fetch([candidate.reference for candidate in unknown])) if unknown else []
@@ -103,13 +101,13 @@ def search_versions(
     return result
 
 
-def _next_chunk(verdicts: Sequence[tuple[VersionRecord, Match]], at_once: int) -> list[tuple[VersionRecord, Match]]:
+def _next_chunk(verdicts: Sequence[tuple[VersionRecord, Match]]) -> list[tuple[VersionRecord, Match]]:
     """Take versions up to the first that is known to match, but no more that need details than are fetched at once."""
     chunk: list[tuple[VersionRecord, Match]] = []
     unknown = 0
     for candidate, verdict in verdicts:
         unknown += verdict is Match.UNKNOWN
-        if unknown > at_once:
+        if unknown > MOST_CONCURRENT:
             break
         chunk.append((candidate, verdict))
         if verdict is Match.YES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ class WriftAIHook(BaseHook):
         Raises:
             ConfigurationError: The connection does not exist, has another type, or contains an invalid value.
         """
+        self._check_id()
         try:
             fields = _fields_of(await aget_connection(type(self), self.wriftai_conn_id))
         except AirflowNotFoundException:
@@ -112,7 +114,7 @@ class WriftAIHook(BaseHook):
                 f"GET {api.base_url}/user had no complete response within {_TEST_SECONDS:g} s. {_TEST_TIMED_OUT}",
             )
         except RequestError as error:
-            advice = _advice_after_a_test(error, token_given=bool(fields.password))
+            advice = _advice_after_a_test(error, token_given=bool((fields.password or "").strip()))
             return False, f"{error.request} {error.problem}. {advice}"
         except WriftAIError as error:
             return False, str(error)
@@ -128,23 +130,34 @@ class WriftAIHook(BaseHook):
         parse_connection(self._look_up())
 
     def _look_up(self) -> ConnectionFields:
+        self._check_id()
         try:
             return _fields_of(self.get_connection(self.wriftai_conn_id))
         except AirflowNotFoundException:
             pass
         raise self._not_found()
 
+    def _check_id(self) -> None:
+        from airflow_provider_wriftai.client.errors import ConfigurationError
+        from airflow_provider_wriftai.client.text import truncated_repr
+
+        # Whatever its type says, it may be the result of another task.
+        connection_id: object = self.wriftai_conn_id
+        if connection_id is None or str(connection_id).strip() in ("", "None"):
+            raise ConfigurationError("wriftai_conn_id is empty. The template or task rendered to an empty value.")
+        if not isinstance(connection_id, str):
+            raise ConfigurationError(f"wriftai_conn_id must be text; got {truncated_repr(connection_id)}.")
+
     def _not_found(self) -> ConfigurationError:
         from airflow_provider_wriftai.client.errors import ConfigurationError
         from airflow_provider_wriftai.client.text import truncated_repr
 
-        if not self.wriftai_conn_id.strip():
-            return ConfigurationError("wriftai_conn_id is empty. The template or task rendered to an empty value.")
         shown, variable = truncated_repr(self.wriftai_conn_id), f"AIRFLOW_CONN_{self.wriftai_conn_id.upper()}"
         if variable in os.environ:
             return ConfigurationError(
-                f"Connection {shown} cannot be read: the environment variable {truncated_repr(variable)} is neither a "
-                "connection URI nor valid JSON of one. In a URI, percent-encode the token."
+                f"Connection {shown} cannot be read: the environment variable {truncated_repr(variable)} contains "
+                "neither a valid connection URI nor valid connection JSON. In a URI, percent-encode the token. In "
+                "JSON, use only conn_type, host, login, password, schema, port, and extra, each of the right type."
             )
         return ConfigurationError(
             f"Connection {shown} does not exist, or Airflow cannot read it. Create a connection of the type 'wriftai' "
@@ -196,7 +209,8 @@ def _open(fields: ConnectionFields, *, for_a_test: bool = False) -> API:
     from airflow_provider_wriftai.client.api import API
     from airflow_provider_wriftai.client.retrying import RetryPolicy
 
-    settings = parse_connection(fields)
+    # Airflow's form tests a connection under an id that it makes up.
+    settings = parse_connection(replace(fields, connection_id="") if for_a_test else fields)
     if for_a_test:
         settings["timeout"] = min(settings.get("timeout", _TEST_STEP_SECONDS), _TEST_STEP_SECONDS)
         settings["retry"] = RetryPolicy(attempts=1, seconds=_TEST_BUDGET_SECONDS)

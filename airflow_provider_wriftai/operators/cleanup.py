@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
     from airflow_provider_wriftai.domain.retention.record import PruneRecord
     from airflow_provider_wriftai.domain.retention.report import PruneReport
-    from airflow_provider_wriftai.domain.retention.selectors import Named
+    from airflow_provider_wriftai.domain.retention.selectors import VersionSelector
 
 T = TypeVar("T")
 
@@ -94,10 +94,10 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         keep_weekly: int | str | XComArg | NotSet = NOTSET,
         keep_monthly: int | str | XComArg | NotSet = NOTSET,
         keep_yearly: int | str | XComArg | NotSet = NOTSET,
-        protect: Iterable[Named | XComArg] | str | XComArg | NotSet = NOTSET,
+        protect: Iterable[VersionSelector | XComArg] | str | XComArg | NotSet = NOTSET,
         protect_release_notes: str | XComArg | NotSet = NOTSET,
         fail_on_unmatched_protection: bool | str | XComArg = False,
-        only: Iterable[Named | XComArg] | str | XComArg | NotSet = NOTSET,
+        only: Iterable[VersionSelector | XComArg] | str | XComArg | NotSet = NOTSET,
         max_deletions: int | str | XComArg | NotSet = NOTSET,
         dry_run: bool | str | XComArg = False,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
@@ -129,8 +129,8 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         self.fail_on_unmatched_protection = fail_on_unmatched_protection
         self.only = none_if_notset(only)
         self.max_deletions = none_if_notset(max_deletions)
-        # Takes the place of a method of every operator, which `airflow tasks test --dry-run` calls. Under another
-        # name than its parameter's, Airflow would not see what a mapped task's value depends on.
+        # It replaces a method of every operator, which `airflow tasks test --dry-run` calls on Airflow 2. The attribute
+        # needs the name of the parameter: otherwise Airflow does not resolve an XComArg in a mapped task.
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
         self.wriftai_conn_id = wriftai_conn_id
         self._report: PruneReport | None = None
@@ -139,14 +139,14 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
     def execute(self, context: Context) -> dict[str, Any]:
         """Prune the model."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
-        from airflow_provider_wriftai.client.references import ModelReference
+        from airflow_provider_wriftai._airflow.parameters import parse_model
         from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
         from airflow_provider_wriftai.domain.retention.prune import prune
         from airflow_provider_wriftai.domain.retention.record import PruneRecord
 
         record = PruneRecord()
         with fail_without_retry():
-            model = ModelReference.parse(self.model)
+            model = parse_model("model", self.model)
             policy, dry_run = self._parse_policy(model)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
             self._base_url = api.base_url
@@ -166,7 +166,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
                 if finished is not None:
                     self._keep(record)
                 else:
-                    # However the task ends, a mark, a timeout, or a signal included, its deletes are on record.
+                    # Record the deletes however the task ends: also by a mark, a timeout, or a signal.
                     self._keep_report(context, record)
         return cast("dict[str, Any]", self._report or {})
 
@@ -188,7 +188,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         from airflow_provider_wriftai.domain.retention.durations import is_omitted
         from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
         from airflow_provider_wriftai.domain.retention.protection import Protection
-        from airflow_provider_wriftai.domain.retention.selectors import read_versions
+        from airflow_provider_wriftai.domain.retention.selectors import parse_version_selectors
 
         def parse(name: str, parser: Callable[[str, Any], T]) -> T | None:
             if name in _CRITERIA and is_omitted(getattr(self, name)):
@@ -209,7 +209,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
                 keep_yearly=parse("keep_yearly", parse_int),
             ),
             protection=protection,
-            only=None if only is None else read_versions("only", model, only),
+            only=None if only is None else parse_version_selectors("only", model, only),
             max_deletions=parse("max_deletions", parse_int),
             fail_on_unmatched_protection=parse_bool("fail_on_unmatched_protection", self.fail_on_unmatched_protection),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow_provider_wriftai._airflow.compat import BaseOperator
+from airflow_provider_wriftai._airflow.compat import AirflowFailException, BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.interruptible import InterruptibleMixin
 from airflow_provider_wriftai._airflow.metrics import count, timed
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 STATE_KEY = "wriftai_create_version"
 """The key of Airflow's task state store under which the create operator keeps its journal."""
+
+
+_OPTIONAL = ("image_selector", "compatibilities", "configuration")
+
+
+def _empty_if_none(value: Any) -> Any:
+    return "" if value is None else value
 
 
 class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOperator):
@@ -65,13 +72,13 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         if_exists: What to do if the image has a version: ``reuse`` returns it, ``fail`` fails the task, ``create``
             creates another one.
         lookback: How many of the newest versions to search for the image: 1 to 50.
-        settle_seconds: Seconds after which the service has executed a create request, or never will; for so long the
-            task searches for the version of a request without a clear outcome.
+        settle_seconds: How many seconds to search for a version whose create request had no clear outcome. By then the
+            service must have executed the request, or never will.
         on_duplicate: What to do if a task on another machine creates a version of the image at the same moment:
             ``keep`` keeps both; ``delete_own`` deletes the version that this try has just created if an older one is of
             the same image, and returns that. Set it in all tasks that publish to the model, or in none.
         remember: Whether to keep a journal over the task's tries (Airflow 3.3). Without it, a task that is cleared
-            publishes anew, as ``if_exists`` says.
+            publishes again, as ``if_exists`` says.
         wriftai_conn_id: The Airflow connection.
     """
 
@@ -117,9 +124,9 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         image: BuildResult | XComArg,
         release_notes: str | XComArg,
         schemas: Mapping[str, Any] | str | XComArg,
-        image_selector: str | XComArg | None = None,
-        compatibilities: Mapping[str, bool | XComArg] | str | XComArg | None = None,
-        configuration: Mapping[str, Any] | str | XComArg | None = None,
+        image_selector: str | XComArg | NotSet = NOTSET,
+        compatibilities: Mapping[str, bool | XComArg] | str | XComArg | NotSet = NOTSET,
+        configuration: Mapping[str, Any] | str | XComArg | NotSet = NOTSET,
         if_exists: IfExists | str | XComArg = "reuse",
         lookback: int | str | XComArg = 10,
         settle_seconds: float | timedelta | str | XComArg = 120,
@@ -134,9 +141,12 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         self.image: Any = image
         self.release_notes: Any = release_notes
         self.schemas: Any = schemas
-        self.image_selector: Any = image_selector
-        self.compatibilities: Any = compatibilities
-        self.configuration: Any = configuration
+        self._explicit = ExplicitParameters(
+            image_selector=image_selector, compatibilities=compatibilities, configuration=configuration
+        )
+        self.image_selector: Any = none_if_notset(image_selector)
+        self.compatibilities: Any = none_if_notset(compatibilities)
+        self.configuration: Any = none_if_notset(configuration)
         self.if_exists = if_exists
         self.lookback = lookback
         self.settle_seconds = settle_seconds
@@ -158,7 +168,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         )
         from airflow_provider_wriftai._airflow.publish_lock import identify_task, publish_lock
         from airflow_provider_wriftai.assets.models import model_asset
-        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.publishing.preflight import check_new_version
         from airflow_provider_wriftai.domain.publishing.publish import PublishOptions, publish
         from airflow_provider_wriftai.domain.results import version_result
@@ -184,9 +194,8 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
                 self.image,
                 self.release_notes,
                 self.schemas,
-                image_selector=self.image_selector,
-                compatibilities=self.compatibilities,
-                configuration=self.configuration,
+                # A template that rendered to None counts as empty text: only a parameter that is not set is left out.
+                **{name: self._explicit.parse(self, name, _empty_if_none) for name in _OPTIONAL},
                 problems=errors.problems,
             )
             for warning in new.image.warnings:
@@ -194,7 +203,9 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             model = str(new.model)
             state = find_task_state(context, STATE_KEY) if remember else None
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
-            operations = publish(new.model, new.params, options, state=state, is_stopped=self.is_stopped)
+            operations = publish(
+                new.model, new.params, options, service=api.base_url, state=state, is_stopped=self.is_stopped
+            )
 
             async def run() -> PublishResult:
                 if options.if_exists == "create":
@@ -260,14 +271,14 @@ class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOpe
         from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
         from airflow_provider_wriftai.client.endpoints import get_version
         from airflow_provider_wriftai.client.references import parse_version
-        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.results import version_result
 
         with fail_without_retry():
             reference = parse_version(parse_version_reference("version", self.version))
             include_schemas = parse_bool("include_schemas", self.include_schemas)
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
-            stopped = TaskStoppedError(f"fetched {reference}", "Nothing was changed.")
+            stopped = TaskStoppedError.while_reading(f"fetching {reference}")
             version = self.run_interruptibly(
                 api, lambda: api.async_request(get_version(reference, strict=include_schemas)), context, lambda: stopped
             )
@@ -282,7 +293,7 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
     """Delete one version, even the newest, which callers get if they do not name a version.
 
     To prune a model's versions by rules, use ``WriftAICleanupVersionsOperator``. The task returns ``reference`` and
-    ``deleted``, which is false if the version had been deleted before.
+    ``deleted``, which is false if the version did not exist.
 
     Args:
         version: The id of the version, ``owner/name:number``, or a version as a task returned it.
@@ -315,7 +326,7 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
         from airflow_provider_wriftai.client.errors import NotFoundError
         from airflow_provider_wriftai.client.references import VersionNumber, parse_version
-        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.retention.single_delete import delete
         from airflow_provider_wriftai.domain.sansio import arun
 
@@ -327,18 +338,19 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             async def run() -> bool:
                 try:
                     await arun(api, delete(reference))
-                except NotFoundError:
+                except NotFoundError as error:
                     if fail_if_missing:
-                        raise
+                        # No retry can help: numbers and ids are never used again.
+                        raise AirflowFailException(str(error)) from None
                     return False
                 return True
 
-            stopped = TaskStoppedError.while_changing(f"deleted {reference}")
+            stopped = TaskStoppedError.while_changing(f"deleting {reference}")
             deleted = self.run_interruptibly(api, run, context, lambda: stopped)
         if deleted is None:
             return {}
         count("delete.deleted" if deleted else "delete.already_gone")
-        self.log.info("Deleted %s." if deleted else "%s had been deleted before.", reference)
+        self.log.info("Deleted %s." if deleted else "%s does not exist, so there is nothing to delete.", reference)
         if deleted and isinstance(reference, VersionNumber):
             self._deleted_from = str(reference.model), api.base_url
         return {"reference": str(reference), "deleted": deleted}
@@ -400,7 +412,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
         )
         from airflow_provider_wriftai.client.references import parse_version
         from airflow_provider_wriftai.domain.configuration import update
-        from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+        from airflow_provider_wriftai.domain.errors import TaskStoppedError
         from airflow_provider_wriftai.domain.sansio import arun
 
         with fail_without_retry():
@@ -417,7 +429,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
                 raise InvalidParameterError("variable_names must be a list of names, each of them text.")
             api = WriftAIHook(self.wriftai_conn_id).get_conn()
             operations = update(reference, hardware, names, is_stopped=self.is_stopped)
-            stopped = TaskStoppedError.while_changing(f"updated the configuration of {reference}")
+            stopped = TaskStoppedError.while_changing(f"updating the configuration of {reference}")
             done = self.run_interruptibly(api, lambda: arun(api, operations), context, lambda: stopped)
         if done is None:
             return {}

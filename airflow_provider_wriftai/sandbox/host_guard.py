@@ -6,13 +6,14 @@ or, if the page's own host name was made to resolve to this machine (DNS rebindi
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_wriftai.client.base_url import is_loopback
 
 
 class HostGuard:
@@ -41,14 +42,6 @@ class HostGuard:
         if origin is not None and urlsplit(origin.lower()).netloc != host:
             return "The sandbox does not serve pages of other sites."
         return None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or an address always means this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _without_port(host: str) -> str:

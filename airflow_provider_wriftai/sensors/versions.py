@@ -21,6 +21,7 @@ from airflow_provider_wriftai._airflow.compat import (
     PokeReturnValue,
     conf,
     has_post_execute_hook,
+    has_pre_execute_hook,
     needs_worker_to_end,
     run_sensor_loop,
 )
@@ -58,14 +59,15 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     Give either ``version``, or ``model`` and at least one criterion. All criteria have to match. If several versions
     do, the newest is returned.
 
-    The timing parameters mean the same in every mode. With ``soft_fail`` a timeout, and nothing else, skips the task;
-    with ``never_fail`` every failure does. Failed polls are counted if their errors are retryable. Errors that waiting
-    cannot fix (a refused token, an invalid reference, a deleted version) fail the task at once.
+    The timing parameters mean the same in every mode. With ``soft_fail``, a timeout skips the task, and nothing else
+    does. With ``never_fail``, every failure skips it, except that the ``execution_timeout`` is exceeded. Failed polls
+    are counted if their errors are retryable. Errors that waiting cannot fix (a refused token, an invalid reference, a
+    deleted version) fail the task at once.
 
     Args:
         version: A given version: its id, ``owner/name:number``, or a version as a task returned it.
         model: ``owner/name``.
-        image: The image that the version is made of: a digest, or whatever the create operator takes.
+        image: The image that the version is made of: a digest, or anything that the create operator accepts.
         newer_than: What the version has to be newer than: ``start`` (what exists when the wait begins), the reference
             or number of a version, a version as a task returned it, or a time with its time zone.
         release_notes: A regular expression that is found in the version's release notes.
@@ -75,9 +77,10 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         end_from_trigger: Whether a deferred wait may end in the triggerer when the version exists (Airflow 3.3). It
             does where that makes no difference: not if the task has outlets, a success callback, or anything else that
             needs a worker. A wait that may end there defers without a poll.
-        start_from_trigger: Whether the wait also starts in the triggerer (Airflow 3.3; implies ``deferrable``). Its
-            parameters must not depend on XComs: a template may only use ``params``, ``dag_run``, and the dates and ids
-            of the run.
+        start_from_trigger: Whether the wait also starts in the triggerer (Airflow 3.3; implies ``deferrable``). It
+            starts on a worker if the task has a ``pre_execute``, an ``on_execute_callback``, or methods of a subclass.
+            Its parameters must not depend on XComs: a template may only use ``params``, ``dag_run``, and the dates and
+            ids of the run.
         wriftai_conn_id: The Airflow connection.
         kwargs: What every sensor takes: ``mode``, ``poke_interval``, ``timeout``, ``soft_fail``, ...
 
@@ -143,9 +146,10 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
 
         given = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
         given["wriftai_conn_id"] = self.wriftai_conn_id
-        given["max_consecutive_failures"] = None if self.silent_fail else self.max_consecutive_failures
+        if not self.silent_fail:
+            given["max_consecutive_failures"] = self.max_consecutive_failures
         check_start_parameters(given.items())
-        if not TRIGGERS_END_TASKS:
+        if not TRIGGERS_END_TASKS or not self._has_default_start():
             return
         timeout = timedelta(seconds=min(self.timeout, _LONGEST_WAIT))
         # The trigger ends the wait by itself. Airflow ends it only if no triggerer runs.
@@ -160,7 +164,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
                 "deferral_timeout": deferral_timeout.total_seconds(),
                 "exponential_backoff": self.exponential_backoff,
                 "max_wait": self.max_wait.total_seconds() if self.max_wait else None,
-                "end_from_trigger": self.end_from_trigger and self._ends_as_usual(),
+                "end_from_trigger": self.end_from_trigger and self._has_default_ending(),
                 "do_xcom_push": self.do_xcom_push,
             },
             next_method="execute_complete",
@@ -168,20 +172,26 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             timeout=deferral_timeout,
         )
 
-    def _ends_as_usual(self) -> bool:
+    def _has_default_ending(self) -> bool:
         """Return whether no code of a subclass or a DAG runs when the task ends."""
         methods = ("execute_complete", "resume_execution", "post_execute")
-        is_ours = all(getattr(type(self), name) is getattr(WriftAIVersionSensor, name) for name in methods)
-        return is_ours and not has_post_execute_hook(self)
+        return self._inherits(*methods) and not has_post_execute_hook(self)
+
+    def _has_default_start(self) -> bool:
+        """Return whether no code of a subclass or a DAG runs when the task starts, or polls."""
+        return self._inherits("pre_execute", "execute", "poke") and not has_pre_execute_hook(self)
+
+    def _inherits(self, *methods: str) -> bool:
+        return all(getattr(type(self), name) is getattr(WriftAIVersionSensor, name) for name in methods)
 
     def execute(self, context: Context) -> Any:
         """Wait for the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
 
         began = datetime.now(UTC)
-        self._limit_poke_interval()
         with self._skipping_if_never_fail(), fail_without_retry():
             wait = self._wait = self._read_wait(context, began)
+            self._limit_poke_interval(is_first_poll=not wait.polls)
             if self.deferrable:
                 return self._poll_then_defer(context, began, wait)
         try:
@@ -192,11 +202,14 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             with self._skipping_if_never_fail():
                 raise AirflowSensorTimeout(self._lateness(wait)) from error
         except AirflowSkipException as error:
+            if isinstance(error.__cause__, AirflowTaskTimeout):
+                # The base class skips on it, too, if it strikes during a poll. Otherwise nothing catches it.
+                raise error.__cause__ from None
             if self.soft_fail:
                 raise AirflowSkipException(self._lateness(wait)) from error
             raise
 
-    def _limit_poke_interval(self) -> None:
+    def _limit_poke_interval(self, *, is_first_poll: bool) -> None:
         from airflow_provider_wriftai.domain.waiting.poll_interval import SHORTEST_INTERVAL
 
         shortest = SHORTEST_INTERVAL
@@ -204,9 +217,12 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             # With exponential_backoff, the first interval is half of it.
             shortest = max(shortest, REPORT_HOLD * (2 if self.exponential_backoff else 1))
         if self.poke_interval < shortest:
-            self.log.warning(
-                "poke_interval is %g s, which is too short. The interval is %g s instead.", self.poke_interval, shortest
-            )
+            if is_first_poll:
+                self.log.warning(
+                    "poke_interval is %g s, which is too short. Polling every %g s instead.",
+                    self.poke_interval,
+                    shortest,
+                )
             self.poke_interval = shortest
 
     @contextmanager
@@ -329,7 +345,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     def _why_worker_ends(self) -> str | None:
         if not self.end_from_trigger:
             return "end_from_trigger is False"
-        return needs_worker_to_end(self) or (None if self._ends_as_usual() else "a subclass takes part")
+        return needs_worker_to_end(self) or (None if self._has_default_ending() else "a subclass takes part")
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Process the event of the trigger.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wriftai._airflow.checkpoint_store import AssetStateStore, CheckpointStore
     from airflow_provider_wriftai._airflow.compat import SharedStreamProducer
+    from airflow_provider_wriftai.client.references import ModelReference
     from airflow_provider_wriftai.client.version import VersionRecord
     from airflow_provider_wriftai.domain.waiting.criteria import NewerThan
     from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent
@@ -32,13 +33,14 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
     """Make an event for each version of a model that anybody publishes (Airflow 3).
 
     It belongs to the assets of :func:`~airflow_provider_wriftai.assets.models.watched_model`, which should be used
-    instead of an ``AssetWatcher`` of one's own: an asset that two DAG files give different watchers has none.
+    instead of your own ``AssetWatcher``: an asset loses its watchers if two DAG files declare different ones.
 
-    The payload of an event is a :class:`~airflow_provider_wriftai.assets.events.PublishedVersion`, the oldest version
-    first. All triggers and waits of a triggerer on one model and connection share one poll.
+    Events come oldest version first. The payload of each is a
+    :class:`~airflow_provider_wriftai.assets.events.PublishedVersion`. All triggers and waits of a triggerer on one
+    model and connection share one poll.
 
     On Airflow 3.3 a checkpoint in the asset's state store survives restarts of the triggerer. It moves once Airflow has
-    stored the event, so no version is lost. If the triggerer ends between the two, the version is delivered again.
+    stored the event, so every version makes one. If the triggerer ends between the two, the version is delivered again.
     Before 3.3, versions that are published while no triggerer runs are not delivered.
 
     Equal arguments in different forms (``3`` and ``"acme/det:3"``, a number of seconds and a ``timedelta``) serialize
@@ -57,7 +59,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         InvalidReferenceError: The model is not ``owner/name``.
         InvalidPatternError: ``release_notes`` is not a regular expression.
         InvalidCriteriaError: ``newer_than`` is invalid.
-        InvalidParameterError: A number of seconds is invalid.
+        InvalidParameterError: Another argument is invalid.
     """
 
     def __init__(
@@ -70,14 +72,21 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         seconds_between_events: float | timedelta = 5.0,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
     ) -> None:
-        from airflow_provider_wriftai._airflow.parameters import parse_seconds
-        from airflow_provider_wriftai.client.references import ModelReference
-        from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
+        from airflow_provider_wriftai._airflow.parameters import (
+            InvalidParameterError,
+            parse_model,
+            parse_seconds,
+            parse_static,
+        )
+        from airflow_provider_wriftai.client.text import truncated_repr
+        from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_pattern
 
         super().__init__()  # type: ignore[no-untyped-call]
         # Parsed here already, so that a mistake is an import error of the DAG file.
-        reference = ModelReference.parse(model)
-        begins = START if newer_than is None else read_newer_than(reference, newer_than)
+        reference = parse_model("model", model)
+        if not isinstance(release_notes, str | None):
+            raise InvalidParameterError(f"release_notes must be text; got {truncated_repr(release_notes)}.")
+        begins = START if newer_than is None else _parse_newer_than(reference, newer_than)
         self._criteria = Criteria(
             model=reference,
             newer_than=begins,
@@ -85,10 +94,10 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         )
         self.model = str(reference)
         self.release_notes = release_notes
-        self.newer_than = _plain(begins)
+        self.newer_than = _to_json(begins)
         self.poll_interval = parse_seconds("poll_interval", poll_interval)
         self.seconds_between_events = parse_seconds("seconds_between_events", seconds_between_events)
-        self.wriftai_conn_id = wriftai_conn_id
+        self.wriftai_conn_id = parse_static("wriftai_conn_id", wriftai_conn_id)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments of the trigger."""
@@ -188,7 +197,23 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
         return TriggerEvent(version_result(version, model=self.model, outcome="published"))  # type: ignore[no-untyped-call]
 
 
-def _plain(newer_than: NewerThan) -> str | int | None:
+def _parse_newer_than(model: ModelReference, value: object) -> NewerThan:
+    from airflow_provider_wriftai._airflow.parameters import InvalidParameterError
+    from airflow_provider_wriftai.client.references import VersionId
+    from airflow_provider_wriftai.client.text import truncated_repr
+    from airflow_provider_wriftai.domain.waiting.criteria import read_newer_than
+
+    begins = read_newer_than(model, value)
+    if isinstance(begins, VersionId) and begins.id.isalpha():
+        # An id of a version has digits. A watcher with a mistyped word would fail for ever, where nobody looks.
+        raise InvalidParameterError(
+            "newer_than must be a version's reference, number, or id, or a time with its time zone; got "
+            f"{truncated_repr(value)}."
+        )
+    return begins
+
+
+def _to_json(newer_than: NewerThan) -> str | int | None:
     """Return the canonical JSON of ``newer_than``."""
     from airflow_provider_wriftai.client.references import VersionId
     from airflow_provider_wriftai.domain.watermark import Watermark

@@ -40,6 +40,7 @@ __all__ = ["WriftAIStartedVersionTrigger", "WriftAIVersionTrigger"]
 RETURN_VALUE = "return_value"
 
 _BEGINNING = timedelta(minutes=1)
+"""How long a wait counts as new, so that what is wrong with its connection is the user's mistake."""
 
 
 class InvalidTriggerArgumentError(TypeError, ValueError):
@@ -145,8 +146,7 @@ class _WaitTrigger(BaseTrigger):
         if not self.end_from_trigger or self.task_instance is None:
             return False
         try:
-            # The task is known here if it started here; otherwise its worker has decided.
-            if self.task is not None and (reason := needs_worker_to_end(self.task)):
+            if reason := self._find_reason_for_worker():
                 self.log.info("A worker will end the task, because %s.", reason)
                 return False
             await asyncio.to_thread(self._store_result, event)
@@ -155,6 +155,10 @@ class _WaitTrigger(BaseTrigger):
             return False
         self.log.info("%s exists. The task ends without a worker.", event["version"]["reference"])
         return True
+
+    def _find_reason_for_worker(self) -> str | None:
+        """Return why a worker has to end the task; None if the worker that deferred it has decided that."""
+        return None
 
     def _store_result(self, event: Mapping[str, Any]) -> None:
         from airflow_provider_wriftai.client.web_pages import page_of
@@ -263,7 +267,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         image: The image that the version is made of.
         newer_than: What the version has to be newer than.
         release_notes: A regular expression that is found in its release notes.
-        max_consecutive_failures: How many polls in a row may fail; None for no limit.
+        max_consecutive_failures: How many polls in a row may fail. If it is not set, there is no limit.
         exponential_backoff: Whether the interval doubles from poll to poll.
         max_wait: Seconds that it grows to at most.
         wriftai_conn_id: The Airflow connection.
@@ -285,7 +289,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         image: Any = NOTSET,
         newer_than: Any = NOTSET,
         release_notes: Any = NOTSET,
-        max_consecutive_failures: int | str | None = None,
+        max_consecutive_failures: Any = NOTSET,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         wriftai_conn_id: str = DEFAULT_CONNECTION_ID,
@@ -310,6 +314,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
                 ("image", image),
                 ("newer_than", newer_than),
                 ("release_notes", release_notes),
+                ("max_consecutive_failures", max_consecutive_failures),
             )
             if not isinstance(value, NotSet)
         }
@@ -319,7 +324,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         self.image = none_if_notset(image)
         self.newer_than = none_if_notset(newer_than)
         self.release_notes = none_if_notset(release_notes)
-        self.max_consecutive_failures = max_consecutive_failures
+        self.max_consecutive_failures = none_if_notset(max_consecutive_failures)
         self._problem: Exception | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -330,8 +335,10 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
             **self._given,
             "timeout": self.timeout,
             "deferral_timeout": self.deferral_timeout,
-            "max_consecutive_failures": self.max_consecutive_failures,
         }
+
+    def _find_reason_for_worker(self) -> str | None:
+        return None if self.task is None else needs_worker_to_end(self.task)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the parameters, if the triggerer can do so without harm to its other triggers."""
@@ -346,12 +353,19 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
     async def _begin(self) -> Wait:
         from airflow_provider_wriftai.domain.waiting.wait import Wait
 
+        interval = self._interval()
+        if self.poll_interval < interval.shortest and not self.exponential_backoff:
+            self.log.warning(
+                "poke_interval is %g s, which is too short. Polling every %g s instead.",
+                self.poll_interval,
+                interval.shortest,
+            )
         # Off the event loop, because an image may be a file.
         criteria, max_failures, began = await asyncio.to_thread(self._parse_parameters)
         deadline = began + timedelta(seconds=self.timeout)
         return Wait(
             criteria,
-            self._interval(),
+            interval,
             seconds=(deadline - datetime.now(UTC)).total_seconds(),
             max_failures=max_failures,
             log_progress=self._log_progress,
@@ -379,8 +393,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         if criteria.depends_on_start:
             # The versions that exist now may have been published since, before the triggerer was restarted.
             criteria = replace(criteria, newer_than=Start(began))
-        limit = self.max_consecutive_failures
-        return criteria, None if limit is None else parse_max_failures(limit), began
+        return criteria, self._explicit.parse(self, "max_consecutive_failures", parse_max_failures), began
 
 
 def _checked(parse: Callable[..., Any], *arguments: Any) -> Any:

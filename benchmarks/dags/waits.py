@@ -1,4 +1,4 @@
-"""DAGs of waits, for ``airflow_waits.py``: the same waits in four ways, each as many tasks in one DAG."""
+"""The four variants of ``airflow_waits.py``, each a DAG with as many waits."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 
 WAITS, MODELS, NUMBER = (int(os.environ[f"BENCHMARK_{name}"]) for name in ("WAITS", "MODELS", "NUMBER"))
 INTERVAL = float(os.environ["BENCHMARK_INTERVAL"])
-WAYS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "a": {"deferrable": True, "end_from_trigger": False},
     "b": {"deferrable": True},
     "c": {"start_from_trigger": True},
 }
 
-for way, parameters in WAYS.items():
-    with DAG(f"waits_{way}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=WAITS) as dag:
+for variant, parameters in VARIANTS.items():
+    with DAG(
+        f"waits_{variant}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=WAITS
+    ) as dag:
         for each in range(WAITS):
             WriftAIVersionSensor(
                 task_id=f"wait_{each}",
-                version=f"acme/{way}-{each % MODELS}:{NUMBER}",
+                version=f"acme/{variant}-{each % MODELS}:{NUMBER}",
                 poke_interval=INTERVAL,
                 timeout=3600,
                 **parameters,

@@ -1,4 +1,4 @@
-"""Waiting as most providers do, each trigger with a client and a loop of its own.
+"""Run many triggers with their own client and polling loop, as in most providers.
 
 ``httpx_wait WAITS MODELS INTERVAL INTERVALS NUMBER``
 """
@@ -17,21 +17,21 @@ from typing import Any
 import httpx
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from benchmarks.workloads.wait_stages import Plan, staged
+from benchmarks.workloads.wait_stages import Plan, run_stages
 
-plan = Plan.of_arguments(sys.argv[1:])
-# Read once for all, and no certificates are loaded: what a good trigger would spare itself.
+plan = Plan.from_arguments(sys.argv[1:])
+# The connection is read once, and no certificates are loaded: a well-written trigger would avoid that cost.
 connection = json.loads(os.environ["AIRFLOW_CONN_WRIFTAI_DEFAULT"])
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class PollingTrigger(BaseTrigger):
-    """Waits for a version: asks for it, sleeps, and asks again.
+    """Poll for a version until it exists.
 
     Args:
-        reference: Of the version.
+        reference: The reference of the version.
         poll_interval: Seconds between polls.
-        deadline: The Unix time at which the wait is over.
+        deadline: The Unix time at which the wait times out.
     """
 
     def __init__(self, *, reference: str, poll_interval: float, deadline: float) -> None:
@@ -51,7 +51,7 @@ class PollingTrigger(BaseTrigger):
         event = {"status": "timeout"}
         async with self.client() as client:
             while time.time() < self.deadline:
-                version = await self.look(client)
+                version = await self.fetch(client)
                 if version is not None:
                     event = {"status": "ready", "version": version}
                     break
@@ -62,8 +62,8 @@ class PollingTrigger(BaseTrigger):
         headers = {"authorization": f"Bearer {connection['password']}"}
         return httpx.AsyncClient(base_url=connection["host"], headers=headers, verify=context, timeout=30)
 
-    async def look(self, client: httpx.AsyncClient) -> Any:
-        """Fetch the version; None if it does not exist, or if the request failed."""
+    async def fetch(self, client: httpx.AsyncClient) -> Any:
+        """Return the version; None if it does not exist, or if the request failed."""
         model, _, number = self.reference.partition(":")
         try:
             response = await client.get(f"/models/{model}/versions/{number}")
@@ -72,8 +72,8 @@ class PollingTrigger(BaseTrigger):
         return response.json() if response.is_success else None
 
 
-def trigger(reference: str) -> PollingTrigger:
+def make_trigger(reference: str) -> PollingTrigger:
     return PollingTrigger(reference=reference, poll_interval=plan.interval, deadline=time.time() + 86400)
 
 
-asyncio.run(staged(plan, trigger))
+asyncio.run(run_stages(plan, make_trigger))

@@ -1,6 +1,6 @@
-"""Triggers that do nothing, many in one event loop: ``idle_wait WAITS MODELS INTERVAL INTERVALS NUMBER``.
+"""Run many idle triggers in one event loop: ``idle_wait WAITS MODELS INTERVAL INTERVALS NUMBER``.
 
-What starting them costs is the floor for waits: Airflow's own objects, and Python's garbage collection over them.
+Their start costs what every trigger costs: Airflow's own objects, and the garbage collection of these.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from benchmarks.workloads.wait_stages import Plan, staged
+from benchmarks.workloads.wait_stages import Plan, run_stages
 
 
 class IdleTrigger(BaseTrigger):
-    """Never fires."""
+    """A trigger that never fires."""
 
     def __init__(self, reference: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.reference = reference
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return how to make this trigger again."""
+        """Return the class and the arguments that recreate this trigger."""
         return f"{__name__}.IdleTrigger", {"reference": self.reference}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for ever."""
+        """Wait forever."""
         await asyncio.get_running_loop().create_future()
         yield TriggerEvent(None)  # type: ignore[no-untyped-call]
 
 
-asyncio.run(staged(Plan.of_arguments(sys.argv[1:]), IdleTrigger))
+asyncio.run(run_stages(Plan.from_arguments(sys.argv[1:]), IdleTrigger))

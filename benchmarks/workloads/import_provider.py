@@ -1,4 +1,4 @@
-"""What importing a provider adds to a DAG file: ``import_provider PACKAGE``."""
+"""Measure what the import of a provider adds to a DAG file: ``import_provider PACKAGE``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ warnings.simplefilter("ignore")
 import airflow.sdk  # noqa: E402
 import airflow.triggers.base  # noqa: E402
 
-# What any DAG file with an operator and a sensor of Airflow's own has loaded.
+# Load what every DAG file with an operator and a sensor loads. These attributes are lazy.
 for name in ("DAG", "dag", "task", "Asset", "BaseOperator", "BaseSensorOperator", "BaseHook", "BaseOperatorLink"):
     getattr(airflow.sdk, name)
 

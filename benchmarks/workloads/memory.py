@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def resident_megabytes(*, peak: bool = False) -> float:
-    """Tell the resident memory now, or at its highest so far."""
+    """Return the current resident memory, or its peak."""
     field = "VmHWM:" if peak else "VmRSS:"
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024

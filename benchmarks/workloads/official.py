@@ -1,4 +1,7 @@
-"""An official client, 0.13.0 or 0.34.0, at the same work: ``official WORK URL TOKEN OWNER NAME COUNT WORKERS``."""
+"""Get a version repeatedly with an official client: ``official MODE URL TOKEN OWNER NAME COUNT WORKERS``.
+
+The client is 0.13.0 or 0.34.0. 0 WORKERS make one gather over all gets, as its users usually write it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from importlib.metadata import version
 import httpx
 from wriftai import Client
 
-work, url, token, owner, name, count_text, workers_text = sys.argv[1:]
+mode, url, token, owner, name, count_text, workers_text = sys.argv[1:]
 count, workers = int(count_text), int(workers_text)
 client = Client(access_token=token, api_base_url=url)
 if version("wriftai") == "0.13.0":
@@ -35,12 +38,11 @@ def sync_gets() -> float:
 
 
 async def async_gets() -> float:
-    # 0 workers: a gather over all at once, as its users write it.
-    gate = asyncio.Semaphore(workers or count)
+    semaphore = asyncio.Semaphore(workers or count)
 
     async def one() -> None:
         global failed
-        async with gate:
+        async with semaphore:
             try:
                 await versions.async_get(reference)
             except httpx.HTTPStatusError:
@@ -52,5 +54,5 @@ async def async_gets() -> float:
 
 
 began = time.process_time()
-seconds = asyncio.run(async_gets()) if work == "async" else sync_gets()
+seconds = asyncio.run(async_gets()) if mode == "async" else sync_gets()
 print(json.dumps({"seconds": seconds, "cpu": time.process_time() - began, "failed": failed}))

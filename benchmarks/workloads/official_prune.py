@@ -1,6 +1,6 @@
-"""The official client 0.34.0 at the same work, as its users write it: ``official_prune WAY URL TOKEN OWNER NAME``.
+"""Delete all versions but the newest with the official client 0.34.0: ``official_prune MODE URL TOKEN OWNER NAME``.
 
-WAY is ``sequential`` or ``gather``.
+MODE is ``sequential`` or ``gather``, the two usual ways to write it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import time
 
 from wriftai import Client
 
-way, url, token, owner, name = sys.argv[1:]
+mode, url, token, owner, name = sys.argv[1:]
 versions = Client(access_token=token, api_base_url=url).model_versions
 deleted = failed = 0
 
 
-def listed() -> list[str]:
-    found: list[str] = []
+def list_references() -> list[str]:
+    references: list[str] = []
     options = {"page_size": 50}
     while True:
         page = versions.list(f"{owner}/{name}", options)
-        found += [f"{owner}/{name}:{item['number']}" for item in page.items]
+        references += [f"{owner}/{name}:{item['number']}" for item in page.items]
         if not page.next_cursor:
-            return found
+            return references
         options = {"page_size": 50, "cursor": page.next_cursor}
 
 
@@ -34,7 +34,7 @@ def sequential(references: list[str]) -> None:
         try:
             versions.delete(reference)
             deleted += 1
-        except Exception:  # whatever it is, the report says how many deletes it left undone
+        except Exception:  # Any error counts as a failed delete.
             failed += 1
 
 
@@ -48,10 +48,10 @@ async def gather(references: list[str]) -> None:
 
 
 began, cpu = time.perf_counter(), time.process_time()
-going = list(reversed(listed()[1:]))
-if way == "gather":
-    asyncio.run(gather(going))
+to_delete = list(reversed(list_references()[1:]))
+if mode == "gather":
+    asyncio.run(gather(to_delete))
 else:
-    sequential(going)
+    sequential(to_delete)
 print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu, "deleted": deleted,
                   "failed": failed}))  # fmt: skip

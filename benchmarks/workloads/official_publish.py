@@ -1,4 +1,4 @@
-"""Create versions with the official client 0.34.0: ``official_publish URL TOKEN OWNER NAME COUNT``; prints JSON."""
+"""Create versions with the official client 0.34.0: ``official_publish URL TOKEN OWNER NAME COUNT``."""
 
 from __future__ import annotations
 

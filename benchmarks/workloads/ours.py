@@ -1,4 +1,4 @@
-"""Our client at work: ``ours WORK URL TOKEN OWNER NAME COUNT WORKERS``; prints seconds and statuses as JSON."""
+"""Get a version repeatedly with our client: ``ours MODE URL TOKEN OWNER NAME COUNT WORKERS``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import time
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import Versions
 
-work, url, token, owner, name, count_text, workers_text = sys.argv[1:]
+mode, url, token, owner, name, count_text, workers_text = sys.argv[1:]
 count, workers = int(count_text), int(workers_text)
 reference = f"{owner}/{name}:1"
 if "generation-1" in url:
-    with API(url, token) as opened:
-        reference = Versions(opened).list(owner, name).items[0]["reference"]
+    with API(url, token) as api:
+        reference = Versions(api).list(owner, name).items[0]["reference"]
 
 
 def sync_gets() -> float:
@@ -32,10 +32,10 @@ async def async_gets() -> float:
     async with API(url, token) as api:
         versions = Versions(api)
         began = time.perf_counter()
-        left = iter(range(count))
+        remaining = iter(range(count))
 
         async def worker() -> None:
-            for _ in left:
+            for _ in remaining:
                 await versions.async_get(reference)
 
         await asyncio.gather(*(worker() for _ in range(workers)))
@@ -52,9 +52,9 @@ def limited_gets() -> float:
 
 
 began = time.process_time()
-if work == "sync":
+if mode == "sync":
     seconds = sync_gets()
-elif work == "async":
+elif mode == "async":
     seconds = asyncio.run(async_gets())
 else:
     seconds = limited_gets()

@@ -1,4 +1,4 @@
-"""Prune a model down to its newest version with our rule: ``ours_prune URL TOKEN OWNER NAME``; prints JSON."""
+"""Prune a model to its newest version with our package: ``ours_prune URL TOKEN OWNER NAME run|dry``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from airflow_provider_wriftai.domain.retention.prune import prune
 from airflow_provider_wriftai.domain.retention.report import PruneReport
 from benchmarks.workloads.memory import resident_megabytes
 
-url, token, owner, name, dry_run = sys.argv[1:]
+url, token, owner, name, mode = sys.argv[1:]
 
 
-async def work() -> PruneReport:
+async def run() -> PruneReport:
     async with API(url, token) as api:
         policy = RetentionPolicy(keep_last=1)
-        return await prune(api, ModelReference(owner, name), policy, dry_run=dry_run == "dry")
+        return await prune(api, ModelReference(owner, name), policy, dry_run=mode == "dry")
 
 
 before = resident_megabytes()
 began, cpu = time.perf_counter(), time.process_time()
-report = asyncio.run(work())
+report = asyncio.run(run())
 print(
     json.dumps(
         {

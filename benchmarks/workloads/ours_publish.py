@@ -1,4 +1,4 @@
-"""Publish new images with our rule: ``ours_publish URL TOKEN OWNER NAME COUNT``; prints JSON."""
+"""Publish new images with our package: ``ours_publish URL TOKEN OWNER NAME COUNT``."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ async def main() -> None:
             image = f"sha256:{secrets.token_hex(32)}"
             schemas = {"prediction": {"input": schema, "output": schema}}
             new = check_new_version(f"{owner}/{name}", image, f"number {number}", schemas)
-            made = await arun(api, publish(new.model, new.params))
-            assert made.outcome == "created"
+            published = await arun(api, publish(new.model, new.params, service=url))
+            assert published.outcome == "created"
         seconds = time.perf_counter() - began
         numbers = {"seconds": seconds, "cpu": time.process_time() - cpu, "requests": len(requests) / int(count)}
         print(json.dumps(numbers))

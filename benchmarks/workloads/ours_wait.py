@@ -1,4 +1,4 @@
-"""Our triggers at work, many in one event loop: ``ours_wait WAITS MODELS INTERVAL INTERVALS NUMBER``."""
+"""Run many of our triggers in one event loop: ``ours_wait WAITS MODELS INTERVAL INTERVALS NUMBER``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_wriftai.triggers.versions import WriftAIVersionTrigger
-from benchmarks.workloads.wait_stages import Plan, staged
+from benchmarks.workloads.wait_stages import Plan, run_stages
 
-plan = Plan.of_arguments(sys.argv[1:])
+plan = Plan.from_arguments(sys.argv[1:])
 deadline = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
-def trigger(reference: str) -> WriftAIVersionTrigger:
+def make_trigger(reference: str) -> WriftAIVersionTrigger:
     return WriftAIVersionTrigger(criteria={"version": reference}, poll_interval=plan.interval, deadline=deadline)
 
 
-asyncio.run(staged(plan, trigger))
+asyncio.run(run_stages(plan, make_trigger))

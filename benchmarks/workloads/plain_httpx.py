@@ -1,4 +1,4 @@
-"""Plain httpx at the same work, as the limit: ``plain_httpx sync URL TOKEN OWNER NAME COUNT WORKERS``."""
+"""Get a version repeatedly with plain httpx, as the floor: ``plain_httpx sync URL TOKEN OWNER NAME COUNT``."""
 
 from __future__ import annotations
 

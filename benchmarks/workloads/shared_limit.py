@@ -1,8 +1,8 @@
-"""One of several processes that share a token: ``shared_limit.py WAY URL TOKEN REFERENCE COUNT WORKERS [FOLDER|off]``.
+"""One of several processes that share a token: ``shared_limit.py MODE URL TOKEN REFERENCE COUNT WORKERS [FOLDER|off]``.
 
-It reports when it is ready, begins on command, and prints the result as JSON. Each round trip takes 20 to
-200 ms.
-``poll`` gets the version once a second until its input ends.
+The process prints ``ready``, begins when it reads a line, and prints its result as JSON. The latency of each request is
+20 to 200 ms. MODE is ``sync``, ``async``, or ``poll``; ``poll`` gets the version once per second until it reads another
+line.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ import httpx
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.versions import Versions
 
-way, url, token, reference, count_text, workers_text, *sharing = sys.argv[1:]
+mode, url, token, reference, count_text, workers_text, *sharing = sys.argv[1:]
 count, workers = int(count_text), int(workers_text)
 statuses: list[int] = []
 waits: list[float] = []
 trips: list[float] = []
 
 
-def half_a_trip() -> float:
+def random_delay() -> float:
     return random.uniform(0.01, 0.1)  # noqa: S311
 
 
-def note_trip(response: httpx.Response, began: float) -> None:
+def record_trip(response: httpx.Response, began: float) -> None:
     if response.status_code == 200:
         trips.append(time.monotonic() - began)
 
 
-class Distant(httpx.HTTPTransport):
+class SlowTransport(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         began = time.monotonic()
-        time.sleep(half_a_trip())
+        time.sleep(random_delay())
         response = super().handle_request(request)
-        time.sleep(half_a_trip())
-        note_trip(response, began)
+        time.sleep(random_delay())
+        record_trip(response, began)
         return response
 
 
-class AsyncDistant(httpx.AsyncHTTPTransport):
+class AsyncSlowTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         began = time.monotonic()
-        await asyncio.sleep(half_a_trip())
+        await asyncio.sleep(random_delay())
         response = await super().handle_async_request(request)
-        await asyncio.sleep(half_a_trip())
-        note_trip(response, began)
+        await asyncio.sleep(random_delay())
+        record_trip(response, began)
         return response
 
 
 def open_api() -> API:
-    nothing_to_verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    transport, async_transport = Distant(verify=nothing_to_verify), AsyncDistant(verify=nothing_to_verify)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    transport, async_transport = SlowTransport(verify=context), AsyncSlowTransport(verify=context)
     options: dict[str, Any] = {"transport": transport, "async_transport": async_transport}
-    # The client of before, as a baseline, does not know it.
+    # The client of a baseline may not have this parameter.
     if "rate_limit_sharing" in inspect.signature(API).parameters and sharing:
         options["rate_limit_sharing"] = sharing[0]
     return API(url, token, observe=lambda method, status: statuses.append(status), **options)
@@ -80,7 +80,7 @@ def sync_gets() -> None:
             get(Versions(api))
 
 
-def polls() -> None:
+def poll() -> None:
     ended = threading.Event()
 
     def end() -> None:
@@ -96,10 +96,10 @@ def polls() -> None:
 async def async_gets() -> None:
     async with api:
         versions = Versions(api)
-        left = iter(range(count))
+        remaining = iter(range(count))
 
         async def worker() -> None:
-            for _ in left:
+            for _ in remaining:
                 began = time.monotonic()
                 await versions.async_get(reference)
                 waits.append(time.monotonic() - began)
@@ -111,10 +111,10 @@ api = open_api()
 print("ready", flush=True)
 sys.stdin.readline()
 began, cpu = time.monotonic(), time.process_time()
-if way == "async":
+if mode == "async":
     asyncio.run(async_gets())
-elif way == "poll":
-    polls()
+elif mode == "poll":
+    poll()
 else:
     sync_gets()
 print(

@@ -1,7 +1,8 @@
-"""The stages of a process with many waits in one event loop, as Airflow's triggerer runs them.
+"""Run many waits in one event loop, as Airflow's triggerer does, and measure them in stages.
 
-Both workloads of the benchmark go through them: one wait runs, the others are started, all wait, all find their
-version. After each stage its numbers are printed as a line of JSON, for a parent that counts requests and publishes.
+All workloads of the benchmark have the same stages: one wait starts, the others start, all wait, and all find their
+version. After each stage, the process prints its numbers as one line of JSON. The parent process counts the requests
+and publishes the versions.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from airflow.triggers.base import BaseTrigger
 
 from benchmarks.workloads.memory import resident_megabytes
 
-_NAP = 0.005
-_IDLE = 0.1
-_PATIENCE = 2.0
+_LAG_SAMPLE_SECONDS = 0.005
+_IDLE_SAMPLE_SECONDS = 0.1
+_TIMEOUT_INTERVALS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is waited for.
+    """The size of a run.
 
     Attributes:
         waits: How many waits there are.
         models: How many models they are spread over.
         interval: Seconds between two polls of a wait.
-        intervals: How many of them are measured while nothing is found.
-        number: Of the version that is waited for.
+        intervals: How many intervals to measure before the versions are published.
+        number: The number of the version that the waits wait for.
     """
 
     waits: int
@@ -43,40 +44,40 @@ class Plan:
     number: int
 
     @classmethod
-    def of_arguments(cls, arguments: list[str]) -> Plan:
-        """Read ``WAITS MODELS INTERVAL INTERVALS NUMBER``."""
+    def from_arguments(cls, arguments: list[str]) -> Plan:
+        """Parse ``WAITS MODELS INTERVAL INTERVALS NUMBER``."""
         waits, models, interval, intervals, number = arguments
         return cls(int(waits), int(models), float(interval), int(intervals), int(number))
 
     def reference(self, model: int) -> str:
-        """Name the version of a model that is waited for."""
+        """Return the reference of the version that waits on a model wait for."""
         return f"acme/model-{model}:{self.number}"
 
 
 @dataclass(slots=True)
 class Waits:
-    """The waits that run.
+    """All waits of this process.
 
     Attributes:
-        plan: What is waited for.
-        make: Makes the trigger that waits for a version.
-        tasks: One for each wait.
-        found: When the last wait on each model had its event, by the clock that all processes share.
-        ready: How many found their version.
+        plan: The size of the run.
+        make_trigger: Returns a trigger that waits for a version.
+        tasks: One task per wait.
+        found: When the last wait on each model received its event, by the monotonic clock that all processes share.
+        ready: How many waits found their version.
     """
 
     plan: Plan
-    make: Callable[[str], BaseTrigger]
+    make_trigger: Callable[[str], BaseTrigger]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     found: dict[int, float] = field(default_factory=dict)
     ready: int = 0
 
-    async def start(self, until: int) -> None:
-        """Start waits, until there are so many; the event loop has its turns in between, as in the triggerer."""
-        while len(self.tasks) < until:
+    async def start(self, count: int) -> None:
+        """Start waits until ``count`` are running; yield to the event loop in between, as the triggerer does."""
+        while len(self.tasks) < count:
             await asyncio.sleep(0)
             model = len(self.tasks) % self.plan.models
-            trigger = self.make(self.plan.reference(model))
+            trigger = self.make_trigger(self.plan.reference(model))
             await asyncio.sleep(0)
             self.tasks.append(asyncio.create_task(self._run(model, trigger)))
 
@@ -86,111 +87,111 @@ class Waits:
             self.ready += event.payload["status"] == "ready"
 
 
-class Lag:
-    """How late the event loop is, and how long Python's collector of garbage, which stops everything, takes."""
+class LagMonitor:
+    """Measures the lag of the event loop, and the garbage collections, which block it."""
 
     def __init__(self) -> None:
         self._late: list[float] = []
         self._longest_collection = 0.0
         self._collecting_since = 0.0
 
-    async def watch(self) -> None:
-        """Sleep again and again, and note by how much that took longer than it should."""
+    async def run(self) -> None:
+        """Sleep repeatedly, and record how much longer than requested each sleep took."""
         while True:
             began = time.perf_counter()
-            await asyncio.sleep(_NAP)
-            self._late.append(time.perf_counter() - began - _NAP)
+            await asyncio.sleep(_LAG_SAMPLE_SECONDS)
+            self._late.append(time.perf_counter() - began - _LAG_SAMPLE_SECONDS)
 
-    def collecting(self, phase: str, _: object) -> None:
-        """Note the beginning and the end of a collection."""
+    def on_collection(self, phase: str, _: object) -> None:
+        """Record the start or the end of a garbage collection."""
         if phase == "start":
             self._collecting_since = time.perf_counter()
         else:
             self._longest_collection = max(self._longest_collection, time.perf_counter() - self._collecting_since)
 
-    def told(self) -> dict[str, float]:
-        """Tell the 99th percentile, the worst and the longest collection, in milliseconds."""
+    def summary(self) -> dict[str, float]:
+        """Return the 99th percentile, the longest lag, and the longest collection, in milliseconds."""
         late = sorted(self._late)
         p99 = late[int(0.99 * (len(late) - 1) + 0.5)]
         return {"lag": p99 * 1000, "worst": late[-1] * 1000, "collection": self._longest_collection * 1000}
 
 
 @contextmanager
-def lag_noted() -> Iterator[Lag]:
-    """Note how late the event loop is during a block."""
-    lag = Lag()
-    watching = asyncio.create_task(lag.watch())
-    gc.callbacks.append(lag.collecting)
+def measuring_lag() -> Iterator[LagMonitor]:
+    """Measure the lag of the event loop during a block."""
+    monitor = LagMonitor()
+    task = asyncio.create_task(monitor.run())
+    gc.callbacks.append(monitor.on_collection)
     try:
-        yield lag
+        yield monitor
     finally:
-        gc.callbacks.remove(lag.collecting)
-        watching.cancel()
+        gc.callbacks.remove(monitor.on_collection)
+        task.cancel()
 
 
-async def staged(plan: Plan, make: Callable[[str], BaseTrigger]) -> None:
-    """Go through the stages.
+async def run_stages(plan: Plan, make_trigger: Callable[[str], BaseTrigger]) -> None:
+    """Run all stages.
 
     Args:
-        plan: How much is waited for.
-        make: Makes the trigger that waits for a version.
+        plan: The size of the run.
+        make_trigger: Returns a trigger that waits for a version.
     """
-    waits = Waits(plan, make)
+    waits = Waits(plan, make_trigger)
     await waits.start(1)
-    # Long enough for its first look, and another moment of the interval than those at which the others look.
+    # Leave time for its first poll, and let it poll at a different point of the interval than the other waits.
     await asyncio.sleep(plan.interval / 4)
     base = resident_kilobytes()
     began = time.monotonic()
-    await _starting(waits)
-    # Halfway between two polls, so that as many of them fall into the time as it has intervals.
+    await _measure_start(waits)
+    # Begin halfway between two polls, so that the number of polls equals the number of intervals.
     await asyncio.sleep(plan.interval - (time.monotonic() - began + plan.interval / 2) % plan.interval)
-    tell()
-    await _steady(waits, base)
-    await _finding(waits)
+    report()
+    await _measure_steady(waits, base)
+    await _measure_finding(waits)
 
 
-async def _starting(waits: Waits) -> None:
+async def _measure_start(waits: Waits) -> None:
     plan, began = waits.plan, time.monotonic()
-    with lag_noted() as lag:
+    with measuring_lag() as lag:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(waits.start(plan.waits), _PATIENCE * plan.interval)
+            await asyncio.wait_for(waits.start(plan.waits), _TIMEOUT_INTERVALS * plan.interval)
         seconds = time.monotonic() - began
-        await _idle(began + plan.interval)
-    tell(started=len(waits.tasks), seconds=seconds, **lag.told())
+        await _until_idle(began + plan.interval)
+    report(started=len(waits.tasks), seconds=seconds, **lag.summary())
 
 
-async def _steady(waits: Waits, base: float) -> None:
+async def _measure_steady(waits: Waits, base: float) -> None:
     plan, cpu = waits.plan, time.process_time()
-    with lag_noted() as lag:
+    with measuring_lag() as lag:
         await asyncio.sleep(plan.interval * plan.intervals)
     cpu = time.process_time() - cpu
-    tell(cpu=cpu / plan.intervals, **lag.told())
-    # Afterwards, because to collect the garbage takes a while.
-    tell(kilobytes=(resident_kilobytes() - base) / (len(waits.tasks) - 1))
+    report(cpu=cpu / plan.intervals, **lag.summary())
+    # Last, because the garbage collection takes a while.
+    report(kilobytes=(resident_kilobytes() - base) / (len(waits.tasks) - 1))
 
 
-async def _finding(waits: Waits) -> None:
-    with lag_noted() as lag:
-        # One interval in which all is published, and one until it is seen; and more for who is late.
-        await asyncio.wait(waits.tasks, timeout=(1 + _PATIENCE) * waits.plan.interval)
-    tell(ready=waits.ready, **lag.told(), **{f"found_{model}": moment for model, moment in waits.found.items()})
+async def _measure_finding(waits: Waits) -> None:
+    with measuring_lag() as lag:
+        # All versions are published within one interval and found within the next one; the rest is a reserve.
+        await asyncio.wait(waits.tasks, timeout=(1 + _TIMEOUT_INTERVALS) * waits.plan.interval)
+    report(ready=waits.ready, **lag.summary(), **{f"found_{model}": moment for model, moment in waits.found.items()})
 
 
-async def _idle(at_most: float) -> None:
-    """Wait until this process has little to do, or a time has come."""
-    while time.monotonic() < at_most:
+async def _until_idle(deadline: float) -> None:
+    """Wait until this process is mostly idle, or until the deadline."""
+    while time.monotonic() < deadline:
         cpu = time.process_time()
-        await asyncio.sleep(_IDLE)
-        if time.process_time() - cpu < _IDLE / 2:
+        await asyncio.sleep(_IDLE_SAMPLE_SECONDS)
+        if time.process_time() - cpu < _IDLE_SAMPLE_SECONDS / 2:
             return
 
 
-def tell(**numbers: float) -> None:
-    """Print numbers for the parent."""
+def report(**numbers: float) -> None:
+    """Print numbers for the parent process."""
     print(json.dumps(numbers), flush=True)
 
 
 def resident_kilobytes() -> float:
-    """Tell the resident memory, without garbage."""
+    """Return the resident memory after a garbage collection."""
     gc.collect()
     return resident_megabytes() * 1024

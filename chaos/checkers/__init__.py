@@ -1,1 +1,1 @@
-"""What must hold, one module for each property."""
+"""The checkers, one module per guarantee."""

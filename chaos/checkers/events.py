@@ -1,4 +1,4 @@
-"""Each version of a watched model makes one event; a second one only if the first was not confirmed."""
+"""Check that each version of a watched model has one event, or a second one if the first was not confirmed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from chaos.scenario import Finding, Kind
 def check_events(
     published: Sequence[str], delivered: Sequence[str], unconfirmed: Sequence[frozenset[str]]
 ) -> tuple[Finding, ...]:
-    """Return what is wrong with the events of a model.
+    """Check the events of a model.
 
-    ``unconfirmed`` has, for each fault of a triggerer, the versions with an event that the checkpoint did not cover
-    yet. Each of those may be delivered once more.
+    Args:
+        published: The published versions.
+        delivered: The version of each event.
+        unconfirmed: For each interruption of a triggerer, the versions whose event the checkpoint did not cover yet.
+            Each of these may be delivered once more.
     """
     times = Counter(delivered)
     findings = [Finding(Kind.LOST, f"{each} has no event") for each in published if not times[each]]
     findings += [
-        Finding(Kind.OTHER, f"{each} has an event, and was never published") for each in set(times) - {*published}
+        Finding(Kind.OTHER, f"{each} has an event but was never published") for each in set(times) - {*published}
     ]
     for reference, number in times.items():
         if number - 1 > sum(reference in each for each in unconfirmed):

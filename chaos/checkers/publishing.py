@@ -1,4 +1,4 @@
-"""A task publishes exactly one version, and returns it."""
+"""Check that a task publishes exactly one version, and returns it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chaos.service import name_of
 def check_published(
     versions: Sequence[StoredVersion], returned: Any, generation: int, evidence: str = ""
 ) -> tuple[Finding, ...]:
-    """Return what is wrong after a task has succeeded, given the versions of its image and what it returned."""
+    """Check a successful task, given the versions of its image and its return value."""
     names = [name_of(version, generation) for version in versions]
     if len(names) > 1:
         return (Finding(Kind.DUPLICATED, f"{names}; returned {returned}. {evidence}"),)

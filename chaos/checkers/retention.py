@@ -1,4 +1,7 @@
-"""A prune deletes all that is due, and nothing else. The reference is naive, and written from the guide."""
+"""Check that a prune deletes everything that is due, and nothing else.
+
+The reference implementation is naive. It follows the guide, not the code.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from chaos.service import Service
 
 
 def find_due(versions: Sequence[StoredVersion], rules: Rules, generation: int) -> set[str]:
-    """Return the ids of the versions that are due: none if more are than may be deleted at once."""
+    """Return the ids of the versions that are due; none if they exceed ``max_deletions``."""
 
     def newness(version: StoredVersion) -> Any:
         # Only numbers order versions that were created at the same time.
@@ -57,10 +60,10 @@ def _created(version: StoredVersion) -> datetime:
 
 
 class RetentionChecker:
-    """Compares what a prune did to a model, over all its tries, with what was due.
+    """Compares what all tries of a prune deleted with what was due.
 
     Attributes:
-        due: The ids of the versions that were due when the latest try began.
+        due: The ids of the versions that were due at the start of the latest try.
     """
 
     def __init__(self, service: Service, name: str, generation: int, rules: Rules) -> None:
@@ -74,13 +77,13 @@ class RetentionChecker:
         self.due: set[str] = set()
 
     def try_begins(self) -> None:
-        """Record what exists and what is due, before a try lists the versions."""
+        """Record the existing and the due versions, before a try lists them."""
         self._record()
         self.due = find_due(self._service.versions(self._name), self._rules, self._generation)
         self._may_be_deleted |= self.due
 
     def disturb(self, published: int, deleted: int) -> None:
-        """Let somebody else publish versions, and delete some that are due."""
+        """Publish versions and delete due ones on behalf of somebody else."""
         for version in self._service.versions(self._name):
             if version.id in sorted(self.due)[:deleted]:
                 self._deleted_by_others.add(version.id)
@@ -91,7 +94,11 @@ class RetentionChecker:
         self._record()
 
     def check(self, report: Mapping[str, Any] | None) -> tuple[Finding, ...]:
-        """Return what is wrong, given the report that the task returned; None if it failed."""
+        """Check the versions that exist now.
+
+        Args:
+            report: The report that the task returned; None if it failed.
+        """
         existing = names_of(self._service.versions(self._name), self._generation)
         gone = self._known.keys() - existing.keys()
         findings = [
@@ -101,11 +108,11 @@ class RetentionChecker:
         if report is not None:
             reported = {*report["deleted"], *report["already_gone"]}
             findings += [
-                Finding(Kind.LOST, f"{each} was reported as deleted, and exists")
+                Finding(Kind.LOST, f"{each} was reported as deleted but exists")
                 for each in sorted(reported.intersection(existing.values()))
             ]
             findings += [
-                Finding(Kind.LOST, f"{existing[each]} was due, and exists")
+                Finding(Kind.LOST, f"{existing[each]} was due but exists")
                 for each in sorted(self.due & existing.keys())
             ]
         return tuple(findings)

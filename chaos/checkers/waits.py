@@ -1,4 +1,4 @@
-"""A wait finds its version if it appears in time, and otherwise ends at its deadline."""
+"""Check that a wait finds its version if it appears in time, and otherwise ends at its deadline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chaos.scenario import Finding, Kind
 
 TIMED_OUT = "did not appear in time"
-"""Words of the error with which a wait ends at its deadline."""
+"""A part of the error with which a wait ends at its deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,10 @@ class WaitEnd:
     """How a wait ended.
 
     Attributes:
-        reference: The version that it returned, if any.
-        log: What it logged.
-        late: Seconds from its deadline to its end; negative before.
-        expected: The version that appeared for it, if any.
+        reference: The version that the wait returned, if any.
+        log: The log of the task.
+        late: Seconds from the deadline to the end; negative before the deadline.
+        expected: The version that was published for the wait, if any.
     """
 
     name: str
@@ -29,11 +29,10 @@ class WaitEnd:
 
 
 def check_wait(end: WaitEnd, latest: float) -> tuple[Finding, ...]:
-    """Return what is wrong with the end of a wait, which may be some seconds after its deadline."""
+    """Check the end of a wait, which may be at most ``latest`` seconds after its deadline."""
     if end.expected is not None:
-        good = end.reference == end.expected
         evidence = f"{end.name} returned {end.reference} instead of {end.expected}: {end.log[-600:]}"
-        return () if good else (Finding(Kind.LOST, evidence),)
+        return () if end.reference == end.expected else (Finding(Kind.LOST, evidence),)
     if end.reference is not None or TIMED_OUT not in end.log:
         evidence = f"{end.name} returned {end.reference} instead of a timeout: {end.log[-600:]}"
         return (Finding(Kind.LOST, evidence),)

@@ -1,4 +1,4 @@
-"""What must hold after a task has published under faults: written from the guide, not from the code."""
+"""Check a task that has published under faults. The checks follow the guide, not the code."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NAMES_A_VERSION = (UnresolvedPublishError, VersionExistsError, VersionDeletedEr
 
 
 def check(task: Task) -> Iterator[str]:
-    """Check a task that has ended, then clear it, and check again.
+    """Check a task that has ended, then clear it, and check it again.
 
     Yields:
-        What is wrong.
+        A description of each problem.
     """
     service, nemesis, configuration = task.service, task.nemesis, task.configuration
     nemesis.is_over = True
@@ -45,8 +45,8 @@ def check(task: Task) -> Iterator[str]:
 
 def _check_end(task: Task) -> Iterator[str]:
     service, nemesis, configuration = task.service, task.nemesis, task.configuration
-    own = [row for row in service.created if row.maker == task.name]
-    may_duplicate = configuration.if_exists == "create" and not configuration.has_store and task.disturbed
+    own = [row for row in service.created if row.creator == task.name]
+    may_duplicate = configuration.if_exists == "create" and not configuration.has_store and task.is_disturbed
     if len(own) > 1 and not may_duplicate:
         yield f"duplicated: {len(own)} versions"
     is_zombie = nemesis.has("freeze") and not configuration.has_store
@@ -57,31 +57,31 @@ def _check_end(task: Task) -> Iterator[str]:
         elif row.digest != DIGEST:
             yield "returned a version of another image"
         elif (
-            row.maker != task.name
+            row.creator != task.name
             and configuration.if_exists != "reuse"
-            # With the same image and the same notes, nobody can tell them apart.
+            # Versions with the same image and the same notes are indistinguishable.
             and not nemesis.has("another task publishes the image with the same notes")
         ):
             yield f"returned the version of another task: {row.number}"
-    elif task.error is None and not task.disturbed:
+    elif task.error is None and not task.is_disturbed:
         yield "ended with neither a result nor an error"
-    # Without a store, a frozen try goes on to create a version after its successor has failed.
+    # Without a store, a frozen try may still create a version after its successor has failed.
     elif task.error is not None and own and not isinstance(task.error, _NAMES_A_VERSION) and not is_zombie:
-        yield f"failed without a word about the version that exists: {task.error!r}"
+        yield f"failed with an error that does not name the existing version: {task.error!r}"
     if isinstance(task.error, VersionDeletedError):
-        yield "reported a version as deleted that exists"
+        yield "reported an existing version as deleted"
 
 
 def _check_searched(task: Task) -> Iterator[str]:
-    """Check that no version was created for an image that had had one for some time."""
+    """Check that no version was created for an image that had had another task's version for some time."""
     is_certain = task.configuration.if_exists != "create" and task.service.digests != "nowhere"
     if not is_certain or task.nemesis.has("stale", "404"):
         return
-    for posted in task.posted:
+    for create_time in task.create_times:
         known = [
             row
             for row in task.service.created
-            if row.digest == DIGEST and row.maker != task.name and row.made_at < posted - _FRESH_SECONDS
+            if row.digest == DIGEST and row.creator != task.name and row.created_at < create_time - _FRESH_SECONDS
         ]
         if known:
-            yield f"created a version although {known[0].number} existed for {posted - known[0].made_at:.0f} s"
+            yield f"created a version although {known[0].number} existed for {create_time - known[0].created_at:.0f} s"

@@ -1,4 +1,4 @@
-"""Enumerate all schedules of up to a number of faults, shortest first, and check each."""
+"""Enumerate all schedules of up to a given number of faults, shortest first, and check each."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ CONFIGURATIONS = tuple(
         get_args(IfExists), (True, False), ((1, "lists"), (2, "details"), (2, "lists"), (1, "nowhere"), (2, "nowhere"))
     )
 )
-"""Every situation in which a task publishes; generation 1 has no lists without digests that details report."""
+"""All configurations that occur; in generation 1, details report a digest only if lists do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is explored.
+    """A configuration to explore.
 
     Attributes:
-        configuration: The situation.
-        depth: How many faults a schedule has at most.
-        publishers: How many tasks publish at the same moment.
+        depth: The maximum number of faults in a schedule.
+        publishers: How many tasks publish at the same time.
     """
 
     configuration: Configuration
@@ -46,24 +45,24 @@ class Case:
         return f"{self.configuration}{tasks}, up to {self.depth} faults"
 
     def run(self, nemesis: Nemesis) -> Iterator[str]:
-        """Run under a nemesis, and yield what is wrong."""
+        """Run under a nemesis, and yield each problem."""
         if self.publishers > 1:
             return run_publishers(self.configuration, self.publishers, nemesis)
         return run_task(self.configuration, nemesis)
 
     def explore(self, *, stop_at_first: bool = False) -> Exploration:
-        """Explore all its schedules."""
+        """Explore all schedules of the case."""
         return explore(self.run, self.depth, stop_at_first=stop_at_first)
 
 
 def quick_cases() -> list[Case]:
-    """Return what takes some seconds: every single fault in every configuration."""
+    """Return the cases of a quick exploration: every single fault in every configuration. They take seconds."""
     return [Case(configuration, 1) for configuration in CONFIGURATIONS]
 
 
 def full_cases() -> list[Case]:
-    """Return what takes some minutes: two faults everywhere, three where they fit, and several tasks."""
-    fits = [c for c in CONFIGURATIONS if c.if_exists == "create" and c.has_store and c.digests != "nowhere"]
+    """Return the cases of a full exploration: two or three faults, and several tasks. They take minutes."""
+    deeper = [c for c in CONFIGURATIONS if c.if_exists == "create" and c.has_store and c.digests != "nowhere"]
     duplicates = [
         Configuration(if_exists, has_store, generation, digests, "delete_own")
         for if_exists, has_store, (generation, digests) in itertools.product(
@@ -72,7 +71,7 @@ def full_cases() -> list[Case]:
     ]
     return [
         *(Case(configuration, 2) for configuration in CONFIGURATIONS),
-        *(Case(configuration, 3) for configuration in fits),
+        *(Case(configuration, 3) for configuration in deeper),
         *(Case(configuration, 3, publishers=2) for configuration in duplicates),
         *(Case(configuration, 2, publishers=3) for configuration in duplicates),
     ]
@@ -80,12 +79,12 @@ def full_cases() -> list[Case]:
 
 @dataclass
 class Exploration:
-    """What an exploration has found.
+    """The result of an exploration.
 
     Attributes:
         schedules: How many schedules were explored.
-        faults: How many faults they had together.
-        violations: The schedules that violate something, shortest first, and what.
+        faults: How many faults these schedules had in total.
+        violations: The schedules with a problem and its description, shortest schedule first.
     """
 
     schedules: int = 0
@@ -104,9 +103,9 @@ def explore(run: Callable[[Nemesis], Iterator[str]], depth: int, *, stop_at_firs
     """Explore all schedules.
 
     Args:
-        run: Runs under a nemesis, and yields what is wrong.
-        depth: How many faults a schedule has at most.
-        stop_at_first: Whether to end at the first violation.
+        run: Runs under a nemesis, and yields each problem.
+        depth: The maximum number of faults in a schedule.
+        stop_at_first: Whether to stop at the first violation.
     """
     found = Exploration()
     pending: deque[Schedule] = deque([()])

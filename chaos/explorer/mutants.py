@@ -1,4 +1,4 @@
-"""The code, broken on purpose: an exploration that does not notice these explores too little."""
+"""Break the code on purpose, to check that the exploration notices."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from airflow_provider_wriftai.domain.search import Match
 _Search = Callable[[], Operations[VersionRecord | None]]
 
 
-def _search_once(look: _Search, seconds: float, **_: Any) -> Operations[VersionRecord | None]:
-    return (yield from look())
+def _search_once(search: _Search, seconds: float, **_: Any) -> Operations[VersionRecord | None]:
+    return (yield from search())
 
 
-def _without_confirmation(look: _Search, seconds: float, *, clock: Callable[[], float]) -> Any:
+def _without_confirmation(search: _Search, seconds: float, *, clock: Callable[[], float]) -> Any:
     began = clock()
 
     def confirmed() -> Operations[VersionRecord | None]:
-        found = yield from look()
+        found = yield from search()
         if found is None and clock() - began >= seconds:
             raise LookupError
         return found
@@ -43,7 +43,7 @@ def _save_only(publication: Publication, entry: JournalEntry) -> Operations[None
     yield from ()
 
 
-def _take_unknown_for_another(digest: str) -> Callable[[VersionRecord], Match]:
+def _treat_unknown_as_other(digest: str) -> Callable[[VersionRecord], Match]:
     return lambda version: Match.YES if version.digest == digest else Match.NO
 
 
@@ -62,13 +62,13 @@ MUTANTS: dict[str, Callable[[], Any]] = {
     "no second search before the create": lambda: _replaced("_confirm_and_store", _save_only, create),
     "no confirmation of the last search": lambda: _replaced("reconcile", _without_confirmation, search, adopt),
     "one 404 counts": lambda: _replaced("MOST_CHECKS", 1, search, earlier_tries),
-    "an unknown image is another one": lambda: _replaced("match_digest", _take_unknown_for_another, search, duplicates),
+    "an unknown image is another one": lambda: _replaced("match_digest", _treat_unknown_as_other, search, duplicates),
 }
 """Mutants by name."""
 
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """Break the code."""
+    """Apply a mutant during a block."""
     with MUTANTS[name]():
         yield

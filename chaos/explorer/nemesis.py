@@ -1,4 +1,4 @@
-"""What goes wrong at which step: one schedule of faults at a time, and all those that extend it by one more."""
+"""Inject the faults of one schedule, and enumerate the schedules that extend it by one more fault."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Schedule: TypeAlias = tuple[tuple[int, str], ...]
-"""Faults by the number of the step at which they happen, in order."""
+"""Faults with the numbers of their steps, in order."""
 
 
 @dataclass
 class Nemesis:
-    """Lets things go wrong as a schedule says, and records what else could have gone wrong.
+    """Injects the faults of a schedule, and records which other faults were possible.
 
     Attributes:
-        schedule: The faults.
-        offered: The faults that each step so far could have had.
-        is_over: Whether nothing goes wrong any more.
+        options: The possible faults of each step so far.
+        is_over: Whether to inject no more faults.
     """
 
     schedule: Schedule
-    offered: list[Sequence[str]] = field(default_factory=list)
+    options: list[Sequence[str]] = field(default_factory=list)
     is_over: bool = False
 
     def choose(self, options: Sequence[str]) -> str:
-        """Return what goes wrong at this step; an empty string for nothing."""
+        """Return the fault of this step; an empty string for none."""
         if self.is_over:
             return ""
-        step = len(self.offered)
-        self.offered.append(options)
+        step = len(self.options)
+        self.options.append(options)
         return next((fault for at, fault in self.schedule if at == step), "")
 
     def extensions(self) -> Iterator[Schedule]:
-        """Return the schedules with one more fault, after the last one."""
+        """Yield the schedules with one more fault after the last one."""
         first = self.schedule[-1][0] + 1 if self.schedule else 0
-        for step in range(first, len(self.offered)):
-            for fault in self.offered[step]:
+        for step in range(first, len(self.options)):
+            for fault in self.options[step]:
                 yield (*self.schedule, (step, fault))
 
     def has(self, *faults: str) -> bool:
-        """Return whether one of some faults is in the schedule."""
+        """Return whether the schedule has a fault that begins with one of these texts."""
         return any(fault.startswith(faults) for _, fault in self.schedule)

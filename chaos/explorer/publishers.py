@@ -1,7 +1,7 @@
 """Several tasks that publish the same image at the same moment, with ``on_duplicate="delete_own"``.
 
-One task runs at a time. A fault lets another one go on in its place, or kills it; so a schedule of two faults has every
-way to interleave the tasks with two switches.
+One task runs at a time. A fault switches to another task or kills the current one, so the schedules of two faults cover
+all interleavings with two switches.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ _QUIET = Nemesis((), is_over=True)
 
 @dataclass
 class Publisher:
-    """One of the tasks, step by step.
+    """One of the tasks, executed step by step.
 
     Attributes:
-        name: Its name.
-        has_ended: Whether it has a result or an error.
-        result: What it ended with, if it succeeded.
-        error: What it failed with.
-        deaths: How many of its tries were killed.
+        has_ended: Whether the task has a result or an error.
+        result: The result, if the task succeeded.
+        error: The error, if the task failed.
+        kills: How many tries were killed.
     """
 
     name: str
@@ -39,7 +38,7 @@ class Publisher:
     has_ended: bool = False
     result: PublishResult | None = None
     error: WriftAIError | None = None
-    deaths: int = 0
+    kills: int = 0
     _operations: Operations[PublishResult] = field(init=False)
     _next: Any = field(init=False)
 
@@ -47,7 +46,7 @@ class Publisher:
         self._begin()
 
     def _begin(self) -> None:
-        number = self.deaths + 1
+        number = self.kills + 1
         self.task.name = f"{self.name}#{number}"
         self.task.store.current = number
         self._operations = self.task.begin(number)
@@ -67,11 +66,11 @@ class Publisher:
 
     @property
     def changes_something(self) -> bool:
-        """Whether its next step creates or deletes a version."""
+        """Whether the next step creates or deletes a version."""
         return getattr(self._next, "method", "GET") != "GET"
 
     def step(self) -> None:
-        """Do the next step."""
+        """Execute the next step."""
         match self._next:
             case Pause(seconds=seconds):
                 self.task.service.advance(seconds)
@@ -81,20 +80,20 @@ class Publisher:
             case operation:
                 self._resume(self.task.attempt(operation))
 
-    def die(self, *, after_request: bool) -> None:
+    def kill(self, *, after_request: bool) -> None:
         """Kill the process, and start the next try."""
         if after_request:
             self.task.attempt(self._next)
         self._operations.close()
-        self.deaths += 1
+        self.kills += 1
         self._begin()
 
 
 def run_publishers(configuration: Configuration, count: int, nemesis: Nemesis) -> Iterator[str]:
-    """Run several tasks under one schedule, and check what came of them.
+    """Run several tasks under one schedule, and check them.
 
     Yields:
-        What is wrong.
+        A description of each problem.
     """
     service = Service(configuration.generation, configuration.digests)
     publishers = [Publisher("abc"[n], Task(configuration, service, _QUIET)) for n in range(count)]
@@ -102,13 +101,13 @@ def run_publishers(configuration: Configuration, count: int, nemesis: Nemesis) -
     while running := [publisher for publisher in publishers if not publisher.has_ended]:
         if current.has_ended:
             current = running[0]
-        others = [f"go on with {publisher.name}" for publisher in running if publisher is not current]
-        deaths = ("die", "die, done") if current.changes_something else ("die",)
-        fault = nemesis.choose((*others, *deaths))
-        if fault.startswith("go on with"):
+        others = [f"switch to {publisher.name}" for publisher in running if publisher is not current]
+        kills = ("die", "die, done") if current.changes_something else ("die",)
+        fault = nemesis.choose((*others, *kills))
+        if fault.startswith("switch to"):
             current = next(publisher for publisher in running if fault.endswith(publisher.name))
         elif fault:
-            current.die(after_request=fault == "die, done")
+            current.kill(after_request=fault == "die, done")
             continue
         current.step()
     yield from _check(service, publishers)
@@ -118,14 +117,14 @@ def _check(service: Service, publishers: list[Publisher]) -> Iterator[str]:
     left = [row for row in service.rows if row.digest == DIGEST]
     if not left:
         yield "no version is left"
-    makers = {row.number: row.maker for row in service.created}
+    creators = {row.number: row.creator for row in service.created}
     for number, deleted_by in service.deleted:
-        if makers[number] != deleted_by:
-            yield f"{deleted_by} deleted {number}, which {makers[number]} had created"
+        if creators[number] != deleted_by:
+            yield f"{deleted_by} deleted {number}, which {creators[number]} had created"
     for publisher in publishers:
         if publisher.result is not None and service.row_of(publisher.result.version.reference) is None:
             yield f"{publisher.name} returned {publisher.result.version.reference}, which does not exist"
         if publisher.error is not None and not isinstance(publisher.error, VersionExistsError):
             yield f"{publisher.name} failed: {publisher.error!r}"
-    if not any(publisher.deaths for publisher in publishers) and len(left) > 1:
+    if not any(publisher.kills for publisher in publishers) and len(left) > 1:
         yield f"{len(left)} versions are left"

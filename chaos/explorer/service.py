@@ -1,4 +1,4 @@
-"""A model of WriftAI in virtual time, as far as publishing uses it."""
+"""A model of the parts of WriftAI that publishing uses, in virtual time."""
 
 from __future__ import annotations
 
@@ -21,21 +21,18 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A version of the service.
+    """A version in the service.
 
     Attributes:
-        number: Its number.
-        maker: Who created it.
-        digest: The digest of its image.
-        notes: Its release notes.
-        made_at: When, in virtual seconds.
+        creator: The name of the task that created it.
+        created_at: The creation time, in virtual seconds.
     """
 
     number: int
-    maker: str
+    creator: str
     digest: str
     notes: str
-    made_at: float
+    created_at: float
 
 
 @dataclass
@@ -44,12 +41,12 @@ class Service:
 
     Attributes:
         generation: 1 if versions are named by id, 2 if by number.
-        digests: Where it reports digests: in ``lists``, in ``details`` only, or ``nowhere``.
-        now: Virtual seconds.
-        rows: The versions that exist, oldest first.
-        created: All that were ever created.
-        deleted: The numbers of those that were deleted, and by whom.
-        due: Creates that are executed late: when, and by whom.
+        digests: Where the service reports digests: in ``lists``, in ``details`` only, or ``nowhere``.
+        now: The virtual time, in seconds.
+        rows: The existing versions, oldest first.
+        created: All versions that were ever created.
+        deleted: The numbers of the deleted versions, with the task that deleted each.
+        late_creates: The times of create requests that are executed late, with the task that sent each.
     """
 
     generation: int
@@ -58,7 +55,7 @@ class Service:
     rows: list[Row] = field(default_factory=list)
     created: list[Row] = field(default_factory=list)
     deleted: list[tuple[int, str]] = field(default_factory=list)
-    due: list[tuple[float, str]] = field(default_factory=list)
+    late_creates: list[tuple[float, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for _ in range(2):
@@ -66,38 +63,38 @@ class Service:
             self.now += 100.0
 
     def clock(self) -> float:
-        """Return the time."""
+        """Return the virtual time."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and what is due meanwhile happen."""
+        """Advance the time, and execute the late creates that are due by then."""
         end = self.now + seconds
-        for when, maker in sorted(due for due in self.due if due[0] <= end):
-            self.due.remove((when, maker))
+        for when, creator in sorted(each for each in self.late_creates if each[0] <= end):
+            self.late_creates.remove((when, creator))
             self.now = when
-            self.create(maker)
+            self.create(creator)
         self.now = end
 
-    def create(self, maker: str, digest: str = DIGEST, notes: str = NOTES) -> Row:
+    def create(self, creator: str, digest: str = DIGEST, notes: str = NOTES) -> Row:
         """Create a version."""
-        row = Row(len(self.created) + 1, maker, digest, notes, self.now)
+        row = Row(len(self.created) + 1, creator, digest, notes, self.now)
         self.created.append(row)
         self.rows.append(row)
         return row
 
-    def execute(self, operation: Operation[Any], maker: str, *, stale: bool = False) -> Any:
+    def execute(self, operation: Operation[Any], sender: str, *, stale: bool = False) -> Any:
         """Execute a request.
 
         Args:
             operation: The request.
-            maker: Who sends it.
-            stale: Whether a list lacks the newest version.
+            sender: The name of the task that sends it.
+            stale: Whether a list omits the newest version.
 
         Raises:
             NotFoundError: The version does not exist.
         """
         if operation.method == "POST":
-            return self._record(self.create(maker, notes=(operation.body or {})["release_notes"]), is_whole=True)
+            return self._record(self.create(sender, notes=(operation.body or {})["release_notes"]), is_whole=True)
         if operation.path.endswith("/versions"):
             newest_first = [self._record(row) for row in reversed(self.rows)]
             return PaginatedResponse(newest_first[int(stale) :], None, None)
@@ -106,16 +103,16 @@ class Service:
             raise self.not_found(operation)
         if operation.method == "DELETE":
             self.rows.remove(row)
-            self.deleted.append((row.number, maker))
+            self.deleted.append((row.number, sender))
             return True
         return self._record(row, is_whole=True)
 
     def not_found(self, operation: Operation[Any]) -> NotFoundError:
         """Return the error of a version that does not exist."""
-        return NotFoundError(RequestInfo(operation.method, operation.path), 404, "There is none.")
+        return NotFoundError(RequestInfo(operation.method, operation.path), 404, "Not found.")
 
     def name(self, row: Row) -> str:
-        """Return how requests name a version."""
+        """Return the name of a version in the paths of requests."""
         return str(row.number) if self.generation == 2 else f"id-{row.number}"
 
     def reference(self, row: Row) -> VersionReference:
@@ -123,14 +120,14 @@ class Service:
         return VersionNumber(MODEL, row.number) if self.generation == 2 else VersionId(self.name(row))
 
     def row_of(self, reference: VersionReference) -> Row | None:
-        """Return the version of a reference, if it exists."""
+        """Return the version with a reference, if it exists."""
         return next((row for row in self.rows if self.reference(row) == reference), None)
 
     def _record(self, row: Row, *, is_whole: bool = False) -> VersionRecord:
         is_reported = self.digests == "lists" or (self.digests == "details" and is_whole)
         return VersionRecord(
             self.reference(row),
-            _EPOCH + timedelta(seconds=row.made_at),
+            _EPOCH + timedelta(seconds=row.created_at),
             row.notes,
             row.digest if is_reported else None,
         )

@@ -1,4 +1,4 @@
-"""A task that publishes, with its tries, under the faults of a nemesis."""
+"""Run a task that publishes, with its tries, under the faults of a nemesis."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from .service import DIGEST, MODEL, NOTES, OTHER_DIGEST, Service
 
 MOST_TRIES = 4
 LATE_SECONDS = 100.0
-"""Seconds after which the service executes a create request late: after all searches but the last ones."""
+"""The delay of a create request that is executed late: after all searches but the last ones."""
 
 _REQUEST_SECONDS = 0.1
 _FROZEN_SECONDS = 600.0
 _SLOW_SECONDS = 60.0
 
-_OTHERS = ("another task publishes the image", "another task publishes the image with the same notes")
-_LIST = ("die", "stale", "503", "401", "freeze", *_OTHERS, "another image is published")
+_OTHER_PUBLISHES = ("another task publishes the image", "another task publishes the image with the same notes")
+_LIST = ("die", "stale", "503", "401", "freeze", *_OTHER_PUBLISHES, "another image is published")
 _DETAILS = ("die", "404", "503", "401")
 _CREATE = ("lost, done", "lost, never done", "lost, done late", "401", "429", "die, never sent", "die, done",
            "die, done late")  # fmt: skip
@@ -41,17 +41,17 @@ _DELETE = ("die, never sent", "die, done", "503")
 _SAVE = ("die before", "die after", "fail", "slow", "slow, and another task publishes the image")
 
 
-class Died(BaseException):
+class ProcessKilled(BaseException):
     """The process of the task was killed."""
 
 
 class ReplacedError(Exception):
-    """Airflow refuses what a try stores that another one has replaced."""
+    """A try that was replaced by another one cannot store anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """In which situation a task publishes."""
+    """The conditions under which a task publishes."""
 
     if_exists: IfExists
     has_store: bool
@@ -77,8 +77,8 @@ class Store:
     current: int = 1
     text: str | None = None
 
-    def of(self, number: int) -> _TryStore:
-        """Return the store as one try has it."""
+    def for_try(self, number: int) -> _TryStore:
+        """Return the store for one try."""
         return _TryStore(self, number)
 
 
@@ -95,19 +95,19 @@ class _TryStore:
         service.advance(_REQUEST_SECONDS)
         fault = store.nemesis.choose(_SAVE)
         if fault == "die before":
-            raise Died
+            raise ProcessKilled
         if fault.startswith("slow"):
             service.advance(1.0)
             if "another" in fault:
                 service.create("another", notes="of another")
             service.advance(_SLOW_SECONDS)
         if fault == "fail":
-            raise ConnectionError("the store cannot be reached")
+            raise ConnectionError("cannot reach the store")
         if self.number != store.current:
             raise ReplacedError
         store.text = json.dumps(value)
         if fault == "die after":
-            raise Died
+            raise ProcessKilled
 
 
 @dataclass
@@ -115,11 +115,11 @@ class Task:
     """A task with its tries.
 
     Attributes:
-        result: What it ended with, if it succeeded.
-        error: What it failed with.
-        tries: How many tries there were.
-        disturbed: Whether a try died, or was frozen and replaced.
-        posted: The times at which it sent create requests.
+        result: The result, if the task succeeded.
+        error: The error of the last try.
+        tries: How many tries the task has had.
+        is_disturbed: Whether a try was killed, or frozen and replaced.
+        create_times: When the task sent create requests.
     """
 
     configuration: Configuration
@@ -129,22 +129,22 @@ class Task:
     result: PublishResult | None = None
     error: Exception | None = None
     tries: int = 0
-    disturbed: bool = False
-    posted: list[float] = field(default_factory=list)
+    is_disturbed: bool = False
+    create_times: list[float] = field(default_factory=list)
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = Store(self.nemesis, self.service)
 
     def run(self) -> None:
-        """Run tries until one succeeds, one fails for good, or there have been enough."""
+        """Run tries until one succeeds, one fails without retry, or none are left."""
         while self.tries < MOST_TRIES:
             self.result = self.error = None
             number = self._begin()
             try:
                 result = self._drive(self.begin(number), number)
-            except Died:
-                self.disturbed = True
+            except ProcessKilled:
+                self.is_disturbed = True
             except WriftAIError as error:
                 self.error = error
             except (ReplacedError, ConnectionError) as error:
@@ -177,8 +177,10 @@ class Task:
             is_retry=number > 1,
             on_duplicate=self.configuration.on_duplicate,
         )
-        state = self.store.of(number) if self.configuration.has_store else None
-        return publish(MODEL, params, options, state=state, clock=self.service.clock)
+        state = self.store.for_try(number) if self.configuration.has_store else None
+        return publish(
+            MODEL, params, options, service="https://explored.example/v1", state=state, clock=self.service.clock
+        )
 
     def _drive(self, operations: Operations[PublishResult], number: int) -> PublishResult:
         resume: Callable[[Any], Step] = operations.send
@@ -202,24 +204,24 @@ class Task:
                         resume = operations.throw
 
     def attempt(self, operation: Operation[Any], number: int = 1) -> Any:
-        """Send a request; something may go wrong. Returns the result or the error."""
+        """Send a request, perhaps with a fault; return the result or the error."""
         self.service.advance(_REQUEST_SECONDS)
         fault = self.nemesis.choose(_faults_of(operation))
         if operation.method == "POST":
             return self._create(operation, fault)
-        if fault in _OTHERS:
-            self.service.create("another", notes=NOTES if fault == _OTHERS[1] else "of another")
+        if fault in _OTHER_PUBLISHES:
+            self.service.create("another", notes=NOTES if fault == _OTHER_PUBLISHES[1] else "of another")
         elif fault == "another image is published":
             self.service.create("another", OTHER_DIGEST, "of another image")
         response: Any
         try:
             if fault in ("die", "die, never sent"):
-                raise Died
+                raise ProcessKilled
             if fault in ("401", "503", "404"):
                 raise self._error(operation, fault)
             response = self.service.execute(operation, self.name, stale=fault == "stale")
             if fault == "die, done":
-                raise Died
+                raise ProcessKilled
         except WriftAIError as error:
             return error
         if fault == "freeze":
@@ -227,8 +229,8 @@ class Task:
         return response
 
     def _replace(self, number: int) -> None:
-        """Airflow takes the try for dead, and starts another one. Afterwards this one goes on."""
-        self.disturbed = True
+        """Freeze the try until Airflow considers it dead and runs another one; afterwards, this one continues."""
+        self.is_disturbed = True
         self.service.advance(_FROZEN_SECONDS)
         if number == self.store.current and self.tries < MOST_TRIES:
             self.run()
@@ -237,14 +239,14 @@ class Task:
     def _create(self, operation: Operation[Any], fault: str) -> Any:
         if fault in ("401", "429"):
             return self._error(operation, fault)
-        self.posted.append(self.service.now)
+        self.create_times.append(self.service.now)
         if fault.endswith("done late"):
-            self.service.due.append((self.service.now + LATE_SECONDS, self.name))
+            self.service.late_creates.append((self.service.now + LATE_SECONDS, self.name))
         created = None
         if fault in ("", "lost, done", "die, done"):
             created = self.service.execute(operation, self.name)
         if fault.startswith("die"):
-            raise Died
+            raise ProcessKilled
         return created if fault == "" else self._error(operation, "lost")
 
     def _error(self, operation: Operation[Any], fault: str) -> WriftAIError:

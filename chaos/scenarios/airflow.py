@@ -1,7 +1,8 @@
-"""A real Airflow whose triggerers are killed, stopped, and frozen, whose tasks are marked and cleared.
+"""Run a real Airflow whose triggerers are killed, stopped, and frozen, and whose tasks are marked and cleared.
 
-Two triggerers run dozens of waits and the watcher of a model. Some versions appear the moment their wait defers, one
-is poisoned, and the connection gets another token. Tasks that publish and prune are interrupted in mid-request.
+Two triggerers run dozens of waits and the watcher of a model. Some versions are published as soon as their wait
+defers, one has poisoned release notes, and the token of the connection is replaced. Tasks that publish and prune are
+interrupted while one of their requests is in progress.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaos.airflow_race import find_raced, find_why_missing
+from chaos.airflow_race import find_raced, find_skip_reason
 from chaos.checkers.events import check_events
 from chaos.checkers.waits import WaitEnd, check_wait
-from chaos.kill_points import HELD
+from chaos.kill_points import HOLD_SECONDS
 from chaos.scenario import Finding, Kind, Outcome, Row, Scenario, Setting
 from chaos.service import Service, running_service
 from chaos.workloads.prune import PruneWorkload
@@ -29,26 +30,37 @@ from chaos.workloads.publish import DIGEST, PublishWorkload
 if TYPE_CHECKING:
     from tests.support.real_airflow import RealAirflow
 
-_PATIENCE = 300.0
-_FROZEN = 25.0
-"""Seconds for which a triggerer is frozen: long enough for the other one to take over."""
-_FOLLOWED = 310.0
-"""Seconds within which long waits follow a change of their connection."""
-_LATEST = 180.0
-"""Seconds that a wait may end after its deadline, at which its triggerer may be down."""
+_TIMEOUT = 300.0
+_FREEZE_SECONDS = 25.0
+"""How long a triggerer is frozen: long enough for the other one to take over."""
+_FOLLOW_SECONDS = 310.0
+"""The time within which long waits follow a change of their connection."""
+_MAX_LATENESS = 180.0
+"""How late a wait may end, because its triggerer may be down at its deadline."""
 _POISON = "a" * 40 + "!"
 _DAGS = Path(__file__).resolve().parent.parent / "dags" / "operated"
 
 _WAITS = Row(
     "waits", "deferred waits, triggerers killed, stopped, and frozen", "waits", frozenset({Kind.LOST, Kind.RACED})
 )
-_EVENTS = Row("events", "watched models under the same", "versions", frozenset({Kind.LOST, Kind.DUPLICATED}))
-_TASKS = Row("operated", "publish and prune, marked and cleared", "tasks", frozenset(Kind) - {Kind.RACED, Kind.OTHER})
+_EVENTS = Row(
+    "events", "events of a watched model, under the same faults", "versions", frozenset({Kind.LOST, Kind.DUPLICATED})
+)
+_TASKS = Row(
+    "operated",
+    "publish and prune, marked or cleared in mid-request",
+    "tasks",
+    frozenset(Kind) - {Kind.RACED, Kind.OTHER},
+)
 
 
 @dataclass
 class _Wait:
-    """A wait; its version is published in a round, when it defers (0), or never (None)."""
+    """A wait.
+
+    Attributes:
+        round: The round in which its version is published; 0 for as soon as it defers, None for never.
+    """
 
     name: str
     round: int | None
@@ -66,13 +78,13 @@ def _draw_waits(draw: random.Random, rounds: int) -> list[_Wait]:
     waits = [_Wait(f"instant-{n}", 0, extra=endings[n % 2]) for n in range(10)]
     waits += [_Wait(f"later-{n}", draw.randint(1, rounds), extra=endings[n % 3]) for n in range(12)]
     waits += [_Wait(f"never-{n}", None, draw.uniform(45, 150), endings[n % 2]) for n in range(4)]
-    # Backtracks for ages on the poisoned version's notes.
+    # This pattern backtracks almost forever on the release notes of the poisoned version.
     waits += [_Wait(f"poisoned-{n}", None, 60.0, {"release_notes": "^(a|aa)+$"}) for n in range(2)]
     return waits
 
 
 class _Run:
-    """What happens, and what is observed."""
+    """One run: its actions and observations."""
 
     def __init__(self, setting: Setting, service: Service, airflow: RealAirflow, waits: list[_Wait]) -> None:
         from tests.support.rest_api import RestAPI, until_up
@@ -95,7 +107,7 @@ class _Run:
             raise RuntimeError(f"{method} {path}: {response.status_code} {response.text}")
 
     def set_connection(self, method: str) -> str:
-        """Create or change the connection, with a new token; returns the previous one."""
+        """Create or change the connection, with a new token; return the previous token."""
         previous, self._token = self._token, self.service.new_token()
         connection = self.service.connection(self._token, 2)
         del connection["extra"]
@@ -103,9 +115,12 @@ class _Run:
         self.send(method, path, connection_id="wriftai_default", **connection)
         return previous
 
-    def until(self, what: str, is_done: Callable[[], Any], patience: float = _PATIENCE) -> bool:
-        """Wait for something, and publish for waits that defer meanwhile; what never happens shows in the checks."""
-        deadline = time.monotonic() + patience
+    def until(self, what: str, is_done: Callable[[], Any], timeout: float = _TIMEOUT) -> bool:
+        """Wait for a condition, and publish for waits that defer meanwhile.
+
+        A timeout is no error here: the checks find what is missing.
+        """
+        deadline = time.monotonic() + timeout
         while not (done := bool(is_done())) and time.monotonic() < deadline:
             self.publish_for(lambda wait: wait.round == 0)
             time.sleep(0.3)
@@ -113,25 +128,25 @@ class _Run:
         return done
 
     def states(self, dag: str) -> dict[str, tuple[str | None, int, datetime | None, datetime | None]]:
-        """Return the state, the number of the try, the start, and the end of each task of a DAG."""
+        """Return the state, try number, start, and end of each task of a DAG."""
         query = "SELECT task_id, state, try_number, start_date, end_date FROM task_instance WHERE dag_id = :dag"
-        return {row[0]: (row[1], row[2], row[3], row[4]) for row in self.airflow.ask(query, dag=dag)}
+        return {row[0]: (row[1], row[2], row[3], row[4]) for row in self.airflow.fetch(query, dag=dag)}
 
     def unfinished(self, dag: str) -> list[str]:
         """Return the tasks of a DAG that have not ended."""
         ended = ("success", "failed", "skipped")
-        # A clear gets lost while the scheduler is about to end the run.
-        runs = [row[0] for row in self.airflow.ask("SELECT state FROM dag_run WHERE dag_id = :dag", dag=dag)]
+        # Also wait for the end of the run: a clear is lost while the scheduler is about to end it.
+        runs = [row[0] for row in self.airflow.fetch("SELECT state FROM dag_run WHERE dag_id = :dag", dag=dag)]
         return [name for name, row in self.states(dag).items() if row[0] not in ended or not {*runs} <= {*ended}]
 
     def publish_for(self, is_due: Callable[[_Wait], bool]) -> None:
-        """Publish the versions of some waits that have deferred."""
+        """Publish the versions of the due waits that have deferred."""
         pending = [wait for wait in self.waits if wait.round is not None and wait.expected is None and is_due(wait)]
         deferred = {name for name, row in self.states("waits").items() if row[0] == "deferred"} if pending else set()
         for wait in pending:
             if wait.name in deferred:
-                made = self.service.publish("waited", f"for {wait.name}", DIGEST)
-                wait.expected = f"acme/waited:{made.number}"
+                version = self.service.publish("waited", f"for {wait.name}", DIGEST)
+                wait.expected = f"acme/waited:{version.number}"
 
     def publish_watched(self, count: int) -> None:
         """Publish versions of the watched model."""
@@ -143,40 +158,41 @@ class _Run:
         extras = (event.get("payload", event) for event in self.airflow.events())
         return [extra["reference"] for extra in extras if extra.get("reference", "").startswith("acme/watched:")]
 
-    def note_unconfirmed(self, *, is_frozen: bool = False) -> None:
-        """Record which versions may be delivered once more, because no checkpoint covers them yet."""
-        checkpoint = max((mark.get("number") or 0 for mark in self.airflow.marks()), default=0)
+    def find_unconfirmed(self, *, is_frozen: bool = False) -> frozenset[str]:
+        """Return which versions may be delivered once more, because no checkpoint covers them yet."""
+        checkpoint = max((checkpoint.get("number") or 0 for checkpoint in self.airflow.checkpoints()), default=0)
         delivered = self.delivered()
         beyond = {each for each in delivered if int(each.rpartition(":")[2]) > checkpoint}
-        # A frozen triggerer may have one more in its hand.
-        in_hand = [each for each in self.published if each not in delivered][:1] if is_frozen else []
-        self.unconfirmed.append(frozenset(beyond.union(in_hand)))
+        # A frozen triggerer may be about to deliver one more.
+        next_version = [each for each in self.published if each not in delivered][:1] if is_frozen else []
+        return frozenset(beyond.union(next_version))
 
     def end_triggerer(self, name: str, how: signal.Signals, down: float) -> None:
-        """Kill, stop, or freeze a triggerer amid deliveries, and let it come back."""
+        """Kill, stop, or freeze a triggerer while it delivers events, and start or resume it afterwards."""
         import psutil
 
         process = psutil.Process(self.airflow.pid(name))
         family = [process, *process.children(recursive=True)]
         self.publish_watched(4)
         self.until("events are being delivered", lambda: self.published[-4] in self.delivered(), 60)
-        self.setting.log(f"{how.name} to {name}")
+        self.setting.log(f"Sending {how.name} to {name}")
         self.faults += 1
         if how is signal.SIGSTOP:
             for each in family:
                 each.send_signal(signal.SIGSTOP)
-            self.note_unconfirmed(is_frozen=True)
+            self.unconfirmed.append(self.find_unconfirmed(is_frozen=True))
             self.publish_watched(2)
-            time.sleep(_FROZEN)
+            time.sleep(_FREEZE_SECONDS)
             for each in family:
                 each.send_signal(signal.SIGCONT)
             return
+        unconfirmed: frozenset[str] = frozenset()
         if how is signal.SIGTERM:
             process.send_signal(how)
-            self.note_unconfirmed(is_frozen=True)
+            unconfirmed = self.find_unconfirmed(is_frozen=True)
             self.until("it has stopped", lambda: process.status() == psutil.STATUS_ZOMBIE, 60)
         self.airflow.kill(name)
-        self.note_unconfirmed()
+        self.unconfirmed.append(unconfirmed | self.find_unconfirmed())
         self.publish_watched(2)
         time.sleep(down)
         self.airflow.start(name)
@@ -186,7 +202,7 @@ class _Run:
         task, stage = workload.task.folder.name, "executed" if execute == "first" else "received"
         assert workload.change is not None
         method, path = workload.change
-        if self.until(f"{task} sends its request", lambda: self.service.has_reached(stage, method, path), 90):
+        if self.until(f"{task} sends its request", lambda: self.service.find_event(stage, method, path), 90):
             self.faults += 1
         if how == "clear":
             self.clear([task])
@@ -207,27 +223,30 @@ class _Run:
         for wait in self.waits:
             state, _, began, ended = states[wait.name]
             results = self.airflow.results("waits", wait.name)
-            seconds = (ended - began).total_seconds() - wait.timeout if began and ended else _PATIENCE
+            seconds = (ended - began).total_seconds() - wait.timeout if began and ended else _TIMEOUT
             log = f"{state}: {self.airflow.logs('waits', wait.name)}"
             reference = results[0]["reference"] if results else None
             ends.append(WaitEnd(wait.name, reference, log, seconds, wait.expected))
             if state == "failed" and wait.name in raced:
                 findings.append(Finding(Kind.RACED, wait.name))
             elif not wait.name.startswith("poisoned"):
-                findings += check_wait(ends[-1], _LATEST)
+                findings += check_wait(ends[-1], _MAX_LATENESS)
                 late += [seconds] if wait.expected is None else []
             elif state != "failed":
                 findings.append(Finding(Kind.OTHER, f"{wait.name} ended {state}"))
         errors = sum(end.reference is None and end.expected is None for end in ends)
-        notes = {"found": float(len(ends) - errors), "longest seconds that a wait ended late": max(late)}
+        notes = {
+            "waits that found their version": float(len(ends) - errors),
+            "longest seconds that a wait ended late": max(late),
+        }
         return Outcome(self.setting.seed, self.faults, len(ends), errors, findings=tuple(findings), notes=notes)
 
     def outcome_of_events(self) -> Outcome:
         """Check the events."""
         delivered = self.delivered()
         notes = {
-            "faults between an event and its checkpoint": float(sum(map(bool, self.unconfirmed))),
-            "delivered again because of that": float(len(delivered) - len(set(delivered))),
+            "interruptions between an event and its checkpoint": float(sum(map(bool, self.unconfirmed))),
+            "events delivered again": float(len(delivered) - len(set(delivered))),
         }
         findings = check_events(self.published, delivered, self.unconfirmed)
         return Outcome(
@@ -251,7 +270,7 @@ def _run(setting: Setting) -> Iterator[Outcome]:
             schemas={"prediction": {"input": {"__classname__": "os.system", "__type": "x", "__var": {}}}},
             container_image_digest=DIGEST,
         )
-        # Each is interrupted once, by the user and in mid-request; afterwards it is cleared, and has to succeed.
+        # Each task is interrupted once, during a request. Afterwards, it is cleared and must succeed.
         cases = list(itertools.product(("publish", "prune"), ("failed", "success", "clear"), ("first", "never")))
         workloads = [_workload(kind, f"{kind}-{n}", service, draw) for n, (kind, _, _) in enumerate(cases)]
         environment = {
@@ -267,18 +286,18 @@ def _run(setting: Setting) -> Iterator[Outcome]:
         with running_airflow(setting.folder, dags, environment, {"triggerer-2": ["triggerer"]}) as airflow:
             run = _Run(setting, service, airflow, waits)
             run.set_connection("POST")
-            run.until("the DAGs are parsed", lambda: airflow.ask("SELECT count(*) FROM dag")[0][0] == 3)
+            run.until("the DAGs are parsed", lambda: airflow.fetch("SELECT count(*) FROM dag")[0][0] == 3)
             run.send("POST", "/dags/waits/dagRuns", logical_date=datetime.now(UTC).isoformat())
             run.until("the waits have deferred", lambda: not run.unfinished("waits") or _all_deferred(run))
-            run.until("the watcher has a checkpoint", airflow.marks)
+            run.until("the watcher has a checkpoint", airflow.checkpoints)
             previous, changed_at = run.set_connection("PATCH"), time.monotonic()
             signals = (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)
             for number in range(1, setting.runs + 1):
                 how = signals[(setting.seed + number) % 3]
                 run.end_triggerer(("triggerer", "triggerer-2")[number % 2], how, draw.choice((0.0, 3.0, 12.0)))
                 run.publish_for(lambda wait, number=number: wait.round <= number)  # type: ignore[misc]
-            yield _operate(run, workloads, cases)
-            time.sleep(max(0.0, changed_at + _FOLLOWED - time.monotonic()))
+            yield _interrupt_all(run, workloads, cases)
+            time.sleep(max(0.0, changed_at + _FOLLOW_SECONDS - time.monotonic()))
             service.revoke(previous)
             run.publish_watched(2)
             run.publish_for(lambda wait: True)
@@ -305,13 +324,15 @@ def _workload(kind: str, name: str, service: Service, draw: random.Random) -> Pu
     return workload
 
 
-def _operate(run: _Run, workloads: list[PublishWorkload | PruneWorkload], cases: list[tuple[str, str, str]]) -> Outcome:
-    """Interrupt each task once, clear it, and check what came of it."""
+def _interrupt_all(
+    run: _Run, workloads: list[PublishWorkload | PruneWorkload], cases: list[tuple[str, str, str]]
+) -> Outcome:
+    """Interrupt each task once, clear it, and check its result."""
     triggerer_faults, run.faults = run.faults, 0
     for workload, (_, _, execute) in zip(workloads, cases, strict=True):
         assert workload.change is not None
         method, path = workload.change
-        run.service.add_faults([{"method": method, "path": path, "execute": execute, "delay": HELD}])
+        run.service.add_faults([{"method": method, "path": path, "execute": execute, "delay": HOLD_SECONDS}])
     run.send("POST", "/dags/operated/dagRuns", dag_run_id="operated", logical_date=datetime.now(UTC).isoformat())
     for workload, (_, how, execute) in zip(workloads, cases, strict=True):
         run.interrupt(workload, how, execute)
@@ -330,4 +351,6 @@ def _operate(run: _Run, workloads: list[PublishWorkload | PruneWorkload], cases:
     return Outcome(run.setting.seed, interrupted, len(workloads), findings=tuple(findings), row=_TASKS.name)
 
 
-SCENARIO = Scenario("airflow", (_WAITS, _EVENTS, _TASKS), runs=6, quick_runs=0, run=_run, missing=find_why_missing)
+SCENARIO = Scenario(
+    "airflow", (_WAITS, _EVENTS, _TASKS), runs=6, quick_runs=0, run=_run, find_skip_reason=find_skip_reason
+)

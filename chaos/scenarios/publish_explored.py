@@ -1,4 +1,4 @@
-"""Publish under every schedule of up to a few faults, in virtual time, against a model of the service."""
+"""Publish under every schedule of a few faults, in virtual time, against a model of the service."""
 
 from __future__ import annotations
 

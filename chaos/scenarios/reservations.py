@@ -1,4 +1,4 @@
-"""Processes that share a token's budget are killed (kill -9) while they reserve from it; the others go on."""
+"""Kill processes (kill -9) while they reserve requests from a shared rate limit; the others must continue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from chaos.service import running_service
 from chaos.tasks import processes
 
 _RATE = 300.0
-_LONGEST = 60.0
-_MOST_REFUSED = 0.05
+_TIMEOUT = 60.0
+_MAX_REFUSED = 0.05
 
-_ROW = Row("reservations", "processes killed while they share a budget", "requests", frozenset({Kind.LOST}))
+_ROW = Row("reservations", "processes killed while they share a rate limit", "requests", frozenset({Kind.LOST}))
 
 
 def _get(url: str, token: str, folder: Path) -> None:
@@ -47,21 +47,21 @@ def _run(setting: Setting) -> Iterator[Outcome]:
             victim = processes().Process(target=_get, args=(*arguments, folder))
             victim.start()
             began = time.monotonic()
-            while not (folder / "begun").exists() and time.monotonic() < began + _LONGEST:
+            while not (folder / "begun").exists() and time.monotonic() < began + _TIMEOUT:
                 time.sleep(0.01)
             time.sleep(draw.uniform(0, 0.1))
             victim.kill()
             victim.join()
         (setting.folder / "stop").touch()
         for survivor in survivors:
-            survivor.join(_LONGEST)
+            survivor.join(_TIMEOUT)
             survivor.kill()
         requests = service.store.requests(10_000)
     refused = sum(request["status"] == 429 for request in requests)
     findings = [
         Finding(Kind.LOST, "A survivor did not finish.") for folder in folders if not (folder / "done").exists()
     ]
-    if refused > _MOST_REFUSED * len(requests):
+    if refused > _MAX_REFUSED * len(requests):
         findings.append(Finding(Kind.OTHER, f"{refused} of {len(requests)} requests were refused"))
     notes = {"requests refused with 429": float(refused)}
     yield Outcome(setting.seed, setting.runs, len(requests), findings=tuple(findings), notes=notes)

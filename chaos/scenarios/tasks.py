@@ -1,4 +1,4 @@
-"""Tasks in real processes that are killed (kill -9), lose their token, or meet faults of the service."""
+"""Run tasks in real processes that are killed (kill -9), lose their token, or meet faults of the service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from chaos.kill_points import HELD, Killer, KillPoint, draw_point
+from chaos.kill_points import HOLD_SECONDS, Killer, KillPoint, draw_point
 from chaos.nemesis import draw_delete_fault, draw_read_fault
 from chaos.scenario import Finding, Kind, Outcome, Row, Scenario, Setting
 from chaos.service import Service, run_on_services
@@ -15,8 +15,8 @@ from chaos.tasks import MOST_TRIES
 from chaos.workloads.prune import PruneWorkload
 from chaos.workloads.publish import PublishWorkload
 
-# Requests that are executed last are executed well within the time that a publish gives the service.
-_LATEST = 1.0
+# The service executes delayed requests well within the time for which a publish searches.
+_MAX_DELAY = 1.0
 _REVOKED_AFTER = 0.3
 _SERVICES = 12
 
@@ -27,7 +27,7 @@ _PRUNE = frozenset({Kind.LOST, Kind.WRONGLY_DELETED})
 def _draw_publish(seed: int, draw: random.Random, service: Service, generation: int) -> PublishWorkload:
     mode, name = ("reuse", "fail", "create")[seed // 2 % 3], f"published-{seed}"
     service.add_model(name, draw.choice((0, 1, 3, 12)))
-    # In mode "create" without a store, nobody can know whether a killed try has created the version.
+    # In mode "create" without a store, a retry cannot know whether a killed try has created the version.
     has_store = mode == "create" or draw.random() < 0.6
     return PublishWorkload(service, name, generation, mode, has_store=has_store)
 
@@ -37,7 +37,7 @@ def _draw_prune(seed: int, draw: random.Random, service: Service, generation: in
 
 
 def _draw_points(draw: random.Random, workload: PublishWorkload | PruneWorkload, count: int) -> list[KillPoint]:
-    return [draw_point(draw, "/versions$", workload.change, _LATEST) for _ in range(count)]
+    return [draw_point(draw, "/versions$", workload.change, _MAX_DELAY) for _ in range(count)]
 
 
 def _run_killed(name: str, seed: int, service: Service) -> Outcome:
@@ -61,7 +61,7 @@ def _run_revoked(seed: int, service: Service) -> Outcome:
     draw_workload = _draw_publish if seed // 2 % 2 else _draw_prune
     workload = draw_workload(seed, draw, service, 1 + seed % 2)
     (point,) = _draw_points(draw, workload, 1)
-    # The request is held only for as long as it takes to revoke the token.
+    # The service holds the request only until the token has been revoked.
     return _run_workload(seed, workload, service, [replace(point, action="revoke", late=_REVOKED_AFTER)])
 
 
@@ -85,7 +85,7 @@ def _run_workload(
 
     connection = service.connection(token, generation, retry_attempts=3)
     result = workload.run(connection, is_kill_due, MOST_TRIES + len(points))
-    left = sum(fault.ends_at_hangup and fault.delay < HELD for fault in service.pending())
+    unused = sum(fault.ends_at_hangup and fault.delay < HOLD_SECONDS for fault in service.pending())
     service.end_faults()
     findings = workload.check(result, service.connection(service.new_token(), generation))
     if killer.revoked and not result.succeeded and result.state != "failed for good":
@@ -94,7 +94,7 @@ def _run_workload(
         findings += (Finding(Kind.OTHER, "The token is in the error."),)
     return Outcome(
         seed,
-        faults=result.kills + killer.revoked + len(faults or []) - left,
+        faults=result.kills + killer.revoked + len(faults or []) - unused,
         clear_errors=result.has_clear_error,
         error=result.error,
         findings=findings,
@@ -113,9 +113,9 @@ def _scenario(
 
 SCENARIOS = (
     _scenario(
-        "publish_killed", "publish, its process killed (kill -9)", _PUBLISH, 120, partial(_run_killed, "publish_killed")
+        "publish_killed", "publish, process killed (kill -9)", _PUBLISH, 120, partial(_run_killed, "publish_killed")
     ),
-    _scenario("prune_killed", "prune, its process killed (kill -9)", _PRUNE, 120, partial(_run_killed, "prune_killed")),
+    _scenario("prune_killed", "prune, process killed (kill -9)", _PRUNE, 120, partial(_run_killed, "prune_killed")),
     _scenario("prune_faults", "prune under random faults", _PRUNE, 240, _run_faults),
-    _scenario("token_revoked", "the token revoked, and replaced", _PUBLISH | _PRUNE, 80, _run_revoked),
+    _scenario("token_revoked", "publish and prune, token revoked and replaced", _PUBLISH | _PRUNE, 80, _run_revoked),
 )

@@ -1,1 +1,1 @@
-"""What the tasks do, and what they must have done."""
+"""The workloads: tasks, with the checks of their results."""

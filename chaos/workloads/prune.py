@@ -15,11 +15,7 @@ from chaos.workloads.workload import Workload
 
 
 class PruneWorkload(Workload):
-    """Prunes a model with a history and rules that are drawn for it; perhaps, somebody else changes the model amid it.
-
-    Attributes:
-        due: How many versions are due at first.
-    """
+    """Prunes a model with a random history by random rules; somebody else may change the model meanwhile."""
 
     def __init__(self, service: Service, name: str, generation: int, draw: random.Random, versions: int) -> None:
         make_history(service, draw, name, versions, generation)
@@ -31,7 +27,6 @@ class PruneWorkload(Workload):
         self._checker.try_begins()
         self._disturbance = (draw.choice((0, 1, 3)), draw.choice((0, 1, 3))) if draw.random() < 0.5 else None
         due = sorted(names[each].rpartition(":")[2] for each in self._checker.due)
-        self.due = len(due)
         self.change = ("DELETE", f"/versions/{draw.choice(due)}$") if due else None
         folder = service.folder / name
         folder.mkdir()
@@ -40,18 +35,18 @@ class PruneWorkload(Workload):
 
     def try_begins(self) -> None:
         """Record what is due."""
-        # What an earlier try has reached says nothing about this one.
+        # Events of an earlier try must not count for this one.
         self._service.forget()
         self._checker.try_begins()
 
     def disturb(self) -> None:
-        """Let somebody else publish and delete, once the first delete shows that the try has listed the versions."""
-        if self._disturbance is not None and self._service.has_reached("received", "DELETE"):
+        """Publish and delete on behalf of somebody else, once a delete shows that the try has listed the versions."""
+        if self._disturbance is not None and self._service.find_event("received", "DELETE"):
             self._checker.disturb(*self._disturbance)
             self._disturbance = None
 
     def check_returned(self, value: Any, evidence: str) -> tuple[Finding, ...]:
-        """Check what a task that had to succeed returned."""
+        """Check the return value of a task that must have succeeded; None if it failed."""
         missing = () if value is not None else (Finding(Kind.LOST, evidence),)
         return self._checker.check(value) + missing
 
@@ -62,4 +57,6 @@ class PruneWorkload(Workload):
         again = self.run_cleared(result, connection)
         if again.succeeded or self._rules.max_deletions is not None:
             return findings + self._checker.check(again.value if again.succeeded else None)
-        return findings + self.check_returned(None, f"another try did not do the rest: {again.error}; {result.error}")
+        return findings + self.check_returned(
+            None, f"another try did not prune the rest: {again.error}; {result.error}"
+        )

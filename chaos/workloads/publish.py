@@ -14,11 +14,11 @@ from chaos.workloads.workload import Workload
 
 DIGEST = "sha256:" + "ab" * 32
 SETTLE_SECONDS = 2.5
-"""The service completes what it has begun well within this time, also if the caller is gone."""
+"""The service executes each delayed request well within this time, even if the caller is gone."""
 
 
 class PublishWorkload(Workload):
-    """Publishes an image to a model that exists."""
+    """Publishes an image to an existing model."""
 
     def __init__(self, service: Service, name: str, generation: int, mode: str, *, has_store: bool) -> None:
         self._service = service
@@ -42,14 +42,15 @@ class PublishWorkload(Workload):
         return Task("publish", arguments, path, has_store)
 
     def check_returned(self, value: Any, evidence: str) -> tuple[Finding, ...]:
-        """Check what a task that had to succeed returned."""
+        """Check the return value of a task that must have succeeded; None if it failed."""
         return check_published(self._service.versions(self._name, DIGEST), value, self._generation, evidence)
 
     def _check(self, result: TaskResult, connection: Mapping[str, Any]) -> tuple[Finding, ...]:
         before = self._service.versions(self._name, DIGEST)
         if result.succeeded or len(before) > 1:
             return self.check_returned(result.value, result.error)
-        # Without a store, a cleared task publishes anew as its mode says. Another task must reuse the version instead.
+        # Without a store, mode "create" publishes again after a clear. So a second task, in mode "reuse", must find the
+        # version instead.
         again = self.run_cleared(result, connection) if self.task.has_store else run_task(self._second, connection)
         names = [name_of(each, self._generation) for each in before]
         return self.check_returned(again.value, f"{names} before; {result.error}; {again.error}")

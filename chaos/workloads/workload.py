@@ -1,4 +1,4 @@
-"""A task of this provider on a model of its own, and what it must have done."""
+"""The base class of workloads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from chaos.tasks import MOST_TRIES, Task, TaskResult, run_task
 
 
 class Workload(ABC):
-    """A task, and how to check it.
+    """A task on its own model, and the checks of its result.
 
     Attributes:
-        task: The task.
-        change: The method and path of a request with which it changes something, if it does.
+        change: The method and path of a request of the task that changes the model; None if there is no such request.
     """
 
     task: Task
@@ -28,18 +27,18 @@ class Workload(ABC):
         return run_task(self.task, connection, tries=tries, before_try=self.try_begins, is_kill_due=is_kill_due)
 
     def run_cleared(self, result: TaskResult, connection: Mapping[str, Any]) -> TaskResult:
-        """Run the task once more, as after a user's clear."""
+        """Run the task once more, as after a user has cleared it."""
         return run_task(self.task, connection, first=result.tries + 1, tries=1, before_try=self.try_begins)
 
-    def try_begins(self) -> None:  # noqa: B027 - not every workload records something
-        """Record what matters to the checker, before each try."""
+    def try_begins(self) -> None:  # noqa: B027 - not every workload needs it
+        """Prepare the checker before each try."""
 
     def check(self, result: TaskResult, connection: Mapping[str, Any]) -> tuple[Finding, ...]:
-        """Return what is wrong. After a clear error, another try must complete the task without faults."""
+        """Check the result. After a clear error, another try without faults must complete the task."""
         if not result.succeeded and not result.has_clear_error:
             return (Finding(Kind.OTHER, f"no clear error: {result.error}"),)
         return self._check(result, connection)
 
     @abstractmethod
     def _check(self, result: TaskResult, connection: Mapping[str, Any]) -> tuple[Finding, ...]:
-        """Return what is wrong after success or a clear error."""
+        """Check the result after success or a clear error."""

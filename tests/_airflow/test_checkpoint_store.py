@@ -58,7 +58,7 @@ def _ids(*ids: str) -> Checkpoint:
     return Checkpoint(SERVICE, Watermark(known=frozenset(map(parse_version, ids)), oldest=oldest))
 
 
-def test_a_triggerer_that_was_replaced_does_not_move_it_back() -> None:
+def test_a_replaced_triggerer_does_not_move_the_checkpoint_back() -> None:
     async def work() -> None:
         store = Store()
         suspended = _triggerer(store)
@@ -67,7 +67,7 @@ def test_a_triggerer_that_was_replaced_does_not_move_it_back() -> None:
         other = _triggerer(store)
         assert await other.load() == _at(5)
         await other.save(_at(14))
-        # It has version 6 in hand, and gets to know that it, and what follows, was delivered.
+        # The suspended triggerer is at version 6, and learns that all versions up to 14 were delivered.
         assert await suspended.is_delivered(_version(6), SERVICE)
         assert not await suspended.is_delivered(_version(15), SERVICE)
         await suspended.save(_at(6))
@@ -78,18 +78,18 @@ def test_a_triggerer_that_was_replaced_does_not_move_it_back() -> None:
     asyncio.run(work())
 
 
-# Which of two triggerers goes on, and by how many versions.
+# Which of two triggerers advances, and by how many versions.
 progress = st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=30)
 
 
 def _save_in_turn(steps: list[tuple[bool, int]], checkpoint_at: Callable[[int], Checkpoint]) -> list[dict[str, Any]]:
-    """Let two triggerers save how far each is, and return all that was stored, in order."""
+    """Save the checkpoints of two triggerers in turn, and return all stored values in order."""
 
     async def work() -> None:
         reached = {True: 0, False: 0}
-        for which, by in steps:
-            reached[which] += by
-            await triggerers[which].save(checkpoint_at(reached[which]))
+        for is_first, count in steps:
+            reached[is_first] += count
+            await triggerers[is_first].save(checkpoint_at(reached[is_first]))
 
     store = Store()
     triggerers = {True: _triggerer(store), False: _triggerer(store)}
@@ -98,7 +98,7 @@ def _save_in_turn(steps: list[tuple[bool, int]], checkpoint_at: Callable[[int], 
 
 
 @given(progress)
-def test_with_two_triggerers_it_never_moves_back(steps: list[tuple[bool, int]]) -> None:
+def test_with_two_triggerers_the_checkpoint_never_moves_back(steps: list[tuple[bool, int]]) -> None:
     numbers = [value["number"] for value in _save_in_turn(steps, _at)]
     assert numbers == sorted(numbers)
 
@@ -110,7 +110,7 @@ def test_with_two_triggerers_no_id_is_forgotten(steps: list[tuple[bool, int]]) -
     assert sizes == sorted(sizes)
 
 
-def test_the_ids_of_one_triggerer_do_not_add_up() -> None:
+def test_the_ids_of_one_triggerer_do_not_accumulate() -> None:
     async def work() -> None:
         store = Store()
         alone = _triggerer(store)
@@ -135,7 +135,7 @@ def test_a_checkpoint_of_another_service_is_replaced() -> None:
     asyncio.run(work())
 
 
-def test_a_store_that_fails_is_asked_again_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_store_does_not_end_the_stream(caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         store = Store()
         store.value = _at(7).to_json()
@@ -159,7 +159,7 @@ def test_an_asset_without_a_store_of_its_own_has_no_checkpoint() -> None:
     async def work() -> Checkpoint | None:
         store = Store()
         store.value = _at(7).to_json()
-        # As Airflow says that several assets share the trigger.
+        # Airflow raises this if several assets share the trigger.
         store.failures = [ValueError("Task has 2 concrete inlets")]
         return await _triggerer(store).load()
 
@@ -176,7 +176,7 @@ BROKEN: list[Callable[[dict[str, Any]], Any]] = [
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-def test_a_damaged_checkpoint_counts_as_none(damage: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_ignored(damage: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> Checkpoint | None:
         store = Store()
         store.value = damage(_at(7).to_json())

@@ -17,29 +17,29 @@ from airflow_provider_wriftai._airflow import compat
 from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_0_PLUS, aget_connection
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 
-HOMES: dict[str, dict[tuple[int, int], str]] = vars(compat)["_HOMES"]
+LOCATIONS: dict[str, dict[tuple[int, int], str]] = vars(compat)["_LOCATIONS"]
 
 
-def test_every_name_is_offered_sorted_and_once() -> None:
+def test_all_lists_every_public_name_once() -> None:
     constants = {name for name in vars(compat) if name.isupper() and not name.startswith(("_", "TYPE_"))}
     functions = {name for name, value in vars(compat).items() if getattr(value, "__module__", "") == compat.__name__}
-    offered = {*HOMES, *constants, *(name for name in functions if not name.startswith("_"))}
-    assert set(compat.__all__) == offered
-    assert len(compat.__all__) == len(offered)
+    public = {*LOCATIONS, *constants, *(name for name in functions if not name.startswith("_"))}
+    assert set(compat.__all__) == public
+    assert len(compat.__all__) == len(public)
 
 
-@pytest.mark.parametrize("name", sorted(HOMES))
-def test_the_home_of_a_name_exists_and_does_not_warn_of_it(name: str) -> None:
-    with warnings.catch_warnings(record=True) as warned:
+@pytest.mark.parametrize("name", sorted(LOCATIONS))
+def test_every_name_is_imported_without_a_warning_about_it(name: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         vars(compat).pop(name, None)
         assert getattr(compat, name) is not None
-    assert [str(warning.message) for warning in warned if name in str(warning.message)] == []
+    assert [str(warning.message) for warning in caught if name in str(warning.message)] == []
 
 
-@pytest.mark.parametrize("name", sorted(HOMES))
-def test_the_oldest_home_is_that_of_the_oldest_airflow_and_comes_last(name: str) -> None:
-    versions = list(HOMES[name])
+@pytest.mark.parametrize("name", sorted(LOCATIONS))
+def test_the_places_of_a_name_are_listed_newest_airflow_first_and_end_with_the_oldest(name: str) -> None:
+    versions = list(LOCATIONS[name])
     assert versions[-1] == (2, 11)
     assert versions == sorted(versions, reverse=True)
 
@@ -50,19 +50,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_an_older_airflow_is_named_in_the_error() -> None:
-    """Where somebody installs without dependencies; pip itself refuses it."""
+    """This happens only to an installation without dependencies, because pip refuses such an Airflow."""
     code = "import airflow; airflow.__version__ = '2.10.5'; import airflow_provider_wriftai.hooks.wriftai"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.endswith("requires Airflow 2.11 or later; found 2.10.5.\n")
+    process = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert process.stderr.endswith("requires Airflow 2.11 or later; found 2.10.5.\n")
 
 
 @contextmanager
 def _supervisor() -> Iterator[tuple[socket.socket, Counter[str]]]:
-    """The other end of a triggerer's channel: it has every connection, and counts what it is asked."""
+    """Run the supervisor's end of a triggerer's channel. It knows every connection, and counts requests by type."""
     from airflow.sdk.execution_time.comms import _RequestFrame, _ResponseFrame
     from msgspec.msgpack import Decoder
 
-    asked: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
     ours, theirs = socket.socketpair()
 
     def serve() -> None:
@@ -72,7 +72,7 @@ def _supervisor() -> Iterator[tuple[socket.socket, Counter[str]]]:
                 frame = decoder.decode(stream.read(int.from_bytes(length, "big")))
                 request = frame.body or {}
                 kind = request["type"]
-                asked[kind] += 1
+                requests[kind] += 1
                 body: dict[str, Any] | None = None
                 if kind == "GetConnection":
                     empty = dict.fromkeys(("host", "schema", "login", "port", "extra"))
@@ -84,7 +84,7 @@ def _supervisor() -> Iterator[tuple[socket.socket, Counter[str]]]:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield theirs, asked
+        yield theirs, requests
     finally:
         theirs.close()
         thread.join()
@@ -94,7 +94,7 @@ def _supervisor() -> Iterator[tuple[socket.socket, Counter[str]]]:
 @pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Triggers of Airflow 2 read the database themselves")
 @pytest.mark.parametrize("triggers", [1, 200])
 def test_many_triggers_look_up_connections_at_once(monkeypatch: pytest.MonkeyPatch, triggers: int) -> None:
-    """Over the triggerer's own channel to its supervisor, while others use it too."""
+    """The look-ups share the triggerer's channel to its supervisor with other requests."""
     from airflow.jobs.triggerer_job_runner import TriggerCommsDecoder
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import GetConnection
@@ -115,12 +115,12 @@ def test_many_triggers_look_up_connections_at_once(monkeypatch: pytest.MonkeyPat
                 channel._reader_task.cancel()
             writer.close()
 
-    with _supervisor() as (theirs, asked):
-        found = asyncio.run(look_up_all(theirs))
-    assert [connection.password for connection in found] == [
+    with _supervisor() as (theirs, requests):
+        connections = asyncio.run(look_up_all(theirs))
+    assert [connection.password for connection in connections] == [
         f"token of {name}_{number}" for name in ("wriftai", "other") for number in range(triggers)
     ]
-    assert asked["GetConnection"] == 2 * triggers
+    assert requests["GetConnection"] == 2 * triggers
 
 
 def test_a_connection_of_the_environment_is_found_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,15 +37,20 @@ from airflow_provider_wriftai.client.retrying import RetryPolicy
         ({"host": "localhost:8787", "schema": "HTTP"}, "http://localhost:8787/v1"),
         ({"host": "::1", "port": 8787, "schema": "http"}, "http://[::1]:8787/v1"),
         ({"host": "[::1]:8787", "schema": "http"}, "http://[::1]:8787/v1"),
+        # Airflow removes the brackets of wriftai://http://:TOKEN@[::1]:8787/v1.
+        ({"host": "http://::1", "port": 8787, "schema": "v1"}, "http://[::1]:8787/v1"),
+        ({"host": "wriftai", "port": 8787, "schema": "http", "password": "t"}, "http://wriftai:8787/v1"),
+        ({"host": "wriftai", "password": "t"}, "https://wriftai/v1"),
+        ({"host": "https://wriftai"}, "https://wriftai/v1"),
     ],
 )
-def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url: str) -> None:
+def test_every_form_of_address_yields_the_base_url(fields: dict[str, Any], url: str) -> None:
     assert find_base_url(ConnectionFields(**fields)) == url
-    assert API(url, "t").base_url == url
+    assert API(url, "t", allow_plain_http=True).base_url == url
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"port": 8787}, "no host"),
         ({"schema": "http"}, "no host"),
@@ -66,22 +71,28 @@ def test_every_sensible_way_to_say_where_the_api_is(fields: dict[str, Any], url:
         ({"extra": '{"allow_plain_http": "yes"}'}, "true or false"),
         ({"extra": '{"ca_bundle": 7}'}, "text"),
         ({"extra": '{"timeuot": 5}'}, "unknown key 'timeuot'. Did you mean 'timeout'?"),
-        ({"extra": '{"verify": false}'}, "unknown key 'verify'. Known are: timeout, retry_attempts,"),
+        ({"extra": '{"verify": false}'}, "unknown key 'verify'. The known keys are timeout, retry_attempts,"),
+        ({"extra": '{"s3cret-t0ken-0f-acme": 1}'}, "has an unknown key. The known keys are"),
+        ({"extra": '{"timeout": "s3cret-t0ken-0f-acme"}'}, "at most a week."),
+        ({"host": "localhost", "schema": "s3cret-t0ken"}, "its schema must be the scheme"),
+        ({"host": "s3cret-t0ken"}, "its host is a single word, and it has no token"),
         ({"connection_type": "aws", "password": "s3cret"}, "its type is 'aws' instead of 'wriftai'"),
         ({"connection_type": None, "password": "s3cret"}, "its type is None. Set it to 'wriftai', in lower case"),
         ({"connection_type": "WriftAI", "password": "s3cret"}, "its type is 'WriftAI'. Set it to 'wriftai'"),
         ({"host": "localhost", "port": "s3cret"}, "its port must be a number"),
-        ({"host": "https://localhost:8787", "port": "8788"}, "its host says port 8787, its port field 8788"),
+        ({"host": "localhost", "port": 0}, "its port must be a number from 1 to 65535"),
+        ({"password": "s3cret" * 2000}, "The access token has 12000 characters, which is too long"),
+        ({"host": "https://localhost:8787", "port": "8788"}, "its host has the port 8787, but its port field is 8788"),
     ],
 )
-def test_what_cannot_be_meant_is_told_without_the_token(fields: dict[str, Any], said: str) -> None:
+def test_an_invalid_connection_is_explained_without_the_token(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_connection(ConnectionFields(**fields))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_extra() -> None:
+def test_the_extra_is_parsed() -> None:
     fields = ConnectionFields(
         password="t",
         extra=json.dumps(

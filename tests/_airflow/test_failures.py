@@ -13,13 +13,13 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def test_an_error_that_no_retry_can_mend_fails_the_task() -> None:
+def test_an_error_that_no_retry_can_fix_fails_the_task() -> None:
     with pytest.raises(AirflowFailException, match=r"^The CA bundle is missing\.$") as caught, fail_without_retry():
         _raise(ConfigurationError("The CA bundle is missing."))
     assert caught.value.__cause__ is None
 
 
-def test_an_error_that_may_pass_is_left_to_the_retries() -> None:
+def test_a_retryable_error_is_left_to_airflows_retries() -> None:
     error = NotFoundError(RequestInfo("GET", "/x"), 404, "")
     with pytest.raises(NotFoundError) as caught, fail_without_retry():
         _raise(error)
@@ -27,7 +27,7 @@ def test_an_error_that_may_pass_is_left_to_the_retries() -> None:
     assert error.__cause__ is None
 
 
-def test_other_errors_are_none_of_its_business() -> None:
+def test_other_errors_are_raised_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), fail_without_retry():
         _raise(ZeroDivisionError())
 

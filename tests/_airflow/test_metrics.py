@@ -20,7 +20,7 @@ from tests.support.sandbox import Sandbox
 
 
 class Stats:
-    """Airflow's metrics."""
+    """Airflow's ``Stats``, which keeps what is counted and timed."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
@@ -41,7 +41,7 @@ def stats(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Stats:
     return stats
 
 
-def test_what_tasks_count(sandbox: Sandbox, stats: Stats, digest: str, schemas: Any) -> None:
+def test_tasks_count_their_results_and_requests(sandbox: Sandbox, stats: Stats, digest: str, schemas: Any) -> None:
     model = sandbox.new_model(versions=3)
     context: Any = {}
     for _ in range(2):
@@ -65,7 +65,7 @@ def test_what_tasks_count(sandbox: Sandbox, stats: Stats, digest: str, schemas: 
     assert set(stats.timed) == {"wriftai.publish.duration", "wriftai.prune.duration"}
 
 
-def test_what_triggers_count(sandbox: Sandbox, stats: Stats) -> None:
+def test_triggers_count_how_their_waits_end(sandbox: Sandbox, stats: Stats) -> None:
     model = sandbox.new_model(versions=1)
 
     async def run() -> None:
@@ -85,14 +85,14 @@ def test_what_triggers_count(sandbox: Sandbox, stats: Stats) -> None:
     assert counted == {"ready": 1, "timeout": 1, "failed": 1}
 
 
-def test_metrics_that_fail_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_metrics_backend_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compat, "Stats", object(), raising=False)
     count("x")
     with timed("x"):
         pass
 
 
-def test_what_fails_is_timed_too(stats: Stats) -> None:
+def test_a_block_that_fails_is_timed_too(stats: Stats) -> None:
     with pytest.raises(LookupError), timed("x"):
         raise LookupError
     assert "wriftai.x.duration" in stats.timed

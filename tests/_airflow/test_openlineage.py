@@ -1,4 +1,4 @@
-"""What OpenLineage is told, and that nobody has to have it."""
+"""The lineage of tasks. OpenLineage is optional."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def publish(schemas: Any) -> Any:
-    """Publish, and give what OpenLineage is told of it."""
+    """Return a function that publishes an image and returns the lineage of the task."""
     pytest.importorskip("airflow.providers.openlineage")
 
-    def done(model: str, image: Any = DIGEST, **more: Any) -> Any:
+    def publish_image(model: str, image: Any = DIGEST, **parameters: Any) -> Any:
         task = WriftAICreateVersionOperator(
-            task_id="p", model=model, image=image, release_notes="new", schemas=schemas, **more
+            task_id="p", model=model, image=image, release_notes="new", schemas=schemas, **parameters
         )
         task.execute({})
         return task.get_openlineage_facets_on_complete(None)
 
-    return done
+    return publish_image
 
 
-def _image(image: Any, publish: Any, model: str) -> tuple[str, str]:
+def _find_input(image: Any, publish: Any, model: str) -> tuple[str, str]:
     (read,) = publish(model, image).inputs
     assert read.facets["version"].datasetVersion == DIGEST
     return read.namespace, read.name
 
 
-def test_an_image_became_a_version(sandbox: Sandbox, publish: Any) -> None:
+def test_a_publish_reports_that_the_version_was_created(sandbox: Sandbox, publish: Any) -> None:
     model = sandbox.new_model(versions=2)
     (written,) = publish(model).outputs
     # Staging and production of one model are two datasets.
@@ -58,7 +58,7 @@ def test_an_image_became_a_version(sandbox: Sandbox, publish: Any) -> None:
     assert written.facets["lifecycleStateChange"].lifecycleStateChange.name == "CREATE"
 
 
-def test_a_version_that_was_there_was_not_created_again(sandbox: Sandbox, publish: Any) -> None:
+def test_a_reused_version_is_not_reported_as_created(sandbox: Sandbox, publish: Any) -> None:
     model = sandbox.new_model()
     publish(model)
     (written,) = publish(model).outputs
@@ -91,13 +91,13 @@ def test_a_version_that_was_there_was_not_created_again(sandbox: Sandbox, publis
         ),
     ],
 )
-def test_the_image_is_named_by_its_registry_where_the_build_tells_it(
+def test_the_dataset_of_an_image_is_named_after_its_registry_if_that_is_known(
     sandbox: Sandbox, publish: Any, image: Any, dataset: tuple[str, str]
 ) -> None:
-    assert _image(image, publish, sandbox.new_model()) == dataset
+    assert _find_input(image, publish, sandbox.new_model()) == dataset
 
 
-def test_a_builds_file_is_read_once(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
+def test_the_file_of_a_build_is_read_once(sandbox: Sandbox, schemas: Any, tmp_path: Path) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     file = tmp_path / "digest"
     file.write_text(f"registry.example/detector@{DIGEST}")
@@ -112,7 +112,7 @@ def test_a_builds_file_is_read_once(sandbox: Sandbox, schemas: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("number", "changes"), [(2, ["ALTER"]), (7, [])])
-def test_a_delete_altered_the_model(sandbox: Sandbox, number: int, changes: list[str]) -> None:
+def test_a_delete_reports_that_the_model_was_altered(sandbox: Sandbox, number: int, changes: list[str]) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     model = sandbox.new_model(versions=3)
     task = WriftAIDeleteVersionOperator(task_id="d", version=f"{model}:{number}")
@@ -122,33 +122,33 @@ def test_a_delete_altered_the_model(sandbox: Sandbox, number: int, changes: list
     assert [each.name for each in outputs] == [model] * len(changes)
 
 
-def test_a_publish_that_failed_tells_of_nothing(sandbox: Sandbox, schemas: Any) -> None:
+def test_a_failed_publish_reports_no_datasets(schemas: Any) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     task = WriftAICreateVersionOperator(
         task_id="p", model="acme/not-there", image=DIGEST, release_notes="new", schemas=schemas
     )
     with pytest.raises(NotFoundError):
         task.execute({})
-    told = task.get_openlineage_facets_on_complete(None)
-    assert (told.inputs, told.outputs) == ([], [])
+    lineage = task.get_openlineage_facets_on_complete(None)
+    assert (lineage.inputs, lineage.outputs) == ([], [])
 
 
 @pytest.mark.parametrize(("dry_run", "changes"), [(True, []), (False, ["ALTER"])])
-def test_a_prune_altered_the_model(sandbox: Sandbox, dry_run: bool, changes: list[str]) -> None:
+def test_a_prune_reports_that_the_model_was_altered(sandbox: Sandbox, dry_run: bool, changes: list[str]) -> None:
     pytest.importorskip("airflow.providers.openlineage")
     model = sandbox.new_model(versions=3)
     task = WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=1, dry_run=dry_run)
     task.execute({})
-    told = task.get_openlineage_facets_on_complete(None)
-    assert [(each.namespace, each.name) for each in told.outputs] == [
+    lineage = task.get_openlineage_facets_on_complete(None)
+    assert [(each.namespace, each.name) for each in lineage.outputs] == [
         (service_namespace(sandbox.base_url()), model)
     ] * len(changes)
-    assert [each.facets["lifecycleStateChange"].lifecycleStateChange.name for each in told.outputs] == changes
-    facets = [(facet.deleted, facet.deletedCount) for facet in told.run_facets.values()]
+    assert [each.facets["lifecycleStateChange"].lifecycleStateChange.name for each in lineage.outputs] == changes
+    facets = [(facet.deleted, facet.deletedCount) for facet in lineage.run_facets.values()]
     assert facets == [([f"{model}:1", f"{model}:2"], 2)] * len(changes)
 
 
-def test_a_prune_that_failed_half_way_tells_of_what_it_did(
+def test_a_prune_that_fails_halfway_reports_what_it_deleted(
     sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("airflow.providers.openlineage")
@@ -170,7 +170,7 @@ def test_the_asset_of_a_model_is_the_same_dataset(sandbox: Sandbox) -> None:
     assert (dataset.namespace, dataset.name) == (service_namespace(sandbox.base_url()), "acme/detector")
 
 
-def test_nobody_has_to_have_it(sandbox: Sandbox, schemas: Any) -> None:
+def test_tasks_run_without_openlineage(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model(versions=3)
     code = f"""
 import sys

@@ -11,7 +11,7 @@ from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
 IN_CONTEXT: contextvars.ContextVar[str] = contextvars.ContextVar("IN_CONTEXT")
 
 
-def test_it_runs_with_the_callers_context() -> None:
+def test_the_coroutine_runs_in_the_callers_context() -> None:
     IN_CONTEXT.set("of the caller")
 
     async def work() -> tuple[str, bool]:
@@ -20,7 +20,7 @@ def test_it_runs_with_the_callers_context() -> None:
     assert InterruptibleRun(work).run() == ("of the caller", False)
 
 
-def test_what_it_raises_is_raised() -> None:
+def test_an_exception_of_the_coroutine_is_raised() -> None:
     async def fail() -> None:
         raise LookupError("of the work")
 
@@ -28,7 +28,7 @@ def test_what_it_raises_is_raised() -> None:
         InterruptibleRun(fail).run()
 
 
-def test_a_stop_cancels_it_and_lets_it_clean_up() -> None:
+def test_a_stop_cancels_the_coroutine_and_lets_it_clean_up() -> None:
     begun, cleaned_up = threading.Event(), []
 
     async def work() -> None:
@@ -39,21 +39,21 @@ def test_a_stop_cancels_it_and_lets_it_clean_up() -> None:
             await asyncio.sleep(0)
             cleaned_up.append(True)
 
-    work_under_way = InterruptibleRun(work)
+    interruptible = InterruptibleRun(work)
 
     def stop() -> None:
         begun.wait(60)
-        work_under_way.stop()
+        interruptible.stop()
 
     stopper = threading.Thread(target=stop)
     stopper.start()
     with pytest.raises(asyncio.CancelledError):
-        work_under_way.run()
+        interruptible.run()
     stopper.join()
     assert cleaned_up == [True]
 
 
-def test_a_stop_before_it_runs_and_after_it_ended() -> None:
+def test_a_stop_before_the_run_prevents_it_and_after_the_run_does_nothing() -> None:
     done = []
 
     async def work() -> None:

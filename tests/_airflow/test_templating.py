@@ -35,11 +35,11 @@ CONTEXT: Any = {
 
 @pytest.fixture(params=[False, True], ids=["plain", "native"])
 def native(request: pytest.FixtureRequest) -> bool:
-    """Whether the DAG renders to Python objects."""
+    """Return whether the DAG renders templates to Python objects."""
     return bool(request.param)
 
 
-def _rendered(native: bool, operator_class: type[Any], **parameters: Any) -> Any:
+def _render(native: bool, operator_class: type[Any], **parameters: Any) -> Any:
     started = datetime(2026, 1, 1, tzinfo=UTC)
     with DAG("rendering", schedule=None, start_date=started, render_template_as_native_obj=native):
         operator = operator_class(task_id="task", **parameters)
@@ -76,13 +76,13 @@ def _rendered(native: bool, operator_class: type[Any], **parameters: Any) -> Any
 )
 def test_text_stays_text(native: bool, operator_class: type[Any], name: str, template: str, text: str) -> None:
     others = {} if name == "model" or operator_class is not WriftAICleanupVersionsOperator else {"model": "acme/x"}
-    operator = _rendered(native, operator_class, **{name: template}, **others)
+    operator = _render(native, operator_class, **{name: template}, **others)
     assert getattr(operator, name) == text
 
 
 def test_text_in_every_text_parameter_of_the_create_operator_stays_text(native: bool) -> None:
     template = "{{ params.number }}"
-    operator = _rendered(
+    operator = _render(
         native, WriftAICreateVersionOperator, model=template, image=template, release_notes=template,
         schemas={"title": template}, image_selector=template, configuration={"hardware_identifier": template},
     )  # fmt: skip
@@ -90,40 +90,40 @@ def test_text_in_every_text_parameter_of_the_create_operator_stays_text(native: 
     assert (operator.schemas, operator.configuration) == ({"title": "12"}, {"hardware_identifier": "12"})
 
 
-def test_an_expression_gives_an_object_only_where_the_dag_renders_to_objects() -> None:
+def test_an_expression_renders_to_an_object_only_with_native_rendering() -> None:
     templates = {"protect": "{{ params.list }}", "older_than": "{{ params.age }}", "only": ["{{ params.version }}"]}
-    native = _rendered(True, WriftAICleanupVersionsOperator, model="acme/x", **templates)
+    native = _render(True, WriftAICleanupVersionsOperator, model="acme/x", **templates)
     assert (native.protect, native.older_than, native.only) == ([1, "2"], timedelta(days=2), [VERSION])
-    plain = _rendered(False, WriftAICleanupVersionsOperator, model="acme/x", **templates)
+    plain = _render(False, WriftAICleanupVersionsOperator, model="acme/x", **templates)
     assert (plain.protect, plain.older_than, plain.only) == ("[1, '2']", "2 days, 0:00:00", [str(VERSION)])
 
 
 def test_a_version_that_passed_through_a_template_is_read_back(native: bool) -> None:
     from airflow_provider_wriftai._airflow.parameters import parse_list, parse_version_reference
     from airflow_provider_wriftai.client.references import ModelReference
-    from airflow_provider_wriftai.domain.retention.selectors import read_versions
+    from airflow_provider_wriftai.domain.retention.selectors import parse_version_selectors
     from airflow_provider_wriftai.domain.waiting.criteria import read_newer_than
     from airflow_provider_wriftai.domain.watermark import Watermark
 
     model = ModelReference.parse("acme/detector")
     for template in ("{{ params.version }}", "{{ params.version | tojson }}"):
-        operator = _rendered(native, WriftAIGetVersionOperator, version=template)
+        operator = _render(native, WriftAIGetVersionOperator, version=template)
         assert parse_version_reference("version", operator.version) == "acme/detector:7"
-        sensor = _rendered(native, WriftAIVersionSensor, model="acme/detector", newer_than=template)
+        sensor = _render(native, WriftAIVersionSensor, model="acme/detector", newer_than=template)
         assert read_newer_than(model, sensor.newer_than) == Watermark(number=7)
-        prune = _rendered(native, WriftAICleanupVersionsOperator, model="acme/detector", only=[template, "3"])
-        assert read_versions("only", model, parse_list("only", prune.only)).numbers == {3, 7}
+        prune = _render(native, WriftAICleanupVersionsOperator, model="acme/detector", only=[template, "3"])
+        assert parse_version_selectors("only", model, parse_list("only", prune.only)).numbers == {3, 7}
 
 
 def test_a_list_may_pass_through_a_template_as_json(native: bool) -> None:
     from airflow_provider_wriftai._airflow.parameters import parse_list
 
-    operator = _rendered(native, WriftAICleanupVersionsOperator, model="acme/x", protect="{{ params.json }}")
+    operator = _render(native, WriftAICleanupVersionsOperator, model="acme/x", protect="{{ params.json }}")
     assert parse_list("protect", operator.protect) == ["1", 2, None]
 
 
 def test_items_of_a_set_are_rendered(native: bool) -> None:
-    operator = _rendered(native, WriftAICleanupVersionsOperator, model="acme/x", protect={"{{ run_id }}"})
+    operator = _render(native, WriftAICleanupVersionsOperator, model="acme/x", protect={"{{ run_id }}"})
     assert operator.protect == ["12"]
 
 
@@ -131,5 +131,5 @@ def test_a_time_may_come_from_the_run(native: bool) -> None:
     from airflow_provider_wriftai.domain.waiting.criteria import read_newer_than
     from airflow_provider_wriftai.domain.watermark import Watermark
 
-    sensor = _rendered(native, WriftAIVersionSensor, model="acme/detector", newer_than="{{ data_interval_start }}")
+    sensor = _render(native, WriftAIVersionSensor, model="acme/detector", newer_than="{{ data_interval_start }}")
     assert read_newer_than(None, sensor.newer_than) == Watermark(oldest=datetime(2026, 1, 1, tzinfo=UTC))

@@ -47,17 +47,17 @@ def test_both_kinds_of_event_have_one_shape() -> None:
     }
 
 
-def test_what_airflow_or_others_add_is_left_out() -> None:
+def test_fields_that_airflow_or_others_add_are_left_out() -> None:
     version = version_of(Event({"reference": "acme/det:7", "schemas": {"__id__": 1}, "x": 1, "number": None}))
     assert version == {"model": "acme/det", "reference": "acme/det:7", "outcome": "published"}
 
 
-def test_the_asset_tells_the_model_where_the_version_has_only_an_id() -> None:
+def test_the_model_is_that_of_the_asset_if_the_version_has_only_an_id() -> None:
     version = version_of(Event({"reference": "6f1d", "outcome": "reused"}, model_asset("acme/det")))
     assert version == {"model": "acme/det", "reference": "6f1d", "outcome": "reused"}
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"payload": None}, {"payload": {"number": 7}}, {"reference": 7}, "x"])
-def test_an_event_that_somebody_made_by_hand_is_refused(extra: Any) -> None:
+def test_an_event_without_a_version_is_refused(extra: Any) -> None:
     with pytest.raises(ValueError, match="not about a version"):
         version_of(Event(extra))

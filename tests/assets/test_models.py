@@ -20,7 +20,7 @@ from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
 only_airflow_3 = pytest.mark.skipif(not HAS_WATCHERS, reason="Airflow 2 has no watchers")
 
-SAME: list[list[dict[str, Any]]] = [
+EQUAL_ARGUMENTS: list[list[dict[str, Any]]] = [
     [{}, {"poll_interval": 60}, {"poll_interval": timedelta(minutes=1), "seconds_between_events": 5}],
     [{"newer_than": 3}, {"newer_than": "3"}, {"newer_than": "acme/det:3"}],
     [
@@ -48,9 +48,9 @@ def test_a_model_of_another_connection_is_another_asset() -> None:
 
 
 @only_airflow_3
-def test_equal_arguments_make_the_same_asset_and_others_make_others() -> None:
+def test_equal_arguments_make_equal_assets_and_other_arguments_other_assets() -> None:
     uris = []
-    for group in SAME:
+    for group in EQUAL_ARGUMENTS:
         assets = [watched_model("acme/det", **arguments) for arguments in group]
         first = assets[0]
         for asset in assets:
@@ -66,7 +66,7 @@ def test_equal_arguments_make_the_same_asset_and_others_make_others() -> None:
 
 @only_airflow_3
 def test_the_identity_of_an_asset_is_that_of_earlier_releases() -> None:
-    # Another identity would begin anew with what is published then, and lose what was published before.
+    # With another identity, a watcher would start over, and miss versions published during the upgrade.
     assert watched_model("acme/detector").uri == "wriftai://acme/detector?watch=927af0f76b0a1501"
     asset = watched_model("acme/detector", release_notes="^release", poll_interval=30, wriftai_conn_id="staging")
     assert asset.uri == "wriftai://acme/detector?connection=staging&watch=1884fdacc721598d"
@@ -88,13 +88,21 @@ def test_the_identity_of_an_asset_is_that_of_earlier_releases() -> None:
         ({"model": "acme/det", "poll_interval": "soon"}, InvalidParameterError),
     ],
 )
-def test_a_mistake_is_an_import_error_of_the_dag_file(arguments: dict[str, Any], error: type[Exception]) -> None:
+def test_an_invalid_argument_is_an_import_error_of_the_dag_file(
+    arguments: dict[str, Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         watched_model(**arguments)
 
 
+@pytest.mark.parametrize("connection_id", [None, "", 5, "{{ var.value.connection }}"])
+def test_the_connection_of_an_asset_is_checked(connection_id: Any) -> None:
+    with pytest.raises(InvalidParameterError, match="wriftai_conn_id must"):
+        model_asset("acme/det", wriftai_conn_id=connection_id)
+
+
 @pytest.mark.skipif(HAS_WATCHERS, reason="Airflow 3 has watchers")
-def test_airflow_2_says_what_to_use_instead() -> None:
+def test_the_error_on_airflow_2_names_the_alternative() -> None:
     with pytest.raises(NotImplementedError, match="WriftAIVersionSensor"):
         watched_model("acme/det")
 
@@ -103,7 +111,7 @@ _SEGMENT = st.text(st.characters(exclude_characters="/:?#%\\", exclude_categorie
 
 
 @given(_SEGMENT.filter(lambda text: text not in (".", "..")), _SEGMENT.filter(lambda text: text not in (".", "..")))
-def test_every_model_has_an_asset_that_tells_it(owner: str, name: str) -> None:
+def test_the_uri_of_an_asset_contains_its_model(owner: str, name: str) -> None:
     makers: list[Callable[..., Any]] = [model_asset, *([watched_model] if HAS_WATCHERS else [])]
     for make in makers:
         for connection in ("wriftai_default", "staging"):
@@ -127,9 +135,9 @@ class TestOpenLineage:
         if HAS_WATCHERS:
             assets.append(watched_model("acme/det", wriftai_conn_id="staging"))
         datasets = [convert_asset_to_openlineage(asset, None) for asset in assets]
-        named = [(dataset.namespace, dataset.name) for dataset in datasets if dataset is not None]
+        names = [(dataset.namespace, dataset.name) for dataset in datasets if dataset is not None]
         assert (
-            named
+            names
             == [
                 ("wriftai://api.wrift.ai", "acme/det"),
                 ("wriftai://staging.example:8443/wriftai", "acme/det"),

@@ -62,11 +62,13 @@ def test_a_second_version_is_duplicated_and_a_missing_one_lost(service: Service)
         ({"only": ()}, set()),
     ],
 )
-def test_the_reference_follows_the_guide(service: Service, changes: dict[str, Any], due: set[int]) -> None:
+def test_the_reference_implementation_follows_the_guide(
+    service: Service, changes: dict[str, Any], due: set[int]
+) -> None:
     make_history(service, random.Random(1), "m", 6, 2)  # noqa: S311
     versions = service.versions("m")
-    named = [replace(version, release_notes="A RELEASE") for version in versions]
-    found = find_due(named, replace(RULES, **changes), 2)
+    annotated = [replace(version, release_notes="A RELEASE") for version in versions]
+    found = find_due(annotated, replace(RULES, **changes), 2)
     assert {version.number for version in versions if version.id in found} == due
 
 
@@ -95,7 +97,7 @@ def test_a_version_that_is_due_and_exists_is_lost(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "log", "late", "expected", "is_good"),
+    ("reference", "log", "late", "expected", "is_correct"),
     [
         ("acme/m:2", "", -5.0, "acme/m:2", True),
         ("acme/m:1", "", -5.0, "acme/m:2", False),
@@ -107,9 +109,11 @@ def test_a_version_that_is_due_and_exists_is_lost(service: Service) -> None:
         ("acme/m:1", "", 1.0, None, False),
     ],
 )
-def test_the_end_of_a_wait(reference: str | None, log: str, late: float, expected: str | None, is_good: bool) -> None:
+def test_only_a_correct_end_of_a_wait_passes(
+    reference: str | None, log: str, late: float, expected: str | None, is_correct: bool
+) -> None:
     findings = check_wait(WaitEnd("wait", reference, log, late, expected), latest=60.0)
-    assert (findings == ()) is is_good
+    assert (findings == ()) is is_correct
 
 
 def test_an_event_comes_once_unless_it_was_unconfirmed() -> None:
@@ -121,7 +125,7 @@ def test_an_event_comes_once_unless_it_was_unconfirmed() -> None:
     assert _kinds(check_events(["m:1"], ["m:1"] * 3, [frozenset({"m:1"})])) == [Kind.DUPLICATED]
 
 
-def test_a_scenario_without_a_fault_shows_nothing() -> None:
+def test_a_scenario_without_a_fault_is_a_problem() -> None:
     row = Row("quiet", "quiet", "runs", frozenset({Kind.LOST}))
     scenario = Scenario("quiet", (row,), 1, 1, lambda setting: iter(()))
     (problem,) = format_problems(rows_of(scenario, [Outcome(1, faults=0)]))

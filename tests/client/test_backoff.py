@@ -14,7 +14,7 @@ def test_a_delay_grows_up_to_its_maximum() -> None:
     assert [backoff.delay(attempt) for attempt in range(1, 6)] == [0.5, 1, 2, 3, 3]
 
 
-def test_without_a_maximum_a_delay_goes_on_growing() -> None:
+def test_without_a_maximum_a_delay_keeps_growing() -> None:
     assert Backoff(1, 2).delay(21) == 2**20
 
 

@@ -9,7 +9,7 @@ from airflow_provider_wriftai.client.errors import ConfigurationError
 
 
 @pytest.mark.parametrize("url", ["https://api.wrift.ai/v1", "http://localhost:8787/v1", "https://[::1]:8443/v1"])
-def test_a_good_url_is_taken_without_its_slash(url: str) -> None:
+def test_a_valid_url_loses_its_trailing_slash(url: str) -> None:
     assert check_base_url(url + "/", token_given=True, allow_plain_http=False) == url
 
 
@@ -19,7 +19,7 @@ def test_a_good_url_is_taken_without_its_slash(url: str) -> None:
      "https://h/v1?x=1", "https://h/v1#x", "https://h/a b", "https://h/v1\n", "https://hÃ¶st/v1", "https://[::1/v1",
      "https://a..b/v1", "https://./v1", f"https://{'a' * 70}.example/v1", "https://xn--zzzzzz-.example/v1"],
 )  # fmt: skip
-def test_a_bad_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         check_base_url(url, token_given=True, allow_plain_http=True)
 
@@ -43,6 +43,11 @@ def test_a_token_does_not_go_unencrypted_anywhere_else(host: str) -> None:
     check_base_url(f"http://{host}/v1", token_given=False, allow_plain_http=False)
 
 
+def test_an_address_is_readable_in_the_message() -> None:
+    with pytest.raises(ConfigurationError, match="unencrypted to 'fe80::1', which"):
+        check_base_url("http://[fe80::1]:80/v1", token_given=True, allow_plain_http=False)
+
+
 @pytest.mark.parametrize("token", [None, "", "  ", "\n"])
 def test_an_empty_token_is_none(token: str | None) -> None:
     assert not AccessToken(token or "")
@@ -53,7 +58,7 @@ def test_blanks_around_a_token_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("token", ["s3cret token", "s3cret\ntoken", "s3crét", "s3cret\x00"])
-def test_a_broken_token_is_refused_without_showing_it(token: str) -> None:
+def test_an_invalid_token_is_refused_without_showing_it(token: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         API("https://api.wrift.ai/v1", token)
     assert "s3cr" not in str(caught.value)

@@ -12,11 +12,12 @@ from airflow_provider_wriftai.client.bucket_estimate import FURTHEST_SLOT, Bucke
 START = 1_000.0
 
 
-def _seen(at: float, *, remaining: float = 0, reset: float | None = None, refused: bool = False) -> Observation:
-    return Observation(at, at, refused=refused, remaining=remaining, resets_at=reset, reset=reset, limit=5)
+def _observation(at: float, *, reset: float) -> Observation:
+    return Observation(at, at, refused=False, remaining=0, resets_at=reset, reset=reset, limit=5)
 
 
-def _learned(interval: float, burst: int = 5) -> BucketEstimate:
+def _bucket(interval: float, burst: int = 5) -> BucketEstimate:
+    """Return an estimate that has learned an interval."""
     return BucketEstimate(
         limited=Limited.YES, interval=interval, burst=burst, next_slot=START, observed_at=START, available=0
     )
@@ -24,50 +25,50 @@ def _learned(interval: float, burst: int = 5) -> BucketEstimate:
 
 def test_the_interval_is_the_difference_between_resets() -> None:
     bucket = BucketEstimate()
-    # The service's clock is an hour ahead: the time until a reset says nothing.
+    # The service's clock is an hour ahead, so the time until a reset is unknown.
     for step in range(4):
         bucket.reserve(START + step / 3)
-        bucket.observe(_seen(START + step / 3, reset=START + 3600 + step / 3))
+        bucket.observe(_observation(START + step / 3, reset=START + 3600 + step / 3))
     assert bucket.interval == pytest.approx(1 / 3)
 
 
-def test_resets_in_whole_seconds_are_measured_over_longer() -> None:
+def test_resets_in_whole_seconds_are_measured_over_a_longer_time() -> None:
     bucket = BucketEstimate()
     for step in range(90):
         at = START + step / 3
-        bucket.observe(_seen(at, reset=math.ceil(at + 1 / 3)))
+        bucket.observe(_observation(at, reset=math.ceil(at + 1 / 3)))
         assert not bucket.interval or step >= 30
     assert bucket.interval == pytest.approx(1 / 3, rel=0.05)
 
 
 def test_slots_are_an_interval_apart() -> None:
-    bucket = _learned(0.5)
+    bucket = _bucket(0.5)
     slots = [bucket.reserve(START)[1] for _ in range(4)]
     assert slots == [START, START + 0.5, START + 1, START + 1.5]
 
 
 def test_unused_slots_accumulate_up_to_the_burst() -> None:
-    bucket = _learned(0.5, burst=3)
+    bucket = _bucket(0.5, burst=3)
     slots = [bucket.reserve(START + 100)[1] for _ in range(4)]
     assert slots == [START + 100] * 3 + [START + 100.5]
 
 
 def test_nothing_is_reserved_too_far_ahead() -> None:
-    bucket = _learned(10)
+    bucket = _bucket(10)
     reserved = [bucket.reserve(START) for _ in range(20)]
     assert [granted for granted, _ in reserved] == [True] * 7 + [False] * 13
     assert max(at for _, at in reserved) <= START + FURTHEST_SLOT
 
 
 def test_nothing_is_reserved_before_the_service_opens_again() -> None:
-    bucket = _learned(0.5)
+    bucket = _bucket(0.5)
     bucket.close(START + 7)
     assert bucket.reserve(START) == (True, START + 7)
     assert bucket.reserve(START) == (True, START + 7.5)
 
 
-def test_what_was_learned_long_ago_is_forgotten() -> None:
-    bucket = _learned(0.5)
+def test_an_old_estimate_is_forgotten() -> None:
+    bucket = _bucket(0.5)
     assert bucket.reserve(START + 500)[0]
     assert bucket.reserve(START + 700)[0]
     assert not bucket.interval
@@ -75,10 +76,10 @@ def test_what_was_learned_long_ago_is_forgotten() -> None:
 
 
 def test_the_slots_of_processes_that_died_come_back() -> None:
-    bucket = _learned(0.5)
+    bucket = _bucket(0.5)
     for _ in range(10):
-        bucket.reserve(START)  # and nothing is ever sent
-    # Five seconds later the burst is there again, however little was heard.
+        bucket.reserve(START)  # The process dies before it sends a request.
+    # Ten seconds later the whole burst is available again, although no response has arrived.
     assert [bucket.reserve(START + 10)[1] for _ in range(5)] == [START + 10] * 5
 
 
@@ -99,12 +100,12 @@ _observations = st.builds(
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(_observations, st.integers(0, 3)), max_size=40))
-def test_whatever_is_observed_the_estimate_stays_usable(steps: list[tuple[Observation, int]]) -> None:
+def test_no_observation_makes_the_estimate_unusable(steps: list[tuple[Observation, int]]) -> None:
     bucket, now = BucketEstimate(), START
-    for seen, reservations in steps:
-        now = max(now, seen.received_at)
-        bucket.observe(seen)
-        bucket.close(min(now, seen.received_at) + 1)
+    for observation, reservations in steps:
+        now = max(now, observation.received_at)
+        bucket.observe(observation)
+        bucket.close(min(now, observation.received_at) + 1)
         for _ in range(reservations):
             granted, at = bucket.reserve(now)
             assert now <= at <= now + FURTHEST_SLOT

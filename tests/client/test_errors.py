@@ -28,7 +28,7 @@ def test_the_status_picks_the_class(status: int, name: str) -> None:
     assert error.status == status
 
 
-def test_the_message_says_what_was_asked_what_came_back_and_what_to_do() -> None:
+def test_the_message_names_the_request_the_response_and_the_remedy() -> None:
     error = parse_error(
         RequestInfo("DELETE", "/models/a/b/versions/1"), 403, b'{"detail": "not yours"}', request_id="r-17"
     )
@@ -88,5 +88,5 @@ def test_any_body_can_be_read(body: bytes, detail: str) -> None:
         (ConnectionFailedError(RequestInfo("POST", "/x"), "broke", ambiguous=False), False),
     ],
 )
-def test_an_error_tells_whether_the_request_may_have_been_carried_out(error: APIError, ambiguous: bool) -> None:
+def test_an_error_states_whether_the_request_may_have_been_executed(error: APIError, ambiguous: bool) -> None:
     assert error.ambiguous is ambiguous

@@ -1,4 +1,4 @@
-"""The client against a service, a proxy, and a network that are not what they should be, over raw sockets."""
+"""The client against a misbehaving service, proxy, and network, over raw sockets."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import CreateVersionParams, Versions
 from tests.support.misbehaving_service import Caller, MisbehavingService, Script, misbehaving
 
+pytestmark = pytest.mark.usefixtures("no_proxy_variables")
+
 TOKEN = "s3cret-t0ken-0f-acme"
 ONCE = RetryPolicy(attempts=1, seconds=60)
 PARAMS: CreateVersionParams = {
@@ -35,13 +37,6 @@ PARAMS: CreateVersionParams = {
 }
 
 Get = Callable[[MisbehavingService], object]
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.lower(), raising=False)
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -69,7 +64,7 @@ def _respond(body: bytes, **options: str) -> Script:
 
 @pytest.mark.parametrize("part", ["status line", "headers", "body", "chunks", "nothing"])
 def test_one_deadline_covers_a_whole_exchange(get: Get, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    """Each byte comes well within the timeout of a read; the whole would take minutes."""
+    """Each byte arrives well within the read timeout; the whole response would take minutes."""
     monkeypatch.setattr(exchange, "LONGEST_EXCHANGE", 0.5)
 
     def script(caller: Caller) -> None:
@@ -87,7 +82,7 @@ def test_one_deadline_covers_a_whole_exchange(get: Get, monkeypatch: pytest.Monk
                 caller.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
                 caller.trickle(b"1\r\ny\r\n" * 10_000, 0.02)
             case "nothing":
-                caller.gone.wait()
+                caller.ended.wait()
 
     with (
         misbehaving(script) as service,
@@ -173,14 +168,14 @@ def test_a_reflected_token_shows_nowhere(get: Get, caplog: pytest.LogCaptureFixt
     assert TOKEN not in str([vars(record) for record in caplog.records])
 
 
-def test_an_error_says_where(get: Get) -> None:
+def test_an_error_names_the_url(get: Get) -> None:
     with misbehaving(_respond(b'{"detail": "gone"}', status="410 Gone")) as service:
         with pytest.raises(NotFoundError) as caught:
             get(service)
         assert str(caught.value).startswith(f"GET {service.url}/models/acme/det/versions/1 failed with 410 Gone: gone.")
 
 
-def test_one_cause_has_one_short_traceback(get: Get) -> None:
+def test_an_error_has_no_chained_exceptions(get: Get) -> None:
     def script(caller: Caller) -> None:
         caller.read_request()
 
@@ -191,8 +186,7 @@ def test_one_cause_has_one_short_traceback(get: Get) -> None:
 
 
 class TestThroughAProxy:
-    """A POST never left this machine where the tunnel was not made, so another attempt cannot create a second
-    version."""
+    """Without a tunnel, a POST never leaves this machine, so another attempt cannot create a second version."""
 
     @pytest.mark.parametrize("way", ["closes", "hangs", "refuses", "babbles"])
     def test_a_proxy_that_fails_during_connect(self, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
@@ -200,7 +194,7 @@ class TestThroughAProxy:
             assert caller.read_request().startswith(b"CONNECT wriftai.example:443")
             match way:
                 case "hangs":
-                    caller.gone.wait()
+                    caller.ended.wait()
                 case "refuses":
                     caller.respond(b"", status="407 Proxy Authentication Required")
                 case "babbles":
@@ -253,7 +247,7 @@ class TestThroughAProxy:
 
 
 def test_an_interruption_leaves_no_frame_with_the_token() -> None:
-    """A timeout of Airflow's strikes amid a request; trackers of errors show the local variables of all frames."""
+    """Airflow's timeout can interrupt a request, and error trackers show the local variables of all frames."""
 
     class Interruption(BaseException):
         pass

@@ -53,7 +53,7 @@ def test_an_http_date() -> None:
 
 
 @pytest.mark.parametrize("reset", ["1795521600", "1764000000000"])
-def test_a_time_that_cannot_be_meant_is_none(reset: str) -> None:
+def test_an_implausible_time_is_ignored(reset: str) -> None:
     assert seconds_until_retry(_response(x_ratelimit_reset=reset), now=1764000000) is None
 
 
@@ -98,7 +98,7 @@ def test_headers(headers: dict[str, str], expected: RateLimitHeaders) -> None:
         st.text(max_size=30) | st.from_regex(r"[-0-9e.,;=rtqw ]{0,20}"),
     )
 )
-def test_no_header_does_any_harm(headers: dict[str, str]) -> None:
+def test_any_header_is_harmless(headers: dict[str, str]) -> None:
     response = Response(429, headers, b"")
     RateLimitHeaders.of(response)
     seconds = seconds_until_retry(response, time.time())

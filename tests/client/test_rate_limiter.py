@@ -28,27 +28,27 @@ def _response(status: int = 429, **headers: str) -> Response:
 
 
 def _drain(rate_limiter: RateLimiter) -> int:
-    """Count how many requests the budget lets go at once."""
-    gone = 0
+    """Return how many requests the budget admits at once."""
+    admitted = 0
     while next(rate_limiter.acquire(), 0.0) == 0:
-        gone += 1
-        assert gone < 100
-        rate_limiter._others_first_until = 0.0  # as if the others had gone
-    return gone
+        admitted += 1
+        assert admitted < 100
+        rate_limiter._others_first_until = 0.0  # as if the others had gone first
+    return admitted
 
 
 def _learn(rate_limiter: RateLimiter, status: int = 200, **headers: str) -> None:
     rate_limiter.update(_response(status, **headers), sent_at=time.monotonic())
 
 
-def test_the_first_request_goes_alone_and_its_response_tells_for_the_others() -> None:
+def test_the_first_request_goes_alone_and_its_response_admits_the_others() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
     _learn(rate_limiter, x_ratelimit_remaining="4", x_ratelimit_reset="1")
     assert _drain(rate_limiter) == 4
 
 
-def test_where_there_is_no_limit_nobody_waits() -> None:
+def test_without_a_limit_no_request_waits() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
     _learn(rate_limiter)
@@ -56,17 +56,17 @@ def test_where_there_is_no_limit_nobody_waits() -> None:
         assert next(rate_limiter.acquire(), 0.0) == 0
 
 
-def test_where_there_is_no_limit_nobody_waits_for_those_that_came_before_and_sleep() -> None:
+def test_without_a_limit_no_request_waits_for_sleeping_ones() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
-    asleep = [rate_limiter.acquire() for _ in range(2)]
-    assert all(next(turn) > 0 for turn in asleep)
+    sleeping = [rate_limiter.acquire() for _ in range(2)]
+    assert all(next(acquire) > 0 for acquire in sleeping)
     _learn(rate_limiter)
     assert next(rate_limiter.acquire(), 0.0) == 0
-    assert [next(turn, 0.0) for turn in reversed(asleep)] == [0, 0]
+    assert [next(acquire, 0.0) for acquire in reversed(sleeping)] == [0, 0]
 
 
-def test_what_is_in_flight_counts_as_not_yet_counted() -> None:
+def test_requests_in_flight_are_subtracted_from_the_remaining_budget() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
     _learn(rate_limiter, x_ratelimit_remaining="5", x_ratelimit_reset="1")
@@ -90,7 +90,7 @@ def test_after_a_429_there_is_always_a_wait(headers: dict[str, str]) -> None:
     assert 0.05 < next(rate_limiter.acquire()) < 2
 
 
-def test_a_response_that_was_overtaken_opens_nothing() -> None:
+def test_a_late_response_to_an_older_request_does_not_end_the_wait() -> None:
     rate_limiter = RateLimiter()
     before = time.monotonic()
     _drain(rate_limiter)
@@ -99,14 +99,14 @@ def test_a_response_that_was_overtaken_opens_nothing() -> None:
     assert 29 < next(rate_limiter.acquire()) < 31
 
 
-def test_a_request_without_a_response_holds_nobody_up() -> None:
+def test_a_request_without_a_response_blocks_no_other() -> None:
     rate_limiter = RateLimiter()
     assert _drain(rate_limiter) == 1
     rate_limiter.release()
     assert _drain(rate_limiter) == 1
 
 
-def test_odd_headers_do_no_harm() -> None:
+def test_invalid_headers_are_ignored() -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
     _learn(rate_limiter, x_ratelimit_remaining="many", x_ratelimit_reset="soon", date="yesterday", retry_after="later")
@@ -114,28 +114,28 @@ def test_odd_headers_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("ahead", [-3600, -0.5, 0.5, 3600])
-def test_with_a_clock_that_is_off_the_reset_is_still_met(ahead: float) -> None:
+def test_the_reset_is_kept_with_a_wrong_clock_of_the_service(ahead: float) -> None:
     rate_limiter = RateLimiter()
     for _ in range(5):
-        there = time.time() + ahead
+        service_time = time.time() + ahead
         _drain(rate_limiter)
         _learn(
             rate_limiter,
             x_ratelimit_remaining="0",
-            x_ratelimit_reset=f"{there + 0.3}",
-            date=formatdate(there, usegmt=True),
+            x_ratelimit_reset=f"{service_time + 0.3}",
+            date=formatdate(service_time, usegmt=True),
         )
-        # Never early by more than the reset is away, nor late by more than a second.
+        # The reset is 0.3 s away, and the date has a precision of a second.
         assert next(rate_limiter.acquire(), 0.0) <= 1.4
         rate_limiter._bucket.closed_until = 0.0
 
 
-def _give_up(turn: Iterator[float]) -> None:
-    assert isinstance(turn, Generator)
-    turn.close()
+def _give_up(acquire: Iterator[float]) -> None:
+    assert isinstance(acquire, Generator)
+    acquire.close()
 
 
-def test_one_429_of_a_proxy_limits_nobody_for_good() -> None:
+def test_one_429_of_a_proxy_does_not_limit_later_requests() -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
     _learn(rate_limiter, 429, retry_after="0")
@@ -146,7 +146,7 @@ def test_one_429_of_a_proxy_limits_nobody_for_good() -> None:
         assert next(rate_limiter.acquire(), 0.0) == 0
 
 
-def test_a_turn_comes_however_long_the_budget_is_used_up() -> None:
+def test_a_request_waits_no_longer_than_its_maximum() -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
     _learn(rate_limiter, x_ratelimit_remaining="0", x_ratelimit_reset="60")
@@ -154,7 +154,7 @@ def test_a_turn_comes_however_long_the_budget_is_used_up() -> None:
     assert waits == [0.0]
 
 
-def test_a_turn_that_is_given_up_waits_no_longer() -> None:
+def test_a_request_that_is_given_up_leaves_the_queue() -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
     _learn(rate_limiter, x_ratelimit_remaining="0", x_ratelimit_reset="60")
@@ -166,7 +166,7 @@ def test_a_turn_that_is_given_up_waits_no_longer() -> None:
     assert (len(rate_limiter._queue), rate_limiter._in_flight) == (0, 0)
 
 
-def test_a_slot_that_is_given_up_is_the_next_requests() -> None:
+def test_the_next_request_gets_a_slot_that_is_given_up() -> None:
     rate_limiter = RateLimiter()
     now = time.monotonic()
     rate_limiter._bucket = BucketEstimate(limited=1, interval=10, next_slot=now + 30, observed_at=now)
@@ -178,7 +178,7 @@ def test_a_slot_that_is_given_up_is_the_next_requests() -> None:
     assert rate_limiter._bucket.reserved == 1
 
 
-def test_requests_of_a_process_go_in_the_order_in_which_they_came() -> None:
+def test_requests_of_a_process_are_sent_in_their_order() -> None:
     simulation = Simulation(Bucket(3, 5), [16], 48)
     waits = [wait for wait, _ in simulation.run().waits]
     assert max(waits) < 2 * 16 / 3
@@ -200,7 +200,7 @@ def test_the_wait_doubles_with_each_refusal_in_a_row(headers: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("reset", [f"{time.time() + 365 * 86400:.0f}", f"{time.time() * 1000:.0f}"])
-def test_a_reset_that_cannot_be_meant_falls_back_to_the_backoff(reset: str) -> None:
+def test_an_implausible_reset_falls_back_to_the_backoff(reset: str) -> None:
     rate_limiter = RateLimiter()
     _drain(rate_limiter)
     sent_at = time.monotonic()
@@ -220,7 +220,7 @@ def test_the_budget_belongs_to_the_token() -> None:
     assert rate_limiter_for("https://h/v1", first, "off") is not rate_limiter_for("https://h/v1", first)
 
 
-def test_budgets_of_tokens_that_are_gone_are_let_go() -> None:
+def test_limiters_of_unused_tokens_are_garbage_collected() -> None:
     used = rate_limiter_for("https://h/v1", AccessToken("used"), "off")
     gone = weakref.ref(rate_limiter_for("https://h/v1", AccessToken("gone"), "off"))
     for number in range(100):
@@ -234,7 +234,7 @@ def test_processes_of_one_machine_share_a_budget(tmp_path: Path) -> None:
     first, second = (RateLimiter(ReservationClock(tmp_path / "own", "budget")) for _ in range(2))
     assert (_drain(first), _drain(second)) == (1, 0)
     _learn(first, x_ratelimit_remaining="4", x_ratelimit_reset="1")
-    assert first._others_first_until > 0, "it had its turn"
+    assert first._others_first_until > 0, "it has just had a slot"
     assert next(second.acquire(), 0.0) == 0
     first._others_first_until = 0.0
     assert _drain(first) == 3
@@ -247,7 +247,7 @@ def test_sharing_can_be_turned_off() -> None:
 
 
 @pytest.mark.parametrize("workers", [[1, 1], [16, 16], [16, 1, 16, 1], [1, 16] * 4, [16, 1] * 8])
-def test_many_processes_use_the_limit_up_and_hardly_exceed_it(workers: list[int]) -> None:
+def test_many_processes_use_the_whole_limit_and_hardly_exceed_it(workers: list[int]) -> None:
     outcome = Simulation(Bucket(3, 5), workers, 20).run()
     floor = (20 * len(workers) - 5) / 3
     assert outcome.seconds <= 1.05 * floor
@@ -255,13 +255,13 @@ def test_many_processes_use_the_limit_up_and_hardly_exceed_it(workers: list[int]
     assert max(outcome.finished.values()) <= 1.25 * min(outcome.finished.values())
 
 
-def test_without_sharing_processes_refuse_each_other() -> None:
+def test_processes_that_do_not_share_the_budget_exceed_the_limit() -> None:
     outcome = Simulation(Bucket(3, 5), [16, 1] * 4, 20, shared=False).run()
     assert outcome.refused > 0.2 * outcome.sent
 
 
 @pytest.mark.parametrize("workers", [[16], [16] * 4, [1] * 8, [1, 16] * 8])
-def test_a_higher_limit_is_used_up_across_round_trips_that_overtake_each_other(workers: list[int]) -> None:
+def test_a_higher_limit_is_used_up_although_responses_arrive_out_of_order(workers: list[int]) -> None:
     outcome = Simulation(Bucket(30, 10), workers, 300 if len(workers) == 1 else 100).run()
     floor = (outcome.sent - outcome.refused - 10) / 30
     assert outcome.seconds <= 1.10 * floor
@@ -282,19 +282,19 @@ def test_a_high_limit_is_used_up_over_short_round_trips(workers: list[int]) -> N
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_one_request_after_the_other_keeps_up_with_many_at_once(seed: int) -> None:
+def test_a_sequential_process_keeps_up_with_concurrent_ones(seed: int) -> None:
     outcome = Simulation(Bucket(30, 10), [1, 16, 1, 16], 60, seed=seed).run()
     assert max(outcome.finished.values()) <= 1.35 * min(outcome.finished.values())
     assert outcome.refused <= 0.05 * outcome.sent
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_an_interval_that_was_learned_from_few_requests_is_soon_corrected(seed: int) -> None:
+def test_an_estimate_from_few_requests_is_soon_corrected(seed: int) -> None:
     outcome = Simulation(Bucket(30, 10), [1] * 8, 30, seed=seed).run()
     assert outcome.seconds <= 1.15 * (8 * 30 - 10) / 30
 
 
-def test_slots_that_were_reserved_ahead_and_not_used_are_let_go() -> None:
+def test_unused_reserved_slots_expire() -> None:
     rate_limiter = RateLimiter()
     now = time.monotonic()
     rate_limiter._bucket = BucketEstimate(limited=1, interval=10, next_slot=now + 30, observed_at=now)
@@ -313,13 +313,13 @@ def test_a_limit_that_changes_is_followed(changed: float, at_most: float) -> Non
 
 
 @pytest.mark.parametrize("workers", [[1], [16], [1, 16]])
-def test_a_limit_per_window_is_kept_too(workers: list[int]) -> None:
+def test_a_limit_per_window_is_respected_too(workers: list[int]) -> None:
     outcome = Simulation(Window(60, 60), workers, 200 // len(workers)).run()
     assert outcome.seconds <= 60 * 4
     assert outcome.refused <= 0.05 * outcome.sent
 
 
-def test_one_process_under_a_limit_earns_no_429(sandbox: Any) -> None:
+def test_one_process_under_a_limit_gets_no_429(sandbox: Any) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
     limit = RateLimit(Limit(per_second=50, burst=5), None)
     with running(create_app(sandbox.store, limit)) as url, API(f"{url}/v1", sandbox.token) as api:

@@ -11,7 +11,7 @@ segments = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,30}", fullmatch=True)
 
 
 @given(segments, segments, st.integers(1, 10**17))
-def test_what_is_printed_is_read_back(owner: str, name: str, number: int) -> None:
+def test_a_reference_can_be_parsed_from_its_text(owner: str, name: str, number: int) -> None:
     reference = VersionNumber(ModelReference(owner, name), number)
     assert parse_version(str(reference)) == reference
     assert ModelReference.parse(str(reference.model)) == reference.model
@@ -27,13 +27,13 @@ def test_an_id_is_a_version_of_generation_1() -> None:
      "acme/det:1\n", "acme/det:x", "acme/det:1:2", "/det:1", "acme/:1", "../det:1", "acme/..:1", "a/b/c:1", "a%2fb:1",
      "det:1", "id?x=1", "id#x", "%2e%2e", "a\\b", "acme/det:١"],
 )  # fmt: skip
-def test_anything_else_is_no_version(text: str) -> None:
+def test_an_invalid_version_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidReferenceError):
         parse_version(text)
 
 
 @pytest.mark.parametrize("text", ["", "acme", "acme/", "/det", "acme/det/x", "acme/det:1", "acme/..", "acme /det"])
-def test_anything_else_is_no_model(text: str) -> None:
+def test_an_invalid_model_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidReferenceError):
         ModelReference.parse(text)
 

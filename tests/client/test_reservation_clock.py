@@ -48,7 +48,7 @@ def _reserve(clock: ReservationClock, now: float) -> tuple[bool, float]:
 
 
 def _teach(clock: ReservationClock, interval: float = 0.5) -> float:
-    """Let it know the interval, and return the time of the first slot."""
+    """Set the interval of a clock, and return the time of the first slot."""
     now = time.monotonic()
     with clock.locked() as bucket:
         bucket.limited, bucket.interval, bucket.next_slot, bucket.observed_at = Limited.YES, interval, now, now
@@ -95,7 +95,7 @@ def test_the_folder_is_the_users_runtime_folder_or_the_temporary_one(
 
 def _foreign_user(path: Path) -> None:
     if os.geteuid():
-        pytest.skip("only root can give a file away")
+        pytest.skip("only root can change the owner of a file")
     os.chown(path, 12345, 12345)
 
 
@@ -153,7 +153,7 @@ def _file_that_is_a_folder(folder: Path) -> None:
 def _file_of_another_program(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / "budget").touch(mode=0o600)
-    (folder / "budget").write_text("something else, which is not to be overwritten")
+    (folder / "budget").write_text("data of another program, which must not be overwritten")
 
 
 _OBSTACLES = [
@@ -171,7 +171,8 @@ _OBSTACLES = [
 ]
 
 
-def _check_that_it_goes_on_alone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def _check_unshared(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Check that a limiter works without sharing, and logs the reason once."""
     limiter = RateLimiter(ReservationClock(folder, "budget"))
     with caplog.at_level(logging.DEBUG, "airflow_provider_wriftai"):
         for _ in range(3):
@@ -184,14 +185,14 @@ def _check_that_it_goes_on_alone(folder: Path, caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize("obstacle", _OBSTACLES)
-def test_where_it_cannot_share_a_process_goes_on_alone(
+def test_a_process_that_cannot_use_the_file_continues_alone(
     folder: Path, obstacle: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     obstacle(folder)
     before = {path: path.lstat().st_mtime_ns for path in folder.parent.rglob("*")} if folder.parent.exists() else {}
     with pytest.raises(ClockUnavailableError):
         _reserve(ReservationClock(folder, "budget"), time.monotonic())
-    _check_that_it_goes_on_alone(folder, caplog)
+    _check_unshared(folder, caplog)
     assert {path: path.lstat().st_mtime_ns for path in before} == before
 
 
@@ -208,7 +209,7 @@ def test_where_it_cannot_share_a_process_goes_on_alone(
         (fcntl, "flock", errno.ENOTSUP),
     ],
 )
-def test_where_the_system_refuses_a_process_goes_on_alone(
+def test_a_process_continues_alone_after_an_error_of_the_system(
     folder: Path,
     module: Any,
     function: str,
@@ -220,11 +221,11 @@ def test_where_the_system_refuses_a_process_goes_on_alone(
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(module, function, refuse)
-    _check_that_it_goes_on_alone(folder, caplog)
+    _check_unshared(folder, caplog)
 
 
-def test_a_folder_that_cannot_be_named_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
-    _check_that_it_goes_on_alone(Path("/no\0name"), caplog)
+def test_an_invalid_folder_name_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    _check_unshared(Path("/no\0name"), caplog)
 
 
 def test_without_a_temporary_folder_there_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,9 +260,9 @@ def test_nothing_is_logged_while_the_lock_is_held(folder: Path) -> None:
     assert lines == ["The token's request budget is used up. Waiting 30.0 s for its reset."]
 
 
-def test_a_write_that_is_cut_short_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_write_is_detected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: len(data) // 2)
-    with pytest.raises(ClockUnavailableError, match="whole"):
+    with pytest.raises(ClockUnavailableError, match="completely"):
         _reserve(ReservationClock(folder, "budget"), time.monotonic())
 
 
@@ -277,7 +278,7 @@ def test_sharing_is_tried_again_later(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("damage", [b"", b"WriftRL1", b"WriftRL1" + bytes(700), b"WriftRL1" + b"\xff" * 5000])
-def test_a_file_that_is_damaged_starts_afresh(folder: Path, damage: bytes) -> None:
+def test_a_damaged_file_is_reset(folder: Path, damage: bytes) -> None:
     clock = ReservationClock(folder, "budget")
     _teach(clock)
     (folder / "budget").write_bytes(damage)
@@ -288,7 +289,7 @@ def test_a_file_that_is_damaged_starts_afresh(folder: Path, damage: bytes) -> No
 
 
 @pytest.mark.parametrize("now", [5.0, 1e9])
-def test_times_of_another_clock_are_not_believed(folder: Path, now: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_of_another_clock_are_ignored(folder: Path, now: float, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ReservationClock(folder, "budget")
     _teach(clock)
     with clock.locked() as bucket:
@@ -299,7 +300,7 @@ def test_times_of_another_clock_are_not_believed(folder: Path, now: float, monke
         assert not bucket.interval
 
 
-def test_a_file_that_is_removed_is_made_again(folder: Path) -> None:
+def test_a_removed_file_is_created_again(folder: Path) -> None:
     first, second = ReservationClock(folder, "budget"), ReservationClock(folder, "budget")
     _teach(first)
     (folder / "budget").unlink()
@@ -307,7 +308,7 @@ def test_a_file_that_is_removed_is_made_again(folder: Path) -> None:
     assert [_reserve(clock, now)[1] for clock in (first, second)] == [now, now + 0.5]
 
 
-def test_files_that_nobody_uses_are_removed(folder: Path) -> None:
+def test_unused_files_are_removed(folder: Path) -> None:
     _reserve(ReservationClock(folder, "old"), time.monotonic())
     _reserve(ReservationClock(folder, "budget"), time.monotonic())
     for name in ("old", "budget"):
@@ -316,7 +317,7 @@ def test_files_that_nobody_uses_are_removed(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["budget"]
 
 
-def test_a_process_that_holds_the_lock_for_long_holds_nobody_up(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lock_that_is_held_for_long_blocks_no_process(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     limiter = RateLimiter(ReservationClock(folder, "budget"))
     with ReservationClock(folder, "budget").locked(), caplog.at_level(logging.DEBUG, "airflow_provider_wriftai"):
         waits = list(limiter.acquire())
@@ -325,7 +326,7 @@ def test_a_process_that_holds_the_lock_for_long_holds_nobody_up(folder: Path, ca
     assert len(caplog.records) == 1
 
 
-def test_a_response_is_not_lost_on_a_lock_that_is_held(folder: Path) -> None:
+def test_a_response_that_arrives_while_the_lock_is_held_is_not_lost(folder: Path) -> None:
     limiter = RateLimiter(ReservationClock(folder, "budget"))
     list(limiter.acquire())
     with ReservationClock(folder, "budget").locked():
@@ -350,7 +351,7 @@ with clock.locked():
 """
 
 
-def test_a_process_that_was_forked_does_not_share_the_lock(folder: Path) -> None:
+def test_a_forked_process_does_not_share_the_lock(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKED, str(folder)], check=False)
     assert done.returncode == 0
 
@@ -362,7 +363,7 @@ def test_a_process_that_was_forked_does_not_share_the_lock(folder: Path) -> None
         ("pwrite", "within"),
     ],
 )
-def test_a_process_that_is_killed_holds_nobody_up(folder: Path, repository: Path, step: str, when: str) -> None:
+def test_a_killed_process_blocks_no_other(folder: Path, repository: Path, step: str, when: str) -> None:
     clock = ReservationClock(folder, "budget")
     now = _teach(clock)
     script = repository / "tests" / "support" / "dying_reservation.py"
@@ -370,10 +371,10 @@ def test_a_process_that_is_killed_holds_nobody_up(folder: Path, repository: Path
     assert done.returncode == -signal.SIGKILL
     with clock.locked() as bucket:
         if when == "within":
-            # The second half is as it was, so the checksum is wrong, or the change is in the first half.
+            # Only the first half was written: either the checksum is wrong, or the whole change is in the first half.
             assert (astuple(bucket) == astuple(BucketEstimate())) or bucket.reserved == 1
         else:
-            # At worst the slot of the one that died is lost.
+            # At worst, the slot of the killed process is lost.
             assert bucket.reserved == (step == "pwrite" and when == "after")
             assert bucket.reserve(now)[1] in (now, now + 0.5)
 
@@ -395,12 +396,12 @@ def test_one_estimate_is_shared_by_real_processes(folder: Path) -> None:
     command = [sys.executable, "-c", script, str(folder), str(now)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     slots = [float(slot) for process in processes for slot in process.communicate()[0].split()]
-    # Each slot once, and none left out.
+    # Every slot was reserved exactly once.
     assert sorted(slots) == pytest.approx([now + number * 0.001 for number in range(200)])
 
 
 class Processes(RuleBasedStateMachine):
-    """Several processes, beside one estimate in memory that everything is done to as well."""
+    """Several processes with a shared file, compared with one estimate in memory."""
 
     names = st.integers(0, 3)
 
@@ -425,12 +426,12 @@ class Processes(RuleBasedStateMachine):
     @rule(name=names, remaining=st.integers(0, 5), refused=st.booleans(), took=st.floats(0, 1))
     def observe(self, name: int, remaining: int, refused: bool, took: float) -> None:
         reset = self.now + 0.3
-        seen = Observation(
+        observation = Observation(
             self.now - took, self.now, refused=refused, remaining=remaining, resets_at=reset, reset=reset, limit=5
         )
         with self.clocks[name].locked() as bucket:
-            bucket.observe(seen)
-        self.model.observe(seen)
+            bucket.observe(observation)
+        self.model.observe(observation)
 
     @rule(seconds=st.floats(0, 3))
     def pass_time(self, seconds: float) -> None:
@@ -448,7 +449,7 @@ class Processes(RuleBasedStateMachine):
             raise KeyboardInterrupt
 
     @rule(name=names, other=names)
-    def meet(self, name: int, other: int) -> None:
+    def collide(self, name: int, other: int) -> None:
         if name != other:
             with self.clocks[name].locked(), pytest.raises(ClockBusyError), self.clocks[other].locked():
                 pass

@@ -1,4 +1,4 @@
-"""What is tried again: each failure against each method, over httpx's own mock transport."""
+"""Which requests are retried: each failure with each method, over httpx's mock transport."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_wriftai.client import rate_limiter, retrying
 from airflow_provider_wriftai.client.api import API
-from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import RateLimitedError, RequestError, WriftAIError
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 GOOD = {"GET": (200, {"number": 1}), "POST": (201, {"number": 1}), "DELETE": (204, None)}
 
@@ -66,7 +66,7 @@ GROUPS = {
     "3xx": ["301", "303", "307"],
     "other 5xx": ["501"],
 }
-"""What the guide says in a few words."""
+"""The failures that a row of the guide's table stands for."""
 
 
 def _failures_of(cell: str) -> list[str]:
@@ -75,7 +75,7 @@ def _failures_of(cell: str) -> list[str]:
 
 
 def _documented() -> list[tuple[str, str, str]]:
-    """The table in the client's guide: method, failure, and what happens."""
+    """Return the rows of the table in the client's guide: method, failure, and what happens."""
     guide = (Path(__file__).parent.parent.parent / "docs" / "client.md").read_text()
     rows = re.findall(
         r"^\| ([a-z0-9][^|]*) \| (retried|final|ambiguous) \| (retried|final|ambiguous) \|$", guide, re.MULTILINE
@@ -88,22 +88,15 @@ def _documented() -> list[tuple[str, str, str]]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_BACKOFF", Backoff(0.0))
-    monkeypatch.setattr(rate_limiter, "PROBE_PATIENCE", 0.0)
-    monkeypatch.setattr(rate_limiter, "_SHORTEST_WAIT_AFTER_429", 0.0)
-
-
-class Scripted:
-    """Answers with each of a script's entries in turn, and the last one from then on."""
+class ScriptedService:
+    """Responds with each entry of a script in turn, and repeats the last one."""
 
     def __init__(self, *script: Any) -> None:
         self._script = list(script)
-        self.asked = 0
+        self.requests = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked += 1
+        self.requests += 1
         entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(entry, Exception):
             raise entry
@@ -113,7 +106,7 @@ class Scripted:
         return httpx.Response(entry, json={"detail": "scripted"})
 
 
-Request = Callable[[str, Scripted], Any]
+Request = Callable[[str, ScriptedService], Any]
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -123,7 +116,7 @@ def call(request: pytest.FixtureRequest) -> Request:
             return "create", ("acme", "det", {})
         return {"GET": "get", "DELETE": "delete"}[method], ("acme/det:1",)
 
-    def call_it(method: str, script: Scripted) -> Any:
+    def call_it(method: str, script: ScriptedService) -> Any:
         name, values = arguments(method)
         transport = httpx.MockTransport(script)
         # A host of its own, so that no other test's rate limit counts here.
@@ -153,49 +146,47 @@ def test_the_table_is_complete() -> None:
 
 @pytest.mark.parametrize(("method", "failure", "happens"), _documented())
 def test_the_table_holds(call: Request, method: str, failure: str, happens: str) -> None:
-    script = Scripted(FAILURES[failure], "good")
+    script = ScriptedService(FAILURES[failure], "good")
     if happens == "retried":
         call(method, script)
-        assert script.asked == 2
+        assert script.requests == 2
         return
     with pytest.raises(RequestError) as caught:
         call(method, script)
-    assert script.asked == 1
+    assert script.requests == 1
     assert happens in ("ambiguous", "final")
     if method == "POST":
         assert caught.value.ambiguous is (happens == "ambiguous")
 
 
-def test_tries_end_and_the_last_error_is_raised_as_it_was(call: Request) -> None:
-    script = Scripted(500, 502, 503)
+def test_the_last_error_is_raised_unchanged_when_the_attempts_are_used_up(call: Request) -> None:
+    script = ScriptedService(500, 502, 503)
     with pytest.raises(WriftAIError) as caught:
         call("GET", script)
-    assert script.asked == 3
+    assert script.requests == 3
     assert caught.value.status == 503  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("failure", ["read timeout", "connection broke", "500"])
-def test_a_delete_that_finds_nothing_after_a_try_that_may_have_arrived_has_succeeded(
-    call: Request, failure: str
-) -> None:
-    assert call("DELETE", Scripted(FAILURES[failure], 404)) is None
+def test_a_delete_succeeds_with_404_after_an_attempt_that_may_have_arrived(call: Request, failure: str) -> None:
+    assert call("DELETE", ScriptedService(FAILURES[failure], 404)) is None
 
 
 @pytest.mark.parametrize("failure", ["no connection", "429"])
-def test_a_delete_that_finds_nothing_after_a_try_that_cannot_have_arrived_says_so(call: Request, failure: str) -> None:
+def test_a_delete_fails_with_404_after_an_attempt_that_cannot_have_arrived(call: Request, failure: str) -> None:
     with pytest.raises(WriftAIError, match="404"):
-        call("DELETE", Scripted(FAILURES[failure], 404))
+        call("DELETE", ScriptedService(FAILURES[failure], 404))
 
 
-def test_waiting_for_the_budget_uses_up_no_tries(call: Request) -> None:
-    script = Scripted(429, 429, 429, 429, 500, 429, 500, "good")
+def test_waiting_for_the_rate_limit_uses_up_no_attempts(call: Request) -> None:
+    script = ScriptedService(429, 429, 429, 429, 500, 429, 500, "good")
     call("GET", script)
-    assert script.asked == 8
+    assert script.requests == 8
 
 
 def test_a_limit_that_is_never_lifted_ends_with_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = Scripted(429)
+    script = ScriptedService(429)
     api = API("https://limited.example/v1", retry=RetryPolicy(seconds=0.5), transport=httpx.MockTransport(script))
     with api, pytest.raises(RateLimitedError, match="pool"):
         Versions(api).get("acme/det:1")
-    assert script.asked > 1
+    assert script.requests > 1

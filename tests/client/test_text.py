@@ -58,9 +58,8 @@ def test_a_number_of_thousands_of_digits_can_be_shown() -> None:
 
 def test_counts_agree_with_their_nouns() -> None:
     assert [format_count(count, "version") for count in (0, 1, 2)] == ["0 versions", "1 version", "2 versions"]
-    assert format_count(2, "delete", "deletes") == "2 deletes"
 
 
-def test_of_a_long_list_the_rest_is_counted() -> None:
+def test_the_rest_of_a_long_list_is_counted() -> None:
     assert join_limited(["a", "b", "c"], most=2) == "\n  - a\n  - b\n  - … and 1 more"
     assert join_limited([]) == ""

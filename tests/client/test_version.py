@@ -12,7 +12,7 @@ DIGEST = "sha256:" + "ab" * 32
 NUMBER = VersionNumber(ModelReference("acme", "det"), 7)
 
 
-def test_what_the_service_says_is_read_once() -> None:
+def test_a_response_is_parsed_into_a_version() -> None:
     body = {
         "number": 7,
         "release_notes": "x",
@@ -30,16 +30,16 @@ def test_what_the_service_says_is_read_once() -> None:
 @pytest.mark.parametrize(
     "digest", [None, "", 7, "sha256:abc", DIGEST.upper(), f"registry.example/x@{DIGEST}", DIGEST + "\n", ["x"]]
 )
-def test_what_is_not_a_digest_is_unknown(digest: Any) -> None:
+def test_an_invalid_digest_is_unknown(digest: Any) -> None:
     assert VersionRecord.parse(NUMBER, {"container_image_digest": digest}).digest is None
 
 
 @pytest.mark.parametrize("created_at", [None, "", 7, "yesterday", "2026-01-02T03:04:05"])
-def test_a_time_that_cannot_be_read_is_unknown(created_at: Any) -> None:
+def test_an_invalid_time_is_unknown(created_at: Any) -> None:
     assert VersionRecord.parse(NUMBER, {"created_at": created_at}).created_at is None
 
 
-def test_details_fill_in_what_the_list_leaves_out() -> None:
+def test_details_complete_a_list_item() -> None:
     listed = VersionRecord.parse(NUMBER, {"release_notes": ""})
     details = VersionRecord.parse(NUMBER, {"release_notes": "other", "container_image_digest": DIGEST, "schemas": {}})
     merged = listed.merge(details)

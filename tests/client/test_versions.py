@@ -22,6 +22,7 @@ from airflow_provider_wriftai.client.errors import (
 )
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.versions import Versions
+from tests.support.ports import free_port
 from tests.support.sandbox import Sandbox
 
 Do = Callable[..., Any]
@@ -29,7 +30,7 @@ Do = Callable[..., Any]
 
 @pytest.fixture(params=["sync", "async"])
 def do(request: pytest.FixtureRequest, api: API) -> Do:
-    """Operation a method of the versions module by its name, in one way or the other."""
+    """Call a method of the versions module by its name, synchronously or asynchronously."""
 
     def call_sync(method: str, *arguments: Any) -> Any:
         return getattr(Versions(api), method)(*arguments)
@@ -94,9 +95,13 @@ def test_every_page(sandbox: Sandbox, versions: Versions) -> None:
 def test_refusals(sandbox: Sandbox, do: Do, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     owner, name = model.split("/")
-    bad = {"release_notes": "x" * 256, "schemas": {"prediction": {"input": {"type": 7}}}, "container_image_digest": "x"}
+    invalid = {
+        "release_notes": "x" * 256,
+        "schemas": {"prediction": {"input": {"type": 7}}},
+        "container_image_digest": "x",
+    }
     with pytest.raises(InvalidRequestError) as caught:
-        do("create", owner, name, bad)
+        do("create", owner, name, invalid)
     assert {problem.field for problem in caught.value.fields} == {
         "body.release_notes",
         "body.schemas.prediction.input",
@@ -130,7 +135,7 @@ def test_reads_need_no_token_and_writes_do(sandbox: Sandbox, generation: int, di
 
 
 @pytest.mark.parametrize("reference", ["..", "acme/../x:1", "a/b:0", "", "a?b"])
-def test_nothing_is_sent_for_a_bad_reference(reference: str) -> None:
+def test_nothing_is_sent_for_an_invalid_reference(reference: str) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise AssertionError(request.url)
 
@@ -145,19 +150,19 @@ def test_nothing_is_sent_for_a_bad_reference(reference: str) -> None:
 
 
 def test_segments_are_percent_encoded() -> None:
-    seen: list[bytes] = []
+    paths: list[bytes] = []
 
     def record(request: httpx.Request) -> httpx.Response:
-        seen.append(request.url.raw_path)
+        paths.append(request.url.raw_path)
         return httpx.Response(200, json={"items": [], "next_cursor": None})
 
     with API("https://h/base/v1", transport=httpx.MockTransport(record)) as api:
         Versions(api).list("ac&me", "dét@1;=+", {"cursor": "a/b+c=&?", "page_size": 5})
-    assert seen == [b"/base/v1/models/ac%26me/d%C3%A9t%401%3B%3D%2B/versions?cursor=a%2Fb%2Bc%3D%26%3F&page_size=5"]
+    assert paths == [b"/base/v1/models/ac%26me/d%C3%A9t%401%3B%3D%2B/versions?cursor=a%2Fb%2Bc%3D%26%3F&page_size=5"]
 
 
 @pytest.mark.parametrize(
-    ("response", "said"),
+    ("response", "problem"),
     [
         (httpx.Response(200, text="<html>login</html>"), "not acceptable JSON"),
         (httpx.Response(200, content=b""), "not acceptable JSON"),
@@ -174,12 +179,12 @@ def test_segments_are_percent_encoded() -> None:
         (httpx.Response(200, json={"items": [{"number": 10**30}]}), "without a usable 'number' or 'id'"),
     ],
 )
-def test_a_body_that_breaks_the_contract_is_a_clear_error(response: httpx.Response, said: str) -> None:
+def test_a_body_that_breaks_the_contract_is_a_clear_error(response: httpx.Response, problem: str) -> None:
     with API(transport=httpx.MockTransport(lambda request: response)) as api:
         with pytest.raises(UnreadableResponseError) as caught:
             Versions(api).list("acme", "det")
-    assert said in str(caught.value)
-    assert str(caught.value).startswith("GET https://api.wrift.ai/v1/models/acme/det/versions was answered 200 with")
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("GET https://api.wrift.ai/v1/models/acme/det/versions returned 200 with")
 
 
 def test_unknown_fields_are_kept_and_optional_ones_may_be_missing() -> None:
@@ -211,35 +216,25 @@ def test_redirects_are_not_followed() -> None:
 
 def test_a_body_that_is_too_large_is_refused_while_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_wriftai.client.exchange.LARGEST_RESPONSE", 1000)
-    given_out = 0
+    sent = 0
 
     def endless() -> Any:
-        nonlocal given_out
+        nonlocal sent
         while True:
-            given_out += 100
+            sent += 100
             yield b"x" * 100
 
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=endless()))
     with API(transport=transport) as api, pytest.raises(UnreadableResponseError, match="the limit for a response"):
         Versions(api).get("acme/det:1")
-    assert given_out <= 1200
+    assert sent <= 1200
 
 
-def test_nobody_there(unused_port: int) -> None:
-    with API(f"http://127.0.0.1:{unused_port}/v1", retry=RetryPolicy(attempts=1)) as api:
+def test_a_refused_connection_is_not_ambiguous() -> None:
+    with API(f"http://127.0.0.1:{free_port()}/v1", retry=RetryPolicy(attempts=1)) as api:
         with pytest.raises(ConnectionFailedError) as caught:
             Versions(api).get("acme/det:1")
     assert not caught.value.ambiguous
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
 
 
 def test_the_documented_signatures() -> None:
@@ -255,7 +250,7 @@ def test_the_documented_signatures() -> None:
         assert inspect.iscoroutinefunction(getattr(Versions, f"async_{name}"))
 
 
-def test_what_airflow_could_not_store_is_mended() -> None:
+def test_values_that_airflow_cannot_store_are_replaced() -> None:
     body = b'{"number": 3, "release_notes": "a\\ud800b \\ud83d\\ude00", "size": 99999999999999999999999}'
     with API(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=body))) as api:
         version = Versions(api).get("acme/det:3")
@@ -264,7 +259,7 @@ def test_what_airflow_could_not_store_is_mended() -> None:
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999", "0"])
-def test_a_date_that_cannot_be_read_is_none(date: str) -> None:
-    answer = httpx.Response(200, json={"items": []}, headers={"date": date})
-    with API(transport=httpx.MockTransport(lambda request: answer)) as api:
+def test_an_invalid_date_is_ignored(date: str) -> None:
+    response = httpx.Response(200, json={"items": []}, headers={"date": date})
+    with API(transport=httpx.MockTransport(lambda request: response)) as api:
         assert Versions(api).list("acme", "det").served_at is None

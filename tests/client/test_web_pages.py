@@ -22,5 +22,7 @@ PUBLIC = "https://api.wrift.ai/v1"
         ("http://[::1]:8787/v1", None, "acme/det", "http://[::1]:8787/models/acme/det"),
     ],
 )
-def test_where_a_link_leads(base_url: str, reference: str | None, model: str | None, page: str | None) -> None:
+def test_the_web_page_of_a_version_or_model(
+    base_url: str, reference: str | None, model: str | None, page: str | None
+) -> None:
     assert page_of(base_url, reference, model) == page

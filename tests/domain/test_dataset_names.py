@@ -6,7 +6,7 @@ from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.domain.dataset_names import connection_of_uri, model_of_uri, model_uri, service_namespace
 
 
-def test_a_uri_tells_its_model_and_its_connection() -> None:
+def test_a_uri_contains_its_model_and_its_connection() -> None:
     uri = model_uri(ModelReference("acme", "det@1"), watch="1f", connection="team/staging")
     assert uri == "wriftai://acme/det%401?connection=team%2Fstaging&watch=1f"
     assert model_of_uri(uri) == ModelReference("acme", "det@1")
@@ -15,7 +15,7 @@ def test_a_uri_tells_its_model_and_its_connection() -> None:
 
 
 @pytest.mark.parametrize("uri", ["s3://acme/det", "wriftai://acme", "wriftai://acme/det/more", "wriftai://[acme/det"])
-def test_another_uri_is_about_no_model(uri: str) -> None:
+def test_other_uris_name_no_model(uri: str) -> None:
     assert model_of_uri(uri) is None
 
 

@@ -1,4 +1,4 @@
-"""Objects as text: JSON, JSON in quotes, and what a plain template makes of a dict."""
+"""Objects as text: JSON, JSON in quotes, and a dict as a template renders it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ objects = st.dictionaries(st.text(), json_values)
 
 
 @given(objects)
-def test_json_in_quotes_or_not_comes_back(value: dict[str, Any]) -> None:
+def test_json_is_parsed_with_and_without_quotes(value: dict[str, Any]) -> None:
     text = json.dumps(value)
     assert parse_value(text) == parse_value(json.dumps(text)) == parse_value(f"\ufeff {text}\n") == value
 
 
 @given(objects.filter(lambda value: "'" in repr(value)))
-def test_what_a_plain_template_writes_comes_back(value: dict[str, Any]) -> None:
+def test_a_rendered_dict_is_parsed(value: dict[str, Any]) -> None:
     assert parse_value(str(value)) == value
 
 
@@ -36,7 +36,7 @@ def test_what_a_plain_template_writes_comes_back(value: dict[str, Any]) -> None:
     ["", "x", "{", "{'a': (1,)}", "{'a': {1}}", "{'a': b''}", "{'a': 1j}", "{'a': x}", "{'a': " * 10_000, "['a'] * 9",
      "{'a': __import__('os')}", '{"a":' * 100_000],
 )  # fmt: skip
-def test_what_cannot_be_read(text: str) -> None:
+def test_unreadable_text_is_refused(text: str) -> None:
     with pytest.raises(UnreadableObjectError):
         parse_value(text)
 
@@ -49,7 +49,7 @@ def test_text_that_is_quoted_more_often_stays_text() -> None:
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     for each in (text, f"{{'{text}", f'"{text}', f"['{text}']"):
         with contextlib.suppress(UnreadableObjectError):
             parse_value(each)

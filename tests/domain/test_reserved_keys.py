@@ -1,10 +1,10 @@
-"""The keys of Airflow's serialization are all there."""
+"""``RESERVED_KEYS`` contains every key that Airflow's deserialization reacts to."""
 
 from __future__ import annotations
 
 import importlib
 
-from airflow_provider_wriftai.domain.reserved_keys import RESERVED_KEYS
+from airflow_provider_wriftai.domain.json_problems import RESERVED_KEYS
 
 
 def test_airflow_has_no_others_that_change_what_is_read() -> None:

@@ -45,7 +45,7 @@ def _get(number: int) -> Operations[VersionRecord]:
     return version
 
 
-def test_steps_compose_and_return_what_they_found(execute: Execute) -> None:
+def test_steps_compose_and_return_their_results(execute: Execute) -> None:
     def both() -> Operations[list[int | None]]:
         first = yield from _get(1)
         second = yield from _get(2)
@@ -85,18 +85,13 @@ def test_a_batch_returns_results_and_errors_in_order(execute: Execute) -> None:
 def test_a_pause_is_slept_by_the_driver() -> None:
     slept: list[float] = []
 
-    def pausing() -> Operations[str]:
-        yield Pause(3.0)
+    def pausing(seconds: float) -> Operations[str]:
+        yield Pause(seconds)
         return "done"
 
-    assert run(_api(), pausing(), slept.append) == "done"
+    assert run(_api(), pausing(3.0), slept.append) == "done"
     assert slept == [3.0]
-    assert asyncio.run(arun(_api(), _no_pause())) == "done"
-
-
-def _no_pause() -> Operations[str]:
-    yield Pause(0.0)
-    return "done"
+    assert asyncio.run(arun(_api(), pausing(0.0))) == "done"
 
 
 def test_cleanup_of_a_step_runs_when_the_driver_fails(execute: Execute) -> None:

@@ -1,9 +1,10 @@
-"""The search of versions, driven by hand: no network."""
+"""Search versions without a network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_wriftai.client.errors import NotFoundError, RequestInfo, ServerError, WriftAIError
 from airflow_provider_wriftai.client.references import ModelReference, VersionNumber, VersionReference
 from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain import search
 from airflow_provider_wriftai.domain.sansio import Batch, Operations
 from airflow_provider_wriftai.domain.search import Match, SearchResult, match_digest, search_versions
 
@@ -27,7 +29,7 @@ def _version(number: int, digest: str | None = None) -> VersionRecord:
 def _drive(
     operations: Operations[SearchResult], details: Mapping[VersionReference, VersionRecord | WriftAIError]
 ) -> tuple[SearchResult, list[int]]:
-    """Execute a search; also returns how many details each batch asked for."""
+    """Run a search, and return its result and the size of each batch."""
     batches: list[int] = []
     value: Any = None
     while True:
@@ -54,7 +56,7 @@ def test_it_finds_what_a_naive_search_finds(
 ) -> None:
     candidates, details, expected = [], {}, SearchResult()
     for number, (listed, detailed, exists) in enumerate(drawn, start=1):
-        # Versions never change: where both tell, they tell the same.
+        # Versions never change: if both contain a digest, it is the same.
         known = detailed if listed is None else listed
         candidate, detail = _version(number, listed), _version(number, known)
         candidates.append(candidate)
@@ -67,8 +69,8 @@ def test_it_finds_what_a_naive_search_finds(
             expected.found.append(detail)
         elif known is None:
             expected.unknown.append(detail)
-    operations = search_versions(candidates, match_digest(WANTED), find_all=find_all, at_once=at_once)
-    result, batches = _drive(operations, details)
+    with mock.patch.object(search, "MOST_CONCURRENT", at_once):
+        result, batches = _drive(search_versions(candidates, match_digest(WANTED), find_all=find_all), details)
     assert result == expected
     assert max(batches, default=0) <= at_once
 
@@ -82,7 +84,7 @@ def test_no_details_are_fetched_behind_a_version_that_is_known_to_match() -> Non
     assert batches == [1]
 
 
-def test_an_error_of_the_service_ends_it() -> None:
+def test_an_error_of_the_service_ends_the_search() -> None:
     candidate = _version(1)
     with pytest.raises(ServerError):
         _drive(search_versions([candidate], match_digest(WANTED)), {candidate.reference: ServerError(GET, 503, "down")})

@@ -1,4 +1,4 @@
-"""Real Airflow processes, as the README's commands start them."""
+"""Start real Airflow processes with the commands of the README."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Start = Callable[..., AbstractContextManager["subprocess.Popen[str]"]]
 
 
 def _left_over(folder: Path) -> list[str]:
-    """The processes that still work with a folder."""
+    """Return the command lines of processes whose arguments or environment name a folder."""
     found = []
     for process in psutil.process_iter():
         try:
-            known_to_it = " ".join([*process.cmdline(), *process.environ().values()])
-            if process.pid != os.getpid() and str(folder) in known_to_it:
+            text = " ".join([*process.cmdline(), *process.environ().values()])
+            if process.pid != os.getpid() and str(folder) in text:
                 found.append(" ".join(process.cmdline()))
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
@@ -31,10 +31,10 @@ def _left_over(folder: Path) -> list[str]:
 
 @pytest.fixture
 def start(repository: Path, tmp_path: Path) -> Start:
-    """Start a script with a folder of its own; it is interrupted at the end, and must leave nothing behind."""
+    """Run a script with its own folder, interrupt it at the end, and check that no process is left over."""
 
     @contextmanager
-    def started(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def run(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
         command = [sys.executable, "-u", "-m", f"scripts.{script}", "--folder", str(tmp_path), *arguments]
         with subprocess.Popen(
@@ -49,4 +49,4 @@ def start(repository: Path, tmp_path: Path) -> Start:
                     process.communicate()
         assert _left_over(tmp_path) == []
 
-    return started
+    return run

@@ -1,4 +1,4 @@
-"""Whole DAGs, run by Airflow's own command."""
+"""Complete DAGs, run with ``airflow dags test``."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ RunDag = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow home with a database."""
+    """An ``AIRFLOW_HOME`` with a database."""
     folder = tmp_path_factory.mktemp("airflow")
-    _airflow(["db", "migrate"], {**_outside(), "AIRFLOW_HOME": str(folder)})
+    _airflow(["db", "migrate"], {**_environment(), "AIRFLOW_HOME": str(folder)})
     return folder
 
 
 @pytest.fixture
 def run_dag(sandbox: Sandbox, home: Path) -> RunDag:
-    """Run a DAG once; gives what Airflow said."""
+    """Run a DAG once and return the output of Airflow."""
 
     def run(folder: Path, dag: str, conf: Any = None, *, may_fail: bool = False, **variables: str) -> str:
         environment = {
-            **_outside(),
+            **_environment(),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
@@ -46,15 +46,15 @@ def run_dag(sandbox: Sandbox, home: Path) -> RunDag:
             **variables,
         }
         command = ["dags", "test", dag, *(["--conf", json.dumps(conf)] if conf else [])]
-        said = _airflow(command, environment, may_fail=may_fail)
-        # What Airflow 3.0 itself says of hiding it, when it tests a DAG, does not count.
-        assert sandbox.token not in "".join(line for line in said.splitlines() if "MaskSecret(" not in line)
-        return said
+        output = _airflow(command, environment, may_fail=may_fail)
+        # Airflow 3.0 prints its own request to mask the token when it tests a DAG.
+        assert sandbox.token not in "".join(line for line in output.splitlines() if "MaskSecret(" not in line)
+        return output
 
     return run
 
 
-def _outside() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
 
 
@@ -69,7 +69,7 @@ def _airflow(command: list[str], environment: dict[str, str], *, may_fail: bool 
 
 @pytest.fixture
 def sentiment(sandbox: Sandbox) -> Callable[[], list[Any]]:
-    """The model of the example DAGs; gives its versions, newest first."""
+    """Empty the model of the example DAGs; the fixture returns its versions, newest first."""
     sandbox.store.add_model("acme", "sentiment")
     for version in sandbox.store.versions("acme", "sentiment"):
         sandbox.store.delete_version(version)
@@ -83,7 +83,7 @@ def test_the_pipeline(
     sentiment: Callable[[], list[Any]],
     shows: Callable[[str], None],
 ) -> None:
-    made = [
+    numbers = [
         sandbox.store.create_version(
             "acme", "sentiment", release_notes=f"{number}", schemas={}, container_image_digest=f"sha256:{number:064x}"
         ).number
@@ -91,7 +91,7 @@ def test_the_pipeline(
     ]
     run_dag(repository / "example_dags", "publish_after_build")
     versions = sentiment()
-    assert [version.number for version in versions] == [made[-1] + 1, *reversed(made[-4:])]
+    assert [version.number for version in versions] == [numbers[-1] + 1, *reversed(numbers[-4:])]
     assert versions[0].release_notes.startswith("Trained in manual__")
     shows("pipeline")
 
@@ -104,15 +104,15 @@ def test_the_pipeline(
         ("publish_from_xcom", "Sentiment model, built in manual__", []),
     ],
 )
-def test_a_hand_over(
+def test_an_image_of_another_tool_is_published(
     run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]], dag: str, notes: str, tools: list[str]
 ) -> None:
     if missing := [tool for tool in tools if shutil.which(tool) is None]:
         pytest.skip(f"not on this machine: {', '.join(missing)}")
-    said = run_dag(repository / "example_dags", dag)
+    output = run_dag(repository / "example_dags", dag)
     (version,) = sentiment()
     assert version.release_notes.startswith(notes)
-    assert f"no version of {version.container_image_digest} exists" in said
+    assert f"no version of {version.container_image_digest} exists" in output
     assert version.schemas["prediction"]["input"]["type"] == "object"
 
 
@@ -127,24 +127,24 @@ def test_a_version_is_moved_to_larger_hardware(
 def test_rules_from_a_dags_params(
     sandbox: Sandbox, run_dag: RunDag, repository: Path, sentiment: Callable[[], list[Any]]
 ) -> None:
-    born = datetime.now(UTC) - timedelta(days=40)
+    oldest = datetime.now(UTC) - timedelta(days=40)
     for number in range(8):
         sandbox.store.create_version(
             "acme", "sentiment", release_notes="Release 2" if number == 2 else "nightly", schemas={},
-            container_image_digest=f"sha256:{number:064x}", created_at=born + timedelta(days=number),
+            container_image_digest=f"sha256:{number:064x}", created_at=oldest + timedelta(days=number),
         )  # fmt: skip
     before = [version.number for version in sentiment()]
     folder = repository / "example_dags"
     run_dag(folder, "prune_many_models", conf={"keep_last": 2, "older_than": "1d", "dry_run": True})
     assert [version.number for version in sentiment()] == before
-    said = run_dag(folder, "prune_many_models", conf={"keep_last": 2, "older_than": "1d"})
+    output = run_dag(folder, "prune_many_models", conf={"keep_last": 2, "older_than": "1d"})
     left = [version.number for version in sentiment()]
-    # The newest two, the one whose notes are protected, and version 1, which is pinned, where it is there still.
+    # The newest two, the one with protected release notes, and version 1, which is pinned, if it still exists.
     assert left == [number for number in before if number in (before[0], before[1], before[-3], 1)]
-    assert "protected: its release notes match '(?i)release'" in said
+    assert "protected: its release notes match '(?i)release'" in output
 
 
-def test_many_images_of_a_task(sandbox: Sandbox, run_dag: RunDag) -> None:
+def test_a_mapped_task_publishes_every_image_of_another_task(sandbox: Sandbox, run_dag: RunDag) -> None:
     model = sandbox.new_model()
     run_dag(Path(__file__).parent / "dags", "mapped", MODEL=model, RESULTS="unused")
     versions = sandbox.store.versions(*model.split("/"))
@@ -152,16 +152,16 @@ def test_many_images_of_a_task(sandbox: Sandbox, run_dag: RunDag) -> None:
     assert versions[0].schemas["prediction"]["input"] == {"title": "mapped"}
 
 
-def test_a_mapped_task_does_not_lose_a_rule_to_nothing(sandbox: Sandbox, run_dag: RunDag, tmp_path: Path) -> None:
+def test_an_empty_rule_fails_a_mapped_prune(sandbox: Sandbox, run_dag: RunDag, tmp_path: Path) -> None:
     model = sandbox.new_model(versions=3)
     results = tmp_path / "results.txt"
-    said = run_dag(Path(__file__).parent / "dags", "mapped_nothing", MODEL=model, RESULTS=str(results))
+    output = run_dag(Path(__file__).parent / "dags", "mapped_nothing", MODEL=model, RESULTS=str(results))
     assert results.read_text() == "all failed"
-    assert said.count("leave it out") >= 5
+    assert output.count("rendered to an empty value") >= 5
     assert sandbox.numbers(model) == [3, 2, 1]
 
 
-def test_every_way_in_which_a_wait_ends_is_the_same_in_every_mode(
+def test_a_wait_has_the_same_outcome_in_every_mode(
     sandbox: Sandbox, run_dag: RunDag, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = sandbox.new_model(versions=3)
@@ -178,31 +178,31 @@ def test_every_way_in_which_a_wait_ends_is_the_same_in_every_mode(
         AIRFLOW_CONN_DOWN=json.dumps(sandbox.connection(host="http://127.0.0.1:1", extra={"retry_attempts": 1})),
     )
     table = runpy.run_path(str(folder / "modes.py"))
-    wanted = {f"{case}-{mode}": ends for case, (_, ends) in table["CASES"].items() for mode in table["MODES"]}
+    expected = {f"{case}-{mode}": state for case, (_, state) in table["CASES"].items() for mode in table["MODES"]}
     with closing(sqlite3.connect(home / "airflow.db")) as database:
-        seen = dict(database.execute("SELECT task_id, state FROM task_instance WHERE dag_id = 'modes'"))
-    assert seen == wanted
+        states = dict(database.execute("SELECT task_id, state FROM task_instance WHERE dag_id = 'modes'"))
+    assert states == expected
 
 
-def test_a_wait_in_each_mode(
+def test_a_wait_returns_the_version_in_every_mode(
     sandbox: Sandbox, run_dag: RunDag, schemas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     shows: Callable[[str], None],
 ) -> None:  # fmt: skip
     model = sandbox.new_model()
     owner, name = model.split("/")
-    looks: Counter[int] = Counter()
+    polls: Counter[int] = Counter()
     record_request = sandbox.store.record_request
 
-    def publish_after_the_second_look(caller: str, method: str, path: str, status: int) -> None:
+    def publish_after_the_second_poll(caller: str, method: str, path: str, status: int) -> None:
         record_request(caller, method, path, status)
-        there = len(sandbox.numbers(model))
-        looks[there] += path.endswith(f"/{model}/versions")
-        if looks[there] == 2 and there < 3:
+        count = len(sandbox.numbers(model))
+        polls[count] += path.endswith(f"/{model}/versions")
+        if polls[count] == 2 and count < 3:
             sandbox.store.create_version(
-                owner, name, release_notes="x", schemas=schemas, container_image_digest=f"sha256:{there:064x}"
+                owner, name, release_notes="x", schemas=schemas, container_image_digest=f"sha256:{count:064x}"
             )
 
-    monkeypatch.setattr(sandbox.store, "record_request", publish_after_the_second_look)
+    monkeypatch.setattr(sandbox.store, "record_request", publish_after_the_second_poll)
     results = tmp_path / "results.json"
     run_dag(Path(__file__).parent / "dags", "three_modes", MODEL=model, RESULTS=str(results))
     assert [version["reference"] for version in json.loads(results.read_text())] == [
@@ -213,22 +213,22 @@ def test_a_wait_in_each_mode(
     shows("every mode")
 
 
-def test_what_openlineage_is_told(
+def test_openlineage_receives_the_events(
     sandbox: Sandbox, run_dag: RunDag, repository: Path, tmp_path: Path, shows: Callable[[str], None]
 ) -> None:
     pytest.importorskip("airflow.providers.openlineage")
-    model, told = sandbox.new_model(versions=2), tmp_path / "events"
-    transport = json.dumps({"type": "file", "log_file_path": str(told), "append": True})
+    model, file = sandbox.new_model(versions=2), tmp_path / "events"
+    transport = json.dumps({"type": "file", "log_file_path": str(file), "append": True})
     run_dag(
         repository / "tests" / "end_to_end" / "dags", "lineage", MODEL=model, AIRFLOW__OPENLINEAGE__TRANSPORT=transport
     )
-    assert sandbox.token not in told.read_text()
-    events = [json.loads(line) for line in told.read_text().splitlines()]
-    done = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
-    (image,), (published,) = done["lineage.publish"]["inputs"], done["lineage.publish"]["outputs"]
+    assert sandbox.token not in file.read_text()
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    completed = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
+    (image,), (published,) = completed["lineage.publish"]["inputs"], completed["lineage.publish"]["outputs"]
     assert (image["namespace"], image["name"]) == ("oci://registry.example", "acme/detector")
     assert (published["namespace"], published["name"]) == (service_namespace(sandbox.base_url()), model)
     assert published["facets"]["version"]["datasetVersion"] == f"{model}:3"
-    (pruned,) = done["lineage.prune"]["outputs"]
+    (pruned,) = completed["lineage.prune"]["outputs"]
     assert pruned["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "ALTER"
     shows("lineage")

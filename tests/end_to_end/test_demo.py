@@ -1,4 +1,4 @@
-"""``make demo``, from its first line to its last."""
+"""``make demo``, from start to end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 Start = Callable[..., Any]
 
 
-def test_it_publishes_waits_and_prunes_and_does_so_again(start: Start, tmp_path: Path) -> None:
+def test_it_publishes_waits_and_prunes_and_can_run_again(start: Start, tmp_path: Path) -> None:
     with start("demo") as process:
         first, _ = process.communicate()
         assert process.returncode == 0, first
@@ -50,9 +50,9 @@ def test_only_one_at_a_time(start: Start) -> None:
         assert "[1/4]" in first.stdout.readline()
         assert "http://" in first.stdout.readline()
         with start("demo") as second:
-            said, _ = second.communicate()
+            output, _ = second.communicate()
             assert second.returncode == 1
-            assert "stop that one first" in said
-            # The first one's processes are still there: they are not the second one's to leave behind.
+            assert "stop that one first" in output
+            # Stop the first one before the check for leftover processes of the second one.
             first.send_signal(signal.SIGINT)
             first.communicate()

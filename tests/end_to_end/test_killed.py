@@ -1,4 +1,4 @@
-"""kill -9 on a real scheduler and executor: one version, whatever the moment, and no wrong one pruned."""
+"""Kill tasks of a real scheduler and executor: a publish makes one version, and a prune deletes no wrong one."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ from tests.support.real_airflow import (
 )
 from tests.support.sandbox import Sandbox
 
-# Airflow 2 may take a task for dead that is being tried again already, unless that is later.
+# With a shorter delay, Airflow 2 may mistake the next try for the dead task.
 RETRY_DELAY = "15" if AIRFLOW_2 else "1"
 
-# Without a memory over the tries, "fail" would find its own version, and "create" make another.
+# Without a state store, the second try would find its own version ("fail") or create another one ("create").
 MODES = ["reuse", "fail", "create"] if HAS_STORES else ["reuse"]
 
-# Airflow 3.0 gives a task up whose process alone was killed, and tries one again whose worker is gone too.
+# Airflow 3.0 retries a task only if its worker was killed too.
 KILL = "kill with worker" if airflow_itself.__version__.startswith("3.0.") else "kill"
 
-# What is held up, at which stage of it something is done to the process, and what.
+# For each moment: the request that the service delays, the stage at which the process is hit, and how it is hit.
 MOMENTS: Mapping[str, tuple[Fault, str, str]] = {
-    "looking": (Fault(method="GET", delay=60), "received", KILL),
-    "never-done": (Fault(method="POST", execute="never", delay=60), "received", KILL),
-    "done-later": (Fault(method="POST", execute="last", delay=60), "received", KILL),
-    "done": (Fault(method="POST", delay=60), "executed", KILL),
+    "searching": (Fault(method="GET", delay=60), "received", KILL),
+    "never-executed": (Fault(method="POST", execute="never", delay=60), "received", KILL),
+    "executed-later": (Fault(method="POST", execute="last", delay=60), "received", KILL),
+    "executed": (Fault(method="POST", delay=60), "executed", KILL),
     "with-its-worker": (Fault(method="POST", delay=60), "executed", "kill with worker"),
-    # Stopped, declared dead by Airflow, replaced by another try; and then it goes on.
-    "stopped": (Fault(method="GET", delay=60), "received", "stop with worker"),
+    # The process is suspended, Airflow declares it dead and starts another try, and then the process continues.
+    "suspended": (Fault(method="GET", delay=60), "received", "suspend with worker"),
 }
 if one_task_at_a_time():
-    # What is stopped would hold up all the others.
-    MOMENTS = {moment: what for moment, what in MOMENTS.items() if moment != "stopped"}
-MADE_BY_THE_LAST = ("looking", "never-done", "stopped")
+    # A suspended task would block all others.
+    MOMENTS = {moment: details for moment, details in MOMENTS.items() if moment != "suspended"}
+CREATED_BY_LAST_TRY = ("searching", "never-executed", "suspended")
 
 
-def _signal(task: psutil.Process, what: str) -> list[psutil.Process]:
-    """Kill or stop a task's process, and its worker too if asked; gives those that were only stopped."""
-    worker = task.parent() if "with worker" in what else None
-    met = [process for process in (worker, task) if process is not None]
-    for process in met:
-        process.send_signal(signal.SIGKILL if what.startswith("kill") else signal.SIGSTOP)
-    return met if what.startswith("stop") else []
+def _signal(task: psutil.Process, action: str) -> list[psutil.Process]:
+    """Kill or suspend a task's process, and its worker if the action says so; return the suspended processes."""
+    worker = task.parent() if "with worker" in action else None
+    processes = [process for process in (worker, task) if process is not None]
+    for process in processes:
+        process.send_signal(signal.SIGKILL if action.startswith("kill") else signal.SIGSTOP)
+    return processes if action.startswith("suspend") else []
 
 
 @pytest.mark.long
@@ -80,24 +80,24 @@ def test_one_version_whatever_happens_to_the_task(
             "RETRY_DELAY": RETRY_DELAY,
         }
         with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "killed_dags", environment) as airflow:
-            awaited = {dag for dag in dags if not dag.startswith("answered-")}
-            stopped: list[psutil.Process] = []
+            remaining = {dag for dag in dags if not dag.startswith("answered-")}
+            suspended: list[psutil.Process] = []
             tasks: set[int] = set()
-            while awaited:
-                reached = faults.events.get(timeout=240)
-                dag = reached.path.split("/")[-2]
-                _, stage, what = MOMENTS[dag.rpartition("-")[0]]
-                if dag in awaited and reached.stage == stage:
-                    task = process_at(reached.port)
+            while remaining:
+                event = faults.events.get(timeout=240)
+                dag = event.path.split("/")[-2]
+                _, stage, action = MOMENTS[dag.rpartition("-")[0]]
+                if dag in remaining and event.stage == stage:
+                    task = process_at(event.port)
                     tasks.add(task.pid)
-                    stopped += _signal(task, what)
-                    awaited.remove(dag)
+                    suspended += _signal(task, action)
+                    remaining.remove(dag)
             for dag in dags:
                 _check(airflow, sandbox, dag)
             faults.release()
-            for process in stopped:
+            for process in suspended:
                 process.send_signal(signal.SIGCONT)
-            _, alive = psutil.wait_procs([task for task in stopped if task.pid in tasks], timeout=60)
+            _, alive = psutil.wait_procs([task for task in suspended if task.pid in tasks], timeout=60)
             assert not alive
             for dag in dags:
                 _check(airflow, sandbox, dag)
@@ -112,27 +112,27 @@ def _check(airflow: RealAirflow, sandbox: Sandbox, dag: str) -> None:
     assert tries >= 2, logs
     (version,) = sandbox.store.versions("acme", dag)
     assert airflow.result(dag, "publish")["reference"] == f"acme/{dag}:{version.number}"
-    # The last try, or the one that met its end; others may have failed before on a slow machine.
-    made_by_the_last = dag.rpartition("-")[0] in MADE_BY_THE_LAST
-    assert (version.release_notes == f"Try {tries}") == made_by_the_last, logs
+    # The last try created the version, or the killed one. On a slow machine, other tries may have failed before.
+    by_last_try = dag.rpartition("-")[0] in CREATED_BY_LAST_TRY
+    assert (version.release_notes == f"Try {tries}") == by_last_try, logs
     assert sandbox.token not in logs
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
+def test_a_killed_prune_deletes_exactly_the_rest_in_its_next_try(
     sandbox: Sandbox, tmp_path: Path, repository: Path
 ) -> None:
     model = sandbox.new_model(versions=60)
     faults = Faults()
-    # From the 30th on, every delete is held up: half of them are done when their caller is gone, half never are.
-    held: dict[str, Any] = {
+    # Every delete from the 30th on is delayed: half of them are executed after their caller is gone, half never.
+    delayed: dict[str, Any] = {
         "method": "DELETE",
         "path": f"/models/{model}/versions/(3[0-9]|4[0-9]|5[0-9])$",
         "delay": 60,
         "times": 8,
     }
-    faults.add([Fault(execute="last", **held), Fault(execute="never", **held)])
+    faults.add([Fault(execute="last", **delayed), Fault(execute="never", **delayed)])
     with running(create_app(sandbox.store, faults=faults)) as url:
         environment = {
             "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection(host=f"{url}/v1")),
@@ -142,10 +142,10 @@ def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
         with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "pruning_dags", environment) as airflow:
             received = 0
             while received < 16:
-                reached = faults.events.get(timeout=240)
-                received += reached.stage == "received"
+                event = faults.events.get(timeout=240)
+                received += event.stage == "received"
             half_way = sandbox.numbers(model)
-            _signal(process_at(reached.port), KILL)
+            _signal(process_at(event.port), KILL)
             assert airflow.until("pruning", "prune", "success", "failed") >= 2, airflow.logs("pruning", "prune")
             report = airflow.result("pruning", "prune")
 
@@ -153,11 +153,11 @@ def test_a_prune_that_is_killed_half_way_does_exactly_the_rest(
     assert sandbox.numbers(model) == [60, 59, 58, 7]
     assert (report["failed"], report["already_gone"]) == ([], [])
     assert [entry["reference"] for entry in report["protected"]] == [f"{model}:7"]
-    answers = Counter(
+    deletes = Counter(
         entry["path"].rpartition("/")[2]
         for entry in sandbox.store.requests(1000)
         if entry["method"] == "DELETE" and entry["status"] == 204 and f"/{model}/" in entry["path"]
     )
-    # Each was deleted once: in the first try, just after it, or in the second.
-    assert answers == Counter(str(number) for number in range(1, 58) if number != 7)
+    # Each version was deleted once: in the first try, just after it, or in the second try.
+    assert deletes == Counter(str(number) for number in range(1, 58) if number != 7)
     assert len(report["deleted"]) == 57 - 29 - 8

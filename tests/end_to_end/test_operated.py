@@ -1,4 +1,4 @@
-"""Tasks that people clear, mark, stop, and run in parallel: what each of them does on real processes."""
+"""Tasks on real processes that people clear, mark, stop, and run in parallel."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
 from airflow_provider_wriftai.sandbox.store import Store
 from tests.support.polling import until
-from tests.support.postgres import programs
+from tests.support.postgres import find_postgres
 from tests.support.real_airflow import HAS_STORES, RealAirflow, running_airflow
 from tests.support.rest_api import RestAPI, until_up
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(not HAS_STORES, reason="Airflow before 3.3 keeps no journal over a clear"),
-    pytest.mark.skipif(programs() is None, reason="not on this machine: PostgreSQL"),
+    pytest.mark.skipif(not HAS_STORES, reason="before Airflow 3.3, a cleared task loses its journal"),
+    pytest.mark.skipif(find_postgres() is None, reason="not on this machine: PostgreSQL"),
 ]
 
 TOKEN = "token-of-the-operated-test-8s2v"
@@ -38,25 +38,26 @@ _ENDED = ("success", "failed", "upstream_failed", "skipped")
 
 @dataclass
 class Operated:
-    """An Airflow, the service it publishes to, and what its callbacks left."""
+    """A running Airflow, the service that it uses, and the folder in which its callbacks create files."""
 
     airflow: RealAirflow
     rest: RestAPI
     store: Store
     faults: Faults
-    called_back: Path
+    callback_files: Path
     secrets: Path
 
     def numbers(self, model: str) -> list[int]:
         return [version.number for version in self.store.versions("acme", model)]
 
     def requests(self, method: str, model: str) -> list[dict[str, Any]]:
-        """The requests of a method for a model, newest first."""
-        listed = self.store.requests(10_000)
-        return [each for each in listed if each["method"] == method and f"/acme/{model}/" in f"{each['path']}/"]
+        """Return the requests with a method for a model, newest first."""
+        requests = self.store.requests(10_000)
+        return [each for each in requests if each["method"] == method and f"/acme/{model}/" in f"{each['path']}/"]
 
     def callbacks(self, dag: str) -> set[str]:
-        return {file.suffix[1:] for file in self.called_back.glob(f"{dag}.*")}
+        """Return the outcomes for which a DAG's callbacks ran."""
+        return {file.suffix[1:] for file in self.callback_files.glob(f"{dag}.*")}
 
     def until_called_back(self, dag: str) -> None:
         until(lambda: self.callbacks(dag), lambda: self.airflow.logs(dag, "*"))
@@ -80,8 +81,8 @@ class Operated:
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     repository = Path(__file__).resolve().parents[2]
     folder = tmp_path_factory.mktemp("operated")
-    called_back, secrets = folder / "called-back", folder / "secrets"
-    called_back.mkdir()
+    callback_files, secrets = folder / "callbacks", folder / "secrets"
+    callback_files.mkdir()
     secrets.mkdir()
     store = Store(folder / "sandbox.db")
     store.add_token(TOKEN, "acme")
@@ -103,10 +104,10 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
             (secrets / f"secret_{name}.json").write_text(connection)
         environment = {
             "AIRFLOW_CONN_WRIFTAI_DEFAULT": connection,
-            "CALLED_BACK": str(called_back),
+            "CALLBACK_FILES": str(callback_files),
             "SECRETS_FOLDER": str(secrets),
             "AIRFLOW__CORE__PARALLELISM": "8",
-            # The first request to it takes long on a busy machine.
+            # The first request to the execution API takes long on a busy machine.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__SECRETS__BACKEND": "tests.support.failing_secrets.FailingSecrets",
             "PYTHONPATH": str(repository),
@@ -115,14 +116,14 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
             until_up(airflow.url)
             with RestAPI(airflow.url) as rest:
                 for dag in ("release", "parallel", "wait_strict"):
-                    rest.until_there(dag)
-                yield Operated(airflow, rest, store, faults, called_back, secrets)
+                    rest.until_dag_exists(dag)
+                yield Operated(airflow, rest, store, faults, callback_files, secrets)
                 faults.clear()
     store.close()
     assert TOKEN not in "".join(file.read_text(errors="replace") for file in folder.rglob("*.log"))
 
 
-def test_clearing_an_old_run_publishes_nothing_anew(operated: Operated) -> None:
+def test_clearing_an_old_run_publishes_nothing_again(operated: Operated) -> None:
     rest, airflow = operated.rest, operated.airflow
     january = rest.trigger("release", image=JANUARY)
     assert {*operated.until_ended(january).values()} == {"success"}
@@ -140,7 +141,7 @@ def test_clearing_an_old_run_publishes_nothing_anew(operated: Operated) -> None:
     assert rest.get(f"{january}/taskInstances/publish")["try_number"] == 2, "a final error was retried"
     assert len(operated.requests("POST", "release")) == 2
 
-    # What the other tasks do if they alone are cleared.
+    # Clear a prune alone, and a publish whose version still exists.
     rest.clear(january, "prune")
     rest.clear(february, "publish", downstream=True)
     until(lambda: rest.states(january)["prune"] in _ENDED, lambda: rest.states(january))
@@ -164,14 +165,14 @@ def test_a_publish_that_is_marked_while_it_reconciles_sends_nothing_more(operate
     assert operated.callbacks(dag) == {"success" if mark == "success" else "failure"}
     assert operated.rest.states(run) == {"publish": mark}
     logs = operated.airflow.logs(dag, "publish")
-    assert "Airflow stopped the task while it published" in logs
+    assert "Airflow stopped the task while it was publishing" in logs
     assert ("was marked as success" in logs) == (mark == "success")
-    # The next one would have been sent within seconds.
+    # Another request would have been sent within seconds.
     assert operated.numbers(model) == []
     assert [len(operated.requests(method, model)) for method in ("GET", "POST")] == requests
 
 
-def test_a_prune_that_is_marked_as_success_pages_nobody(operated: Operated) -> None:
+def test_a_prune_that_is_marked_as_success_calls_no_failure_callback(operated: Operated) -> None:
     with _prune_under_way(operated, "prune_marked_success") as run:
         operated.rest.mark(run, "prune", "success")
         operated.until_called_back("prune_marked_success")
@@ -181,7 +182,7 @@ def test_a_prune_that_is_marked_as_success_pages_nobody(operated: Operated) -> N
     report = operated.rest.result(run, "prune")
     logs = operated.airflow.logs("prune_marked_success", "prune")
     assert "was marked as success" in logs
-    _check_the_record(operated, "prune_marked_success", report, logs, left)
+    _check_report(operated, "prune_marked_success", report, logs, left)
 
 
 def test_a_prune_that_is_cleared_deletes_each_version_once(operated: Operated) -> None:
@@ -191,22 +192,22 @@ def test_a_prune_that_is_cleared_deletes_each_version_once(operated: Operated) -
     until(lambda: operated.rest.states(run)["prune"] in _ENDED, lambda: operated.rest.states(run))
     assert operated.rest.states(run) == {"prune": "success"}
     assert operated.numbers("prune_cleared") == [OLD_VERSIONS]
-    answers = Counter(each["path"] for each in operated.requests("DELETE", "prune_cleared") if each["status"] == 204)
-    assert len(answers) == OLD_VERSIONS - 1
-    assert {*answers.values()} == {1}
+    deletes = Counter(each["path"] for each in operated.requests("DELETE", "prune_cleared") if each["status"] == 204)
+    assert len(deletes) == OLD_VERSIONS - 1
+    assert {*deletes.values()} == {1}
 
 
-def test_a_prune_that_times_out_leaves_its_record(operated: Operated) -> None:
+def test_a_prune_that_times_out_leaves_its_report(operated: Operated) -> None:
     with _prune_under_way(operated, "prune_limited") as run:
         assert operated.until_ended(run) == {"prune": "failed"}
         left = operated.numbers("prune_limited")
     assert operated.callbacks("prune_limited") == {"failure"}
     logs = operated.airflow.logs("prune_limited", "prune")
     assert "AirflowTaskTimeout" in logs
-    _check_the_record(operated, "prune_limited", operated.rest.result(run, "prune"), logs, left)
+    _check_report(operated, "prune_limited", operated.rest.result(run, "prune"), logs, left)
 
 
-def test_eight_runs_of_one_image_make_one_version(operated: Operated) -> None:
+def test_eight_parallel_runs_with_one_image_create_one_version(operated: Operated) -> None:
     operated.faults.add([Fault(method="POST", path="/parallel/", delay=8, execute="last", times=8)])
     runs = [operated.rest.trigger("parallel") for _ in range(8)]
     for run in runs:
@@ -224,7 +225,7 @@ def test_a_wait_survives_a_secrets_backend_that_fails_once(operated: Operated) -
     for run in runs.values():
         operated.rest.until(run, "wait", "deferred")
     operated.airflow.kill("triggerer")
-    # Airflow looks up twice: in the process of the triggers, and for it in the one that supervises it.
+    # Airflow looks a connection up twice: in the process that runs the triggers, and in its supervisor.
     failures = {name: operated.secrets / f"secret_{name}.failures" for name in runs}
     failures["patient"].write_bytes(b"xx")
     failures["strict"].write_bytes(b"x" * 100)
@@ -237,7 +238,7 @@ def test_a_wait_survives_a_secrets_backend_that_fails_once(operated: Operated) -
     assert operated.until_ended(runs["patient"]) == {"wait": "success"}
     assert operated.rest.result(runs["patient"], "wait")["reference"] == "acme/wait_patient:1"
     assert "the connection could not be read" in operated.airflow.logs("wait_patient", "wait")
-    # The reason is in the error itself, whatever a log has besides.
+    # The error itself names the reason.
     logs = operated.airflow.logs("wait_strict", "wait")
     errors = [line for line in logs.splitlines() if "Task failed with exception" in line]
     assert any("Connection 'secret_strict' does not exist" in line for line in errors), logs
@@ -245,7 +246,11 @@ def test_a_wait_survives_a_secrets_backend_that_fails_once(operated: Operated) -
 
 @contextmanager
 def _prune_under_way(operated: Operated, dag: str) -> Iterator[str]:
-    """Run a prune whose deletes take a second each; gives its run when some are done."""
+    """Run a prune whose deletes take a second each.
+
+    Yields:
+        The run, once some deletes are done.
+    """
     operated.faults.add([Fault(method="DELETE", path=f"/{dag}/", delay=1, execute="last", times=10_000)])
     run = operated.rest.trigger(dag)
     until(lambda: len(operated.numbers(dag)) < OLD_VERSIONS, lambda: operated.rest.states(run), every=0.2)
@@ -257,11 +262,11 @@ def _prune_under_way(operated: Operated, dag: str) -> Iterator[str]:
                 operated.faults.clear()
 
 
-def _check_the_record(operated: Operated, model: str, report: Any, logs: str, left: list[int]) -> None:
-    """Everything that is gone is on record, and nothing went after the task's end but what was under way."""
+def _check_report(operated: Operated, model: str, report: Any, logs: str, left: list[int]) -> None:
+    """Check that the report has every deleted version, and that only deletes in flight outlived the task."""
     now = set(operated.numbers(model))
-    gone = {f"acme/{model}:{number}" for number in range(1, OLD_VERSIONS + 1) if number not in now}
-    assert set(report["deleted"]) <= gone <= {*report["deleted"], *report["interrupted"]}
+    deleted = {f"acme/{model}:{number}" for number in range(1, OLD_VERSIONS + 1) if number not in now}
+    assert set(report["deleted"]) <= deleted <= {*report["deleted"], *report["interrupted"]}
     assert report["deleted_count"] == len(report["deleted"]) > 0
     assert set(left) - now <= {int(each.rpartition(":")[2]) for each in report["interrupted"]}
     assert "Deleted acme/" in logs

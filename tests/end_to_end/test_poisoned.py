@@ -1,4 +1,4 @@
-"""What another publisher writes into a version cannot harm the triggerer, or a wait for something else."""
+"""A hostile version of another publisher cannot harm the triggerer or other waits."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def _publish(sandbox: Sandbox, model: str, schema: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.skipif(not HAS_STORES, reason="one Airflow is enough; all others round-trip the same values")
+@pytest.mark.skipif(not HAS_STORES, reason="one Airflow is enough; test_serialization.py tests the others")
 @pytest.mark.timeout(600)
-def test_a_poisoned_version_harms_nothing_else(sandbox: Sandbox, tmp_path: Path, repository: Path) -> None:
+def test_a_poisoned_version_harms_no_other_wait(sandbox: Sandbox, tmp_path: Path, repository: Path) -> None:
     keys, deep, harmless = (sandbox.new_model(versions=1) for _ in range(3))
     environment = {
         "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()),
@@ -50,7 +50,7 @@ def test_a_poisoned_version_harms_nothing_else(sandbox: Sandbox, tmp_path: Path,
     }
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "poisoned_dags", environment) as airflow:
         until_up(airflow.url)
-        _until(lambda: airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'poisoned'"))
+        _until(lambda: airflow.fetch("SELECT 1 FROM dag WHERE dag_id = 'poisoned'"))
         airflow.command("dags", "trigger", "poisoned")
         for name in WAITS:
             airflow.until("poisoned", name, "deferred")
@@ -76,5 +76,5 @@ def test_a_poisoned_version_harms_nothing_else(sandbox: Sandbox, tmp_path: Path,
         airflow.until("poisoned", "read", "success")
         assert airflow.result("poisoned", "read") == ["dict", f"{keys}:2"]
         assert airflow.pid("triggerer") == triggerer
-        # A triggerer that failed with the event would have ended: running_airflow checks that all processes live.
+        # A triggerer that failed on the event would have ended, and running_airflow checks that all processes live.
         assert airflow.triggers() == []

@@ -1,4 +1,4 @@
-"""The example DAGs on real processes, web server included, used over the REST API as a user's system would."""
+"""The example DAGs on real processes, including the web server, driven over Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def test_the_example_dags_over_the_rest_api(
             ),
             "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
             "AIRFLOW__WEBSERVER__BASE_URL": f"http://localhost:{port}",
-            "AIRFLOW__WEBSERVER__SECRET_KEY": "of this test alone",
+            "AIRFLOW__WEBSERVER__SECRET_KEY": "only for this test",
         }
         web = {"webserver": ["webserver", "--port", str(port), "--hostname", "127.0.0.1", "--workers", "1"]}
         more = web if AIRFLOW_2 else {}
         with running_airflow(tmp_path, repository / "example_dags", environment, more) as airflow:
             if AIRFLOW_2:
-                about = ("--firstname", "a", "--lastname", "b", "--role", "Admin", "--email", "a@example.org")
-                airflow.command("users", "create", "--username", USER, "--password", PASSWORD, *about)
+                details = ("--firstname", "a", "--lastname", "b", "--role", "Admin", "--email", "a@example.org")
+                airflow.command("users", "create", "--username", USER, "--password", PASSWORD, *details)
             url = f"http://127.0.0.1:{port}" if AIRFLOW_2 else airflow.url
             until_up(url)
             with RestAPI(url, (USER, PASSWORD)) as rest:
                 for dag in ("publish_after_build", "wait_for_release", "prune_many_models"):
-                    rest.until_there(dag)
+                    rest.until_dag_exists(dag)
                 _publish_wait_and_prune(rest, store, sandbox, schemas, digest)
                 shows("rest")
                 if AIRFLOW_V_3_1_PLUS:
@@ -88,33 +88,35 @@ def _publish_wait_and_prune(rest: RestAPI, store: Store, sandbox: str, schemas: 
     rest.until(waiting, "report", "success", "failed", "upstream_failed")
     assert rest.result(waiting, "report") == "acme/sentiment:14: from outside"
 
-    # 14, 13, …, 9 are there.
-    rehearsing = rest.trigger("prune_many_models", keep_last=3, older_than="1s", dry_run=True)
-    rest.until(rehearsing, "prune", "success", "failed", "upstream_failed")
-    planned = [entry["reference"] for entry in rest.result(rehearsing, "prune", 0)["planned"]]
+    # Versions 14, 13, …, 9 exist.
+    rehearsal = rest.trigger("prune_many_models", keep_last=3, older_than="1s", dry_run=True)
+    rest.until(rehearsal, "prune", "success", "failed", "upstream_failed")
+    planned = [entry["reference"] for entry in rest.result(rehearsal, "prune", 0)["planned"]]
     assert planned == [f"acme/sentiment:{number}" for number in (9, 10, 11)]
     assert [version.number for version in store.versions(*MODEL)] == [14, 13, 12, 11, 10, 9]
 
 
 def _prune_after_approval(rest: RestAPI, store: Store, log: Path, schemas: Any, digest: str) -> None:
-    """One of the six is due, and goes only once somebody approves."""
-    asking = rest.trigger("prune_after_approval")
-    rest.until(asking, "approve", "deferred", "awaiting_input")
-    assert rest.states(asking)["prune"] is None
-    # Airflow 3.3 fails a task that is answered before its scheduler has heard that it paused.
-    _until_said(log, "Received executor event with state success", "task_id='approve'")
-    # Now 10 is due too, but nobody was asked about it.
+    """Check that the one version that is due is deleted only after an approval."""
+    run = rest.trigger("prune_after_approval")
+    rest.until(run, "approve", "deferred", "awaiting_input")
+    assert rest.states(run)["prune"] is None
+    # Airflow 3.3 fails a task that is approved before its scheduler has noticed the deferral.
+    _until_logged(log, "Received executor event with state success", "task_id='approve'")
+    # Now version 10 is due too, but the approval does not cover it.
     store.create_version(*MODEL, release_notes="from outside", schemas=schemas, container_image_digest=digest)
-    asked = rest.approve(asking, "approve")
-    assert asked.startswith("Delete 1 versions of acme/sentiment?")
-    assert "| acme/sentiment:9 |" in asked
-    rest.until(asking, "prune", "success", "failed", "upstream_failed", "skipped")
-    assert rest.states(asking) == {"rehearse": "success", "approve": "success", "prune": "success"}
-    assert rest.result(asking, "prune")["deleted"] == ["acme/sentiment:9"]
+    request = rest.approve(run, "approve")
+    assert request.startswith("Prune acme/sentiment? Versions to delete: 1")
+    assert "| acme/sentiment:9 |" in request
+    rest.until(run, "prune", "success", "failed", "upstream_failed", "skipped")
+    assert rest.states(run) == {"rehearse": "success", "approve": "success", "prune": "success"}
+    assert rest.result(run, "prune")["deleted"] == ["acme/sentiment:9"]
 
 
-def _until_said(log: Path, *words: str) -> None:
-    def said() -> bool:
+def _until_logged(log: Path, *words: str) -> None:
+    """Wait until one line of a log contains all words."""
+
+    def is_logged() -> bool:
         return any(all(word in line for word in words) for line in log.read_text(errors="replace").splitlines())
 
-    until(said, lambda: words, patience=120, every=0.2)
+    until(is_logged, lambda: words, patience=120, every=0.2)

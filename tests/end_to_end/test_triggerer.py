@@ -1,4 +1,4 @@
-"""kill -9 on a real triggerer: waits keep their deadline, and every version is told, and told once."""
+"""Kill a real triggerer: waits keep their deadlines, and every version makes exactly one event."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.support.sandbox import Sandbox
 
 _until = partial(until, patience=180.0, every=0.2)
 
-FINDING = ("until_it_is_there", "looking_anew") if HAS_STORES else ("until_it_is_there",)
+SUCCESSFUL_WAITS = ("deferred", "rescheduled") if HAS_STORES else ("deferred",)
 
 
 @pytest.mark.timeout(600)
-def test_a_triggerer_that_is_killed_amid_it_all(
+def test_waits_and_events_survive_a_killed_triggerer(
     sandbox: Sandbox, tmp_path: Path, repository: Path, schemas: Any, shows: Callable[[str], None]
 ) -> None:
-    waited_for, heard_of = sandbox.new_model(versions=3), sandbox.new_model(versions=3)
+    waited_for, watched = sandbox.new_model(versions=3), sandbox.new_model(versions=3)
     published = sandbox.new_model()
     environment = {
         "AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()),
         "WAITED_FOR": waited_for,
-        "HEARD_OF": heard_of,
+        "WATCHED": watched,
         "PUBLISHED": published,
     }
 
@@ -40,49 +40,49 @@ def test_a_triggerer_that_is_killed_amid_it_all(
             )
 
     def polls() -> int:
-        return sum(f"/{heard_of}/versions" in entry["path"] for entry in sandbox.store.requests(100_000))
+        return sum(f"/{watched}/versions" in entry["path"] for entry in sandbox.store.requests(100_000))
 
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "triggerer_dags", environment) as airflow:
-        for task in (*FINDING, "until_it_is_too_late", "until_somebody_clears_it"):
+        for task in (*SUCCESSFUL_WAITS, "timed_out", "cleared"):
             airflow.until("waits", task, "deferred", "up_for_reschedule")
         deferred_at = time.monotonic()
         if not AIRFLOW_2:
             _until(lambda: polls() > 0)
-            publish(heard_of, 4)
-            _until(lambda: len(_told(airflow)) >= 4)
+            publish(watched, 4)
+            _until(lambda: len(_watcher_events(airflow)) >= 4)
             if HAS_STORES:
-                _until(lambda: _mark(airflow) == {7})
-        airflow.until("follows", "tell", "success", "failed")
-        (told,) = airflow.result("follows", "tell")
-        assert told["reference"] == f"{published}:1"
-        assert told["container_image_digest"] == "sha256:" + "cd" * 32
+                _until(lambda: _checkpoint_numbers(airflow) == {7})
+        airflow.until("on_publish", "list_versions", "success", "failed")
+        (version,) = airflow.result("on_publish", "list_versions")
+        assert version["reference"] == f"{published}:1"
+        assert version["container_image_digest"] == "sha256:" + "cd" * 32
         airflow.kill("triggerer")
         publish(waited_for)
         if HAS_STORES:
-            publish(heard_of, 6)
+            publish(watched, 6)
         polls_before = polls()
         airflow.start("triggerer")
-        for task in FINDING:
+        for task in SUCCESSFUL_WAITS:
             airflow.until("waits", task, "success")
             assert airflow.result("waits", task)["reference"] == f"{waited_for}:4"
-        airflow.until("waits", "until_it_is_too_late", "failed")
-        late = time.monotonic() - deferred_at
-        assert "did not appear in time" in airflow.logs("waits", "until_it_is_too_late")
-        assert late < 60 + 45, "the deadline began anew"
-        assert airflow.task("waits", "until_somebody_clears_it")[0] == "deferred"
+        airflow.until("waits", "timed_out", "failed")
+        elapsed = time.monotonic() - deferred_at
+        assert "did not appear in time" in airflow.logs("waits", "timed_out")
+        assert elapsed < 60 + 45, "the restart extended the deadline"
+        assert airflow.task("waits", "cleared")[0] == "deferred"
         watchers = [] if AIRFLOW_2 else ["WriftAIVersionPublishedTrigger"]
         _until(lambda: airflow.triggers() == [*watchers, "WriftAIVersionTrigger"])
-        airflow.command("tasks", "clear", "waits", "--task-regex", "until_somebody_clears_it", "--yes")
-        _until(lambda: airflow.task("waits", "until_somebody_clears_it") == ("deferred", 2))
+        airflow.command("tasks", "clear", "waits", "--task-regex", "cleared", "--yes")
+        _until(lambda: airflow.task("waits", "cleared") == ("deferred", 2))
         _until(lambda: airflow.triggers() == [*watchers, "WriftAIVersionTrigger"])
         if not AIRFLOW_2:
             _until(lambda: polls() > polls_before)
-            publish(heard_of, 10)
-            published_in_all = 20 if HAS_STORES else 14
-            _until(lambda: len(_told(airflow)) >= published_in_all)
+            publish(watched, 10)
+            total = 20 if HAS_STORES else 14
+            _until(lambda: len(_watcher_events(airflow)) >= total)
             if HAS_STORES:
-                _until(lambda: _mark(airflow) == {23})
-            _all_were_told_once(airflow, heard_of, published_in_all)
+                _until(lambda: _checkpoint_numbers(airflow) == {23})
+            _check_one_event_per_version(airflow, watched, total)
     shown = {
         "deferred": True,
         "outlet, given": True,
@@ -90,26 +90,26 @@ def test_a_triggerer_that_is_killed_amid_it_all(
         "events, over restarts": HAS_STORES,
         "start, rescheduled": HAS_STORES,
     }
-    for what in (what for what, was_tried in shown.items() if was_tried):
-        shows(what)
+    for feature in (feature for feature, was_tested in shown.items() if was_tested):
+        shows(feature)
     assert sandbox.token not in "".join(file.read_text(errors="replace") for file in tmp_path.rglob("*.log"))
 
 
-def _told(airflow: RealAirflow) -> list[Any]:
-    """What was heard of versions that were published from outside."""
+def _watcher_events(airflow: RealAirflow) -> list[Any]:
+    """Return the payloads of the events that the watcher made."""
     return [extra["payload"] for extra in airflow.events() if "payload" in extra]
 
 
-def _mark(airflow: RealAirflow) -> set[Any]:
-    return {value["number"] for value in airflow.marks()}
+def _checkpoint_numbers(airflow: RealAirflow) -> set[Any]:
+    return {value["number"] for value in airflow.checkpoints()}
 
 
-def _all_were_told_once(airflow: RealAirflow, model: str, count: int) -> None:
-    told = [payload["reference"] for payload in _told(airflow)]
-    assert sorted(told, key=lambda reference: int(reference.rpartition(":")[2])) == [
+def _check_one_event_per_version(airflow: RealAirflow, model: str, count: int) -> None:
+    delivered = [payload["reference"] for payload in _watcher_events(airflow)]
+    assert sorted(delivered, key=lambda reference: int(reference.rpartition(":")[2])) == [
         f"{model}:{number}" for number in range(4, 4 + count)
     ]
-    assert {payload["model"] for payload in _told(airflow)} == {model}
-    _until(lambda: sum(map(len, airflow.results("hears", "tell"))) >= count)
-    heard = [reference for references in airflow.results("hears", "tell") for reference in references]
-    assert sorted(heard) == sorted(told)
+    assert {payload["model"] for payload in _watcher_events(airflow)} == {model}
+    _until(lambda: sum(map(len, airflow.results("on_event", "list_references"))) >= count)
+    received = [reference for references in airflow.results("on_event", "list_references") for reference in references]
+    assert sorted(received) == sorted(delivered)

@@ -1,4 +1,4 @@
-"""``make ui``: the full Airflow with the example DAGs, beside the sandbox."""
+"""``make ui``: a complete Airflow with the example DAGs, and the sandbox."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def ports() -> tuple[int, int]:
 def test_it_runs_the_pipeline(start: Start, ports: tuple[int, int], tmp_path: Path) -> None:
     airflow_port, sandbox_port = ports
     with start("ui", "--port", str(airflow_port), "--sandbox-port", str(sandbox_port)) as process:
-        said = ""
-        while "Stop " not in said:
+        output = ""
+        while "Stop " not in output:
             line = process.stdout.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         token = json.loads((tmp_path / "secrets.json").read_text())["token"]
         with RestAPI(f"http://localhost:{airflow_port}") as airflow:
             pipeline = airflow.trigger("publish_after_build")

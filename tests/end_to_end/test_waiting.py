@@ -1,4 +1,4 @@
-"""Waits on a real Airflow 3.3: the same outcome wherever they start and end."""
+"""Waits on a real Airflow 3.3 have the same outcome on workers and in the triggerer."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_waits_start_and_end_in_the_triggerer(sandbox: Sandbox, tmp_path: Path, 
     model = sandbox.new_model(versions=1)
     environment = {"AIRFLOW_CONN_WRIFTAI_DEFAULT": json.dumps(sandbox.connection()), "WAITED_FOR": model}
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "waiting_dags", environment) as airflow:
-        # A worker that cannot reach Airflow's API yet fails its task.
+        # A task fails if its worker cannot reach Airflow's API yet.
         until_up(airflow.url)
-        _until(lambda: airflow.ask("SELECT 1 FROM dag WHERE dag_id = 'waiting'"))
+        _until(lambda: airflow.fetch("SELECT 1 FROM dag WHERE dag_id = 'waiting'"))
         airflow.command("dags", "trigger", "waiting")
         for name in (*IN_TRIGGERER, "ended_by_worker", "with_outlet", "started_with_outlet"):
             airflow.until("waiting", name, "deferred")
@@ -54,7 +54,7 @@ def test_waits_start_and_end_in_the_triggerer(sandbox: Sandbox, tmp_path: Path, 
 
         stored = {
             (row[0], row[1]): row[2]
-            for row in airflow.ask("SELECT task_id, key, CAST(value AS TEXT) FROM xcom WHERE dag_id = 'waiting'")
+            for row in airflow.fetch("SELECT task_id, key, CAST(value AS TEXT) FROM xcom WHERE dag_id = 'waiting'")
         }
         results = {name: stored[name, "return_value"] for name in (*IN_TRIGGERER, *ON_WORKER)}
         assert len(set(results.values())) == 1, results
@@ -63,10 +63,10 @@ def test_waits_start_and_end_in_the_triggerer(sandbox: Sandbox, tmp_path: Path, 
         assert len(links) == 1, links
         assert ("without_result", "return_value") not in stored
         assert stored["read", "return_value"].strip('"') == f"dict {model}:2"
-        # Only what went through a worker has a log of its worker; what ended in the triggerer resumed on none.
+        # A wait that ends in the triggerer does not resume on a worker.
         assert "The task ends without a worker." in airflow.logs("waiting", "ended_by_trigger")
         assert "Running resume_execution" not in airflow.logs("waiting", "ended_by_trigger")
-        assert [row[0] for row in airflow.ask("SELECT count(*) FROM asset_event")] == [2]
+        assert [row[0] for row in airflow.fetch("SELECT count(*) FROM asset_event")] == [2]
         assert "did not appear in time" in airflow.logs("waiting", "timed_out")
         assert airflow.task("waiting", "timed_out")[1] == 1, "a timeout was retried"
         for name in ("limited", "limited_started"):

@@ -23,7 +23,7 @@ from tests.support.sandbox import Sandbox
 VARIABLE = "AIRFLOW_CONN_WRIFTAI_DEFAULT"
 
 
-def _ways(sandbox: Sandbox) -> dict[str, str]:
+def _write_connections(sandbox: Sandbox) -> dict[str, str]:
     host, port = urlsplit(sandbox.url).netloc.split(":")
     token = quote(sandbox.token, safe="")
     full = Connection(
@@ -55,9 +55,9 @@ def _ways(sandbox: Sandbox) -> dict[str, str]:
         "JSON as Airflow writes it",
     ],
 )
-def test_every_way_to_write_the_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_every_way_to_write_the_connection_works(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     owner, name = sandbox.new_model(versions=1).split("/")
-    monkeypatch.setenv(VARIABLE, _ways(sandbox)[way])
+    monkeypatch.setenv(VARIABLE, _write_connections(sandbox)[way])
     with WriftAIHook().get_conn() as api:
         assert [version["number"] for version in Versions(api).list(owner, name).items] == [1]
 
@@ -83,7 +83,7 @@ def test_another_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"password": "wrong-token"}, "401 Unauthorized"),
         ({"password": None}, "401 Unauthorized"),
@@ -94,8 +94,8 @@ def test_another_connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -
         ({"host": "not a host"}, "plain ASCII without spaces"),
     ],
 )
-def test_a_failing_test_says_who_is_wrong_without_the_token(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+def test_a_failing_test_names_the_cause_without_the_token(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: str
 ) -> None:
     here = urlsplit(sandbox.url).netloc
     if changes.get("host"):
@@ -104,18 +104,18 @@ def test_a_failing_test_says_who_is_wrong_without_the_token(
     monkeypatch.setenv(VARIABLE, json.dumps(sandbox.connection(**changes)))
     worked, message = WriftAIHook().test_connection()
     assert not worked
-    assert said in message
+    assert expected in message
     assert "wrong-token" not in message
     assert sandbox.token not in message
 
 
-def test_a_connection_that_cannot_be_meant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_connection_is_refused(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps(sandbox.connection(extra={"timeout": "never"})))
     with pytest.raises(ConfigurationError, match="number of seconds"):
         WriftAIHook().get_conn()
 
 
-def test_the_form_of_older_airflows_says_the_same_as_that_of_newer_ones() -> None:
+def test_older_and_newer_airflows_show_the_same_form() -> None:
     behaviour = WriftAIHook.get_ui_field_behaviour()
     assert behaviour == {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
     pytest.importorskip("flask_appbuilder", reason="only Airflow before 3.2 asks the hook for its form fields")
@@ -123,13 +123,13 @@ def test_the_form_of_older_airflows_says_the_same_as_that_of_newer_ones() -> Non
     assert list(widgets) == list(EXTRA_FIELDS)
 
 
-def _documented_ways() -> list[str]:
+def _read_documented_connections() -> list[str]:
     document = Path(__file__).parent.parent.parent / "docs" / "connection.md"
     return re.findall(r"^export AIRFLOW_CONN_WRIFTAI_DEFAULT='(.*)'$", document.read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("way", _documented_ways())
-def test_the_documented_ways_say_the_same(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+@pytest.mark.parametrize("way", _read_documented_connections())
+def test_the_documented_connections_are_the_same(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setenv(VARIABLE, way)
     with WriftAIHook().get_conn() as api:
         assert api.base_url.replace(":443", "") == "https://api.wrift.ai/v1"
@@ -148,11 +148,23 @@ def test_a_connection_of_another_service_is_refused(monkeypatch: pytest.MonkeyPa
 def test_a_missing_connection_is_final() -> None:
     hook = WriftAIHook("no_such")
     openers: list[Callable[[], object]] = [hook.get_conn, lambda: asyncio.run(hook.aget_conn())]
-    for open_it in openers:
+    for open_connection in openers:
         with pytest.raises(ConfigurationError, match="Connection 'no_such' does not exist") as caught:
-            open_it()
+            open_connection()
         assert not caught.value.retryable
     assert WriftAIHook("no_such").test_connection()[0] is False
+
+
+@pytest.mark.parametrize(
+    ("connection_id", "problem"),
+    [(None, "is empty"), ("", "is empty"), (" ", "is empty"), ("None", "is empty"), (5, "must be text; got 5")],
+)
+def test_an_id_that_another_task_returned_is_checked(connection_id: Any, problem: str) -> None:
+    hook = WriftAIHook(connection_id)
+    openers: list[Callable[[], object]] = [hook.get_conn, lambda: asyncio.run(hook.aget_conn()), hook.check_connection]
+    for open_connection in openers:
+        with pytest.raises(ConfigurationError, match=f"wriftai_conn_id {problem}"):
+            open_connection()
 
 
 @pytest.mark.parametrize("value", ["wriftai://:s3/cret@localhost:8787/http", '{"conn_type": "wriftai", "port": "abc"}'])
@@ -160,7 +172,7 @@ def test_a_connection_that_airflow_cannot_read_is_not_called_missing(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_BROKEN", value)
-    with pytest.raises(ConfigurationError, match="'AIRFLOW_CONN_BROKEN' is neither a connection URI nor") as caught:
+    with pytest.raises(ConfigurationError, match="'AIRFLOW_CONN_BROKEN' contains neither a valid") as caught:
         WriftAIHook("broken").get_conn()
     assert "cret" not in str(caught.value)
 
@@ -200,14 +212,14 @@ def test_no_frame_of_a_traceback_holds_a_secret(
 
 
 def _check_frames(error: BaseException | None, secret: str) -> None:
-    """Walk the local variables of every frame, of causes and contexts, too."""
+    """Check the local variables of every frame of an error, its causes, and its contexts."""
     while error is not None:
         frame = error.__traceback__
         while frame is not None:
             if "airflow_provider_wriftai" in frame.tb_frame.f_code.co_filename and "/tests/" not in (
                 frame.tb_frame.f_code.co_filename
             ):
-                shown = {name: repr(value) for name, value in frame.tb_frame.f_locals.items()}
-                assert not [name for name, value in shown.items() if secret in value], frame.tb_frame
+                values = {name: repr(value) for name, value in frame.tb_frame.f_locals.items()}
+                assert not [name for name, value in values.items() if secret in value], frame.tb_frame
             frame = frame.tb_next
         error = error.__cause__ or error.__context__

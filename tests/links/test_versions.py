@@ -26,7 +26,7 @@ def _connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TaskInstance:
-    """A task instance, as far as XCom goes."""
+    """A task instance that records what is pushed to XCom."""
 
     try_number = 1
     max_tries = 0
@@ -46,7 +46,7 @@ def _link_of(task: Any, run: str = "execute", **arguments: Any) -> Any:
     return ti.pushed.get(LINK_KEY) if AIRFLOW_2 else WriftAIVersionLink().get_link(task, ti_key=ti)
 
 
-def test_each_task_leads_to_what_it_is_about(sandbox: Sandbox, schemas: Any) -> None:
+def test_each_task_links_to_its_version_or_model(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model(versions=2)
     page = f"{sandbox.url}/models/{model}"
     publish = WriftAICreateVersionOperator(task_id="p", model=model, image=DIGEST, release_notes="x", schemas=schemas)
@@ -59,14 +59,14 @@ def test_each_task_leads_to_what_it_is_about(sandbox: Sandbox, schemas: Any) -> 
     assert _link_of(WriftAICleanupVersionsOperator(task_id="c", model=model, keep_last=9)) == page
 
 
-def test_a_task_that_has_done_nothing_leads_nowhere() -> None:
+def test_a_task_that_has_not_run_has_no_link() -> None:
     task = WriftAIGetVersionOperator(task_id="g", version="acme/m:1")
     if not AIRFLOW_2:
         assert WriftAIVersionLink().get_link(task, ti_key=None) == ""
 
 
-@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 keeps it by itself")
-def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Sandbox) -> None:
+@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 stores links itself")
+def test_a_link_that_cannot_be_stored_does_not_fail_the_task(sandbox: Sandbox) -> None:
     class Broken(TaskInstance):
         def xcom_push(self, key: str, value: Any) -> None:
             raise OSError("no database")
@@ -76,18 +76,18 @@ def test_a_link_that_cannot_be_kept_fails_nothing(sandbox: Sandbox) -> None:
     assert WriftAIGetVersionOperator(task_id="g", version=f"{model}:1").execute(context)["number"] == 1
 
 
-@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 keeps it by itself")
+@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 stores links itself")
 def test_it_is_read_from_xcom(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: dict[str, str] = {}
-    xcom = SimpleNamespace(get_value=lambda *, key, ti_key: kept.get(key))
+    stored: dict[str, str] = {}
+    xcom = SimpleNamespace(get_value=lambda *, key, ti_key: stored.get(key))
     monkeypatch.setattr(compat, "XCom", xcom, raising=False)
     link = WriftAIVersionLink()
     assert link.get_link(None, ti_key=None) == ""
-    kept[LINK_KEY] = "http://127.0.0.1/x"
+    stored[LINK_KEY] = "http://127.0.0.1/x"
     assert link.get_link(None, ti_key=None) == "http://127.0.0.1/x"
 
 
-def test_airflow_knows_it() -> None:
+def test_the_provider_info_lists_it() -> None:
     assert issubclass(WriftAIVersionLink, BaseOperatorLink)
     path = f"{WriftAIVersionLink.__module__}.{WriftAIVersionLink.__qualname__}"
     assert get_provider_info()["extra-links"] == [path]

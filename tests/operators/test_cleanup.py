@@ -36,7 +36,7 @@ def _clean_up(model: str, **parameters: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "left"),
+    ("parameters", "remaining"),
     [
         ({"keep_last": 3}, [8, 7, 6]),
         ({"keep_last": "3"}, [8, 7, 6]),
@@ -68,13 +68,15 @@ def _clean_up(model: str, **parameters: Any) -> Any:
         ({"keep_last": 1, "protect_release_notes": "build [23]"}, [8, 3, 2]),
     ],
 )
-def test_what_is_left(sandbox: Sandbox, parameters: dict[str, Any], left: list[int]) -> None:
+def test_the_parameters_decide_which_versions_remain(
+    sandbox: Sandbox, parameters: dict[str, Any], remaining: list[int]
+) -> None:
     model = sandbox.new_model(versions=8)
     if isinstance(parameters.get("only"), str):
         parameters = {**parameters, "only": parameters["only"].replace("MODEL", model)}
     report = _clean_up(model, **parameters)
-    assert sandbox.numbers(model) == left
-    assert len(report["deleted"]) == 8 - len(left)
+    assert sandbox.numbers(model) == remaining
+    assert len(report["deleted"]) == 8 - len(remaining)
     assert json.loads(json.dumps(report)) == report
 
 
@@ -87,22 +89,22 @@ def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({}, "without a criterion"),
-        ({"keep_last": None, "older_than": "1s"}, "leave it out"),
-        ({"keep_last": 1, "older_than": None}, "leave it out"),
-        ({"keep_last": 1, "protect": None}, "leave it out"),
-        ({"keep_last": 1, "protect_release_notes": None}, "leave it out"),
-        ({"keep_last": 1, "only": None}, "leave it out"),
-        ({"keep_last": 1, "max_deletions": None}, "leave it out"),
+        ({"keep_last": None, "older_than": "1s"}, "rendered to an empty value"),
+        ({"keep_last": 1, "older_than": None}, "rendered to an empty value"),
+        ({"keep_last": 1, "protect": None}, "rendered to an empty value"),
+        ({"keep_last": 1, "protect_release_notes": None}, "rendered to an empty value"),
+        ({"keep_last": 1, "only": None}, "rendered to an empty value"),
+        ({"keep_last": 1, "max_deletions": None}, "rendered to an empty value"),
         ({"keep_last": 1, "only": "sha256:" + "ab" * 32}, "it takes versions"),
         ({"keep_last": 1, "only": "other/model:3"}, "another model"),
         ({"only": [1]}, "without a criterion"),
         ({"older_than": "6m"}, "minutes or months"),
         ({"keep_last": "none", "older_than": "none"}, "without a criterion"),
-        ({"keep_last": "None", "older_than": "1s"}, "leave it out"),
-        ({"keep_daily": None, "older_than": "1s"}, "leave it out"),
+        ({"keep_last": "None", "older_than": "1s"}, "rendered to an empty value"),
+        ({"keep_daily": None, "older_than": "1s"}, "rendered to an empty value"),
         ({"keep_daily": 0}, "keep_daily must be at least 1"),
         ({"keep_last": 1, "protect": [99], "fail_on_unmatched_protection": True}, "matched no version"),
         ({"keep_last": 1, "protect_release_notes": "(a|aa)+$X" * 300}, "at most 2000 characters"),
@@ -111,8 +113,8 @@ def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
         ({"keep_last": 1, "protect": "[{[]: 1}]"}, "protect must be a list"),
         ({"keep_last": 1, "protect": "2; 4"}, "names neither a version"),
         ({"keep_last": 1, "protect": "{'reference': 2}"}, "protect must be a list"),
-        ({"keep_last": "", "older_than": "1s"}, "leave it out"),
-        ({"keep_last": 1, "older_than": "None"}, "leave it out"),
+        ({"keep_last": "", "older_than": "1s"}, "rendered to an empty value"),
+        ({"keep_last": 1, "older_than": "None"}, "rendered to an empty value"),
         ({"keep_last": 0}, "at least 1"),
         ({"keep_last": "-1"}, "at least 1"),
         ({"keep_last": "five"}, "must be an integer"),
@@ -122,29 +124,31 @@ def test_a_dry_run_deletes_nothing(sandbox: Sandbox, dry_run: Any) -> None:
         ({"older_than": 30}, "timedelta or text"),
         ({"older_than": timedelta(days=-1)}, "more than zero"),
         ({"keep_last": 1, "protect": "other/model:3"}, "another model"),
-        ({"keep_last": 1, "protect": "None"}, "leave it out"),
-        ({"keep_last": 1, "protect": ""}, "leave it out"),
+        ({"keep_last": 1, "protect": "None"}, "rendered to an empty value"),
+        ({"keep_last": 1, "protect": ""}, "rendered to an empty value"),
         ({"keep_last": 1, "protect": 3}, "protect must be a list"),
         ({"keep_last": 1, "protect": "[2,"}, "protect must be a list"),
         ({"keep_last": 1, "protect": [None]}, "expected a version's reference"),
         ({"keep_last": 1, "protect_release_notes": "("}, "must be a regular expression"),
-        ({"keep_last": 1, "protect_release_notes": "None"}, "leave it out"),
+        ({"keep_last": 1, "protect_release_notes": "None"}, "rendered to an empty value"),
         ({"keep_last": 1, "max_deletions": "-1"}, "at least 0"),
-        ({"keep_last": 1, "max_deletions": "None"}, "leave it out"),
+        ({"keep_last": 1, "max_deletions": "None"}, "rendered to an empty value"),
         ({"keep_last": 1, "max_deletions": 1}, "2 versions, and max_deletions is 1"),
         ({"max_deletions": 1}, "without a criterion"),
         ({"keep_last": 1, "dry_run": "perhaps"}, "true or false"),
         ({"keep_last": 1, "dry_run": None}, "true or false"),
     ],
 )
-def test_a_mistake_fails_at_once_and_deletes_nothing(sandbox: Sandbox, parameters: dict[str, Any], said: str) -> None:
+def test_a_mistake_fails_at_once_and_deletes_nothing(
+    sandbox: Sandbox, parameters: dict[str, Any], message: str
+) -> None:
     model = sandbox.new_model(versions=3)
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         _clean_up(model, **parameters)
     assert sandbox.numbers(model) == [3, 2, 1]
 
 
-def test_what_is_set_after_the_operator_was_made_counts(sandbox: Sandbox) -> None:
+def test_attributes_set_after_the_operator_was_created_apply(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=5)
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1)
     operator.protect = [2]  # as a cluster policy does
@@ -156,7 +160,7 @@ def test_what_is_set_after_the_operator_was_made_counts(sandbox: Sandbox) -> Non
 def prune_under_way(
     sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[WriftAICleanupVersionsOperator, Faults, str]:
-    """An operator whose deletes are never answered."""
+    """Return an operator whose deletes never get a response, the faults, and the model."""
     connection = {**sandbox.connection(), "host": f"{faulty[0]}/generation-2/v1"}
     monkeypatch.setenv("AIRFLOW_CONN_WRIFTAI_DEFAULT", json.dumps(connection))
     model = sandbox.new_model(versions=400)
@@ -164,7 +168,7 @@ def prune_under_way(
     return WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1), faults, model
 
 
-def _when_a_delete_waits(faults: Faults, model: str, act: Callable[[], object]) -> threading.Thread:
+def _act_during_a_delete(faults: Faults, model: str, act: Callable[[], object]) -> threading.Thread:
     def wait() -> None:
         while f"/{model}/" not in faults.events.get(timeout=60).path:
             pass
@@ -175,11 +179,11 @@ def _when_a_delete_waits(faults: Faults, model: str, act: Callable[[], object]) 
     return thread
 
 
-def test_on_kill_stops_it(
+def test_on_kill_stops_the_prune(
     sandbox: Sandbox, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]
 ) -> None:
     operator, faults, model = prune_under_way
-    thread = _when_a_delete_waits(faults, model, operator.on_kill)
+    thread = _act_during_a_delete(faults, model, operator.on_kill)
     ti: Any = TaskInstance()
     with pytest.raises(PruneStoppedError, match=r"was stopped: 0 of 399 versions had been deleted\.") as caught:
         operator.execute({"ti": ti})
@@ -192,7 +196,7 @@ def test_on_kill_stops_it(
     assert caught.value.retryable
 
 
-def test_on_kill_before_it_begins_deletes_nothing(sandbox: Sandbox) -> None:
+def test_on_kill_before_the_start_prevents_every_delete(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=3)
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1)
     operator.on_kill()
@@ -203,45 +207,46 @@ def test_on_kill_before_it_begins_deletes_nothing(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("state", ["success", "failed", "running", LookupError("no answer")])
 def test_a_prune_that_is_marked_as_success_ends_without_an_error(
-    sandbox: Sandbox, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str], state: str | Exception
+    prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str], state: str | Exception
 ) -> None:
     """Airflow 3 runs ``on_failure_callback`` if a task raises after it was marked."""
     operator, faults, model = prune_under_way
-    thread = _when_a_delete_waits(faults, model, operator.on_kill)
+    thread = _act_during_a_delete(faults, model, operator.on_kill)
     ti: Any = MarkedTaskInstance(state)
     if state == "success":
         assert operator.execute({"ti": ti})["planned_count"] == 399
     else:
-        with pytest.raises(PruneStoppedError):
+        # Airflow refuses to retry a task that was marked as failed, and would not run its callback.
+        with pytest.raises(AirflowFailException if state == "failed" else PruneStoppedError, match="stopped"):
             operator.execute({"ti": ti})
     thread.join()
     assert ti.pushed["return_value"]["deleted_count"] == 0
 
 
-def test_what_a_signal_raises_stops_it(
+def test_an_exception_from_a_signal_handler_stops_the_prune(
     sandbox: Sandbox, prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str]
 ) -> None:
     class TimeIsUpError(BaseException):
         pass
 
-    def strike(*_: object) -> None:
+    def raise_error(*_: object) -> None:
         raise TimeIsUpError
 
     operator, faults, model = prune_under_way
-    before = signal.signal(signal.SIGUSR1, strike)
+    previous = signal.signal(signal.SIGUSR1, raise_error)
     try:
-        thread = _when_a_delete_waits(faults, model, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        thread = _act_during_a_delete(faults, model, lambda: os.kill(os.getpid(), signal.SIGUSR1))
         ti: Any = TaskInstance()
         with pytest.raises(TimeIsUpError):
             operator.execute({"ti": ti})
         thread.join()
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGUSR1, previous)
     assert len(sandbox.numbers(model)) > 300
     assert ti.pushed["return_value"]["planned_count"] == 399
 
 
-def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: Sandbox) -> None:
+def test_a_failed_prune_pushes_its_report_all_the_same(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=4)
     ti: Any = TaskInstance()
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=1, max_deletions=2)
@@ -253,8 +258,8 @@ def test_the_report_of_a_failed_prune_is_the_tasks_result_all_the_same(sandbox: 
 def test_a_criterion_that_another_task_left_empty_is_a_mistake(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=3)
     operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=2, older_than="1s")
-    operator.keep_last = None  # as rendering an XCom that is not there does
-    with pytest.raises(AirflowFailException, match="leave it out"):
+    operator.keep_last = None  # as rendering a missing XCom does
+    with pytest.raises(AirflowFailException, match="rendered to an empty value"):
         operator.execute({})
     assert sandbox.numbers(model) == [3, 2, 1]
 
@@ -267,18 +272,18 @@ def test_versions_as_tasks_return_them_are_protected(sandbox: Sandbox) -> None:
     assert [entry["reference"] for entry in report["protected"]] == [f"{model}:2"]
 
 
-def test_what_may_pass_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
+def test_a_retryable_error_is_left_to_airflows_retries() -> None:
     with pytest.raises(NotFoundError):
         _clean_up("acme/not-made-yet", keep_last=1)
 
 
-def test_a_mapped_task_depends_on_what_its_values_come_from() -> None:
+def test_a_mapped_task_depends_on_the_tasks_that_provide_its_values() -> None:
     with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
 
         @task
-        def given() -> Any:
+        def provide() -> Any:
             return None
 
-        values = {name: given.override(task_id=name)() for name in ("keep_last", "older_than", "dry_run")}
+        values = {name: provide.override(task_id=name)() for name in ("keep_last", "older_than", "dry_run")}
         prune = WriftAICleanupVersionsOperator.partial(task_id="prune", **values).expand(model=["a/b", "a/c"])
     assert prune.upstream_task_ids == set(values)

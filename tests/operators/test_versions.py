@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from airflow_provider_wriftai.assets.models import model_asset
 from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.client.versions import Versions
-from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError
+from airflow_provider_wriftai.domain.errors import TaskStoppedError
 from airflow_provider_wriftai.operators.versions import (
     STATE_KEY,
     WriftAICreateVersionOperator,
@@ -27,9 +28,7 @@ from airflow_provider_wriftai.operators.versions import (
 )
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from tests.support.marked_task_instance import MarkedTaskInstance
-from tests.support.sandbox import Sandbox
-
-SCHEMAS: dict[str, Any] = {"prediction": {"input": {}, "output": {}}}
+from tests.support.sandbox import SCHEMAS, Sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +53,7 @@ def test_the_version_comes_back_as_plain_json(sandbox: Sandbox, digest: str, sch
     assert sandbox.numbers(model) == [1]
 
 
-def test_a_file_that_a_build_left(sandbox: Sandbox, digest: str, schemas: Any, tmp_path: Path) -> None:
+def test_the_output_file_of_a_build_is_read(sandbox: Sandbox, digest: str, schemas: Any, tmp_path: Path) -> None:
     (tmp_path / "digest").write_text(digest)
     assert _create(sandbox.new_model(), image=str(tmp_path / "digest"), schemas=schemas)["number"] == 1
 
@@ -68,17 +67,28 @@ def test_a_warning_about_the_image_is_logged(
     assert any("Jib did not push the image" in str(call.args) for call in log.warning.call_args_list)
 
 
+@pytest.mark.parametrize("parameter", ["image_selector", "compatibilities", "configuration"])
+@pytest.mark.parametrize("value", [None, "None", ""])
+def test_an_optional_parameter_that_rendered_to_nothing_is_not_ignored(
+    sandbox: Sandbox, digest: str, schemas: Any, parameter: str, value: str | None
+) -> None:
+    model = sandbox.new_model(versions=1)
+    with pytest.raises(AirflowFailException, match=f"{parameter}|has no image named"):
+        _create(model, image=digest, schemas=schemas, **{parameter: value})
+    assert sandbox.numbers(model) == [1]
+
+
 def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model()
-    asked = len(sandbox.store.requests(20_000))
+    requests = len(sandbox.store.requests(20_000))
     with pytest.raises(AirflowFailException, match="neither a digest") as caught:
         _create(model, image="latest", schemas=schemas, release_notes="x" * 256)
     assert "256 characters long" in str(caught.value)
-    assert len(sandbox.store.requests(20_000)) == asked
+    assert len(sandbox.store.requests(20_000)) == requests
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"if_exists": "maybe"}, "must be one of 'reuse', 'fail', 'create'"),
         ({"lookback": "0"}, "lookback must be an integer from 1 to 50; got '0'"),
@@ -92,13 +102,13 @@ def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Sandbox, schemas: 
     ],
 )
 def test_what_no_retry_can_fix_fails_at_once(
-    sandbox: Sandbox, digest: str, schemas: Any, changes: dict[str, Any], said: str
+    sandbox: Sandbox, digest: str, schemas: Any, changes: dict[str, Any], message: str
 ) -> None:
     model = sandbox.new_model()
     sandbox.store.add_model("other", "model")
     _create(model, image=digest, schemas=schemas)
-    with pytest.raises(AirflowFailException, match=said):
-        _create(changes.pop("model", model), image=digest, schemas=schemas, **changes)
+    with pytest.raises(AirflowFailException, match=message):
+        _create(**{"model": model, **changes}, image=digest, schemas=schemas)
 
 
 def test_a_wrong_token_fails_at_once(
@@ -110,13 +120,13 @@ def test_a_wrong_token_fails_at_once(
     assert "wrong-token" not in str(caught.value)
 
 
-def test_what_may_pass_is_left_to_airflows_retries(digest: str, schemas: Any) -> None:
+def test_a_retryable_error_is_left_to_airflows_retries(digest: str, schemas: Any) -> None:
     with pytest.raises(NotFoundError):
         _create("acme/not-made-yet", image=digest, schemas=schemas)
 
 
 class Store(dict[str, Any]):
-    """As Airflow's task state store, as far as it is used."""
+    """The part of Airflow's task state store that the operator uses."""
 
     def set(self, key: str, value: Any) -> None:
         self[key] = value
@@ -128,7 +138,7 @@ def _operator(model: str, digest: str, schemas: Any, **changes: Any) -> WriftAIC
     )
 
 
-def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
+def test_a_task_with_state_makes_one_version_however_often_it_is_cleared(
     sandbox: Sandbox, digest: str, schemas: Any
 ) -> None:
     model, store = sandbox.new_model(), Store()
@@ -145,7 +155,7 @@ def test_a_task_with_a_memory_makes_one_version_however_often_it_is_cleared(
     assert forgetful.execute(context)["number"] == 2
 
 
-def test_what_generation_2_takes_besides(sandbox: Sandbox, digest: str, schemas: Any) -> None:
+def test_the_parameters_of_generation_2_are_sent(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     _create(
         model, image=digest, schemas=schemas, compatibilities={"openai_embeddings": True},
@@ -158,7 +168,7 @@ def test_what_generation_2_takes_besides(sandbox: Sandbox, digest: str, schemas:
     assert configuration == {"hardware_identifier": "gpu-1", "variable_names": []}
 
 
-def _rendered(folder: Path, *, native: bool = False, **parameters: Any) -> WriftAICreateVersionOperator:
+def _render(folder: Path, *, native: bool = False, **parameters: Any) -> WriftAICreateVersionOperator:
     started = datetime(2026, 1, 1, tzinfo=UTC)
     with DAG(
         "rendering", schedule=None, start_date=started, template_searchpath=[str(folder)],
@@ -173,7 +183,7 @@ def _rendered(folder: Path, *, native: bool = False, **parameters: Any) -> Wrift
 def test_notes_and_schemas_may_be_template_files(tmp_path: Path, schemas: Any) -> None:
     (tmp_path / "notes.md").write_text("Trained in {{ run_id }}\n")
     (tmp_path / "schemas.json").write_text(json.dumps(schemas))
-    operator = _rendered(
+    operator = _render(
         tmp_path, model="acme/{{ run_id }}", image="x", release_notes="notes.md", schemas="schemas.json",
         lookback="{{ params.keep }}",
     )  # fmt: skip
@@ -184,14 +194,14 @@ def test_notes_and_schemas_may_be_template_files(tmp_path: Path, schemas: Any) -
 
 def test_nothing_else_is_taken_for_a_template_file(tmp_path: Path) -> None:
     schemas = {"prediction": {"input": {"$ref": "https://acme.example/{{ run_id }}/input.json"}, "output": {}}}
-    operator = _rendered(
+    operator = _render(
         tmp_path, model="acme/det", image="/builds/{{ run_id }}/metadata.json", release_notes="{{ run_id }}",
         schemas=schemas, image_selector="app.json",
     )  # fmt: skip
     assert operator.image == "/builds/r1/metadata.json"
     assert operator.schemas == {"prediction": {"input": {"$ref": "https://acme.example/r1/input.json"}, "output": {}}}
     assert operator.image_selector == "app.json"
-    mapping = _rendered(tmp_path, model="a/b", image={"image.name": "x.json"}, release_notes="", schemas={})
+    mapping = _render(tmp_path, model="a/b", image={"image.name": "x.json"}, release_notes="", schemas={})
     assert mapping.image == {"image.name": "x.json"}
 
 
@@ -202,7 +212,7 @@ def test_release_notes_that_a_template_has_no_value_for_are_not_published(sandbo
     assert sandbox.numbers(model) == [1]
 
 
-def test_every_problem_is_told_at_once(sandbox: Sandbox) -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(AirflowFailException) as caught:
         _create(
             "acme", image="", schemas={}, release_notes="x" * 300, if_exists="maybe", lookback=0, settle_seconds="soon",
@@ -211,21 +221,21 @@ def test_every_problem_is_told_at_once(sandbox: Sandbox) -> None:
     assert str(caught.value).count("\n  - ") == 9
 
 
-def test_texts_stay_texts_in_a_dag_that_renders_to_objects(tmp_path: Path) -> None:
+def test_text_stays_text_with_native_rendering(tmp_path: Path) -> None:
     (tmp_path / "schemas.json").write_text('{"prediction": {"input": {"const": "a\\/b"}, "output": {}}}')
     (tmp_path / "notes.md").write_text("1.10")
     schemas = {"prediction": {"input": {"const": "[1, 2]", "pattern": "^{#x#}$", "title": "{{ run_id }}\n"}}}
     native: dict[str, Any] = {"model": "a/b", "image": "{{ params.image }}", "native": True}
-    inline = _rendered(tmp_path, release_notes="{{ params.keep }}", schemas=schemas, **native)
+    inline = _render(tmp_path, release_notes="{{ params.keep }}", schemas=schemas, **native)
     assert inline.release_notes == "3"
     assert inline.image == {"digest": "x"}
     assert inline.schemas == {"prediction": {"input": {"const": "[1, 2]", "pattern": "^{#x#}$", "title": "r1"}}}
-    files = _rendered(tmp_path, release_notes="notes.md", schemas="schemas.json", **native)
+    files = _render(tmp_path, release_notes="notes.md", schemas="schemas.json", **native)
     assert files.release_notes == "1.10"
     assert json.loads(files.schemas)["prediction"]["input"] == {"const": "a/b"}
 
 
-def test_what_another_task_returned_is_no_template() -> None:
+def test_the_result_of_another_task_is_not_rendered() -> None:
     operator = _operator("acme/det", "from-pod {{ conn.secret }}", {}, image_selector="other")
     returned = operator.image
     jinja_env = operator.get_template_env()
@@ -233,22 +243,22 @@ def test_what_another_task_returned_is_no_template() -> None:
     assert operator.render_template(returned, context, jinja_env, {id(returned)}) == "from-pod {{ conn.secret }}"
 
 
-def test_what_is_no_template_is_told(tmp_path: Path) -> None:
+def test_an_invalid_template_is_explained(tmp_path: Path) -> None:
     with pytest.raises(AirflowFailException, match=r"schemas is not a valid Jinja template: .*{% raw %}"):
-        _rendered(tmp_path, model="a/b", image="x", release_notes="", schemas={"a": ["{%d}"]})
+        _render(tmp_path, model="a/b", image="x", release_notes="", schemas={"a": ["{%d}"]})
     (tmp_path / "notes.md").write_bytes(b"\xff\xfe")
     with pytest.raises(AirflowFailException, match="is not UTF-8"):
-        _rendered(tmp_path, model="a/b", image="x", release_notes="notes.md", schemas={})
+        _render(tmp_path, model="a/b", image="x", release_notes="notes.md", schemas={})
 
 
-def test_a_template_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_template_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(
         AirflowFailException, match=r"release_notes ends like the name of a template file \(\.md, \.json\)"
     ):
-        _rendered(tmp_path, model="acme/det", image="x", release_notes="Update README.md", schemas={})
+        _render(tmp_path, model="acme/det", image="x", release_notes="Update README.md", schemas={})
     (tmp_path / "notes.md").write_text("{% include 'lost.md' %}")
     with pytest.raises(Exception, match=r"lost\.md") as caught:
-        _rendered(tmp_path, model="acme/det", image="x", release_notes="notes.md", schemas={})
+        _render(tmp_path, model="acme/det", image="x", release_notes="notes.md", schemas={})
     assert not isinstance(caught.value, AirflowFailException)
 
 
@@ -262,12 +272,12 @@ def test_a_version_is_fetched(sandbox: Sandbox) -> None:
     assert json.loads(whole["schemas"])["prediction"]
 
 
-def test_a_version_that_is_not_there_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
+def test_a_version_that_does_not_exist_is_left_to_airflows_retries(sandbox: Sandbox) -> None:
     with pytest.raises(NotFoundError):
         WriftAIGetVersionOperator(task_id="get", version=f"{sandbox.new_model()}:1").execute({})
 
 
-def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Sandbox) -> None:
+def test_a_version_is_deleted_and_a_missing_one_is_not_a_failure(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
 
     def delete(**more: Any) -> Any:
@@ -277,21 +287,24 @@ def test_a_version_is_deleted_and_one_that_is_gone_is_no_failure(sandbox: Sandbo
     assert sandbox.numbers(model) == [1]
     assert delete() == {"reference": f"{model}:2", "deleted": False}
     assert delete(fail_if_missing="False") == {"reference": f"{model}:2", "deleted": False}
-    with pytest.raises(NotFoundError):
+    with pytest.raises(AirflowFailException, match="404 Not Found"):
         delete(fail_if_missing=True)
     assert sandbox.numbers(model) == [1]
 
 
 @pytest.mark.parametrize("operator", [WriftAIGetVersionOperator, WriftAIDeleteVersionOperator])
 @pytest.mark.parametrize(
-    ("version", "said"),
-    [("None", "as a task returned it"), ("", "as a task returned it"), ("acme/det", "owner/name:number")],
+    ("version", "message"),
+    [
+        *((text, "as a task returned it") for text in ("None", "", "[]", "{}", "7", "latest", "['acme:7']")),
+        ("acme/det", "owner/name:number"),
+    ],
 )
-def test_a_version_that_cannot_be_meant_fails_at_once(sandbox: Sandbox, operator: Any, version: str, said: str) -> None:
-    asked = len(sandbox.store.requests(20_000))
-    with pytest.raises(AirflowFailException, match=f"(?i){said}"):
+def test_an_invalid_version_fails_at_once(sandbox: Sandbox, operator: Any, version: str, message: str) -> None:
+    requests = len(sandbox.store.requests(20_000))
+    with pytest.raises(AirflowFailException, match=f"(?i){message}"):
         operator(task_id="x", version=version).execute({})
-    assert len(sandbox.store.requests(20_000)) == asked
+    assert len(sandbox.store.requests(20_000)) == requests
 
 
 # ---- the asset of the model
@@ -303,7 +316,7 @@ def test_the_operator_adds_no_outlet() -> None:
 
 
 class _Events(dict[str, SimpleNamespace]):
-    """Airflow's events of outlets, by what they are of."""
+    """Airflow's outlet events, by asset or alias."""
 
     def __getitem__(self, outlet: Any) -> Any:
         key = getattr(outlet, "uri", None) or outlet.name
@@ -315,9 +328,21 @@ class _Event(SimpleNamespace):
         self.added = {asset.uri: extra}
 
 
-def test_the_events_of_outlets_say_which_version_and_how_it_came_about(
-    sandbox: Sandbox, digest: str, schemas: Any
+def test_the_asset_of_another_connection_has_no_version_in_its_event(
+    sandbox: Sandbox, digest: str, schemas: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    model = sandbox.new_model()
+    other, own = model_asset(model, wriftai_conn_id="other"), model_asset(model.upper())
+    task = _operator(model, digest, schemas, outlets=[other, own])
+    events = _Events()
+    context: Any = {"outlet_events": events}
+    with caplog.at_level(logging.WARNING):
+        task.execute(context)
+    assert set(events) == {own.uri}
+    assert f"The outlet {other.uri} is of another connection." in caplog.text
+
+
+def test_outlet_events_contain_the_version_and_its_outcome(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     task = _operator(
         model, digest, schemas, outlets=[Asset("s3://bucket/x"), model_asset(model), AssetAlias("releases")]
@@ -385,7 +410,7 @@ def test_a_task_that_was_stopped_before_its_first_request_sends_none(
     if state == "success":
         assert task.execute(context) == {}
     else:
-        with pytest.raises(TaskStoppedError):
+        with pytest.raises(AirflowFailException if state == "failed" else TaskStoppedError, match="Airflow stopped"):
             task.execute(context)
     assert len(sandbox.store.requests(20_000)) == requests
 
@@ -419,7 +444,7 @@ def test_a_configuration_is_updated_once(sandbox: Sandbox, digest: str, schemas:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({}, "Set hardware_identifier, variable_names, or both"),
         ({"hardware_identifier": None}, "hardware_identifier must be text"),
@@ -429,8 +454,8 @@ def test_a_configuration_is_updated_once(sandbox: Sandbox, digest: str, schemas:
         ({"variable_names": [""]}, "variable_names must be a list of names"),
     ],
 )
-def test_an_invalid_configuration_is_not_sent(sandbox: Sandbox, changes: dict[str, Any], said: str) -> None:
+def test_an_invalid_configuration_is_not_sent(sandbox: Sandbox, changes: dict[str, Any], message: str) -> None:
     requests = len(sandbox.store.requests(20_000))
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         _update(f"{sandbox.new_model(versions=1)}:1", **changes)
     assert len(sandbox.store.requests(20_000)) == requests

@@ -1,8 +1,8 @@
-"""Drives an official client through all that it can do with versions, and prints what came back as JSON.
+"""Make every call about versions that an official client offers, and print the results as JSON.
 
-Run by the Python of an environment that has the client:
-``official_client.py BASE_URL TOKEN OWNER NAME DIGEST [configuration]``. The last argument asks for the calls about
-configurations too, where the client has them.
+Run it with the Python of an environment that has the client:
+``official_client.py BASE_URL TOKEN OWNER NAME DIGEST [configuration]``. The last argument adds the calls about
+configurations, if the client has them.
 """
 
 import asyncio
@@ -27,37 +27,38 @@ model: tuple[Any, ...] = (f"{owner}/{name}",) if takes_one_identifier else (owne
 has_configuration = "configuration" in more and hasattr(resource, "get_configuration")
 
 
-def named(made: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the arguments that name a version."""
-    if "id" in made:
-        return (made["id"],)
-    return (f"{owner}/{name}:{made['number']}",) if takes_one_identifier else (owner, name, made["number"])
+def reference_of(version: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments that identify a version."""
+    if "id" in version:
+        return (version["id"],)
+    return (f"{owner}/{name}:{version['number']}",) if takes_one_identifier else (owner, name, version["number"])
 
 
 async def drive(prefix: str) -> dict[str, Any]:
-    """Make every call once, by the methods whose names begin with a prefix."""
+    """Make every call once, with the methods whose names begin with a prefix."""
     called = []
 
     async def call(method: str, *arguments: Any) -> Any:
         called.append(prefix + method)
-        given = getattr(resource, prefix + method)(*arguments)
-        return await given if inspect.isawaitable(given) else given
+        result = getattr(resource, prefix + method)(*arguments)
+        return await result if inspect.isawaitable(result) else result
 
-    made = await call("create", *model, params)
+    created = await call("create", *model, params)
+    reference = reference_of(created)
     page = await call("list", *model, {"page_size": 5})
     following = await call("list", *model, {"page_size": 5, "cursor": page.next_cursor})
     results = {
-        "created": made,
-        "got": await call("get", *named(made)),
+        "created": created,
+        "got": await call("get", *reference),
         "items": page.items + following.items,
         "end": following.next_cursor,
     }
     if has_configuration:
         change = {"hardware_identifier": "gpu", "variable_names": ["KEY"]}
-        results["updated"] = await call("update_configuration", *named(made), change)
-        results["configuration"] = await call("get_configuration", *named(made))
+        results["updated"] = await call("update_configuration", *reference, change)
+        results["configuration"] = await call("get_configuration", *reference)
     try:
-        await call("delete", *named(made))
+        await call("delete", *reference)
         results["deleted"] = "done"
     except json.JSONDecodeError:
         # Up to 0.34.0, these clients cannot read a response without a body.

@@ -1,4 +1,4 @@
-"""What the sandbox answers, byte for byte where the contract says so."""
+"""The responses of the sandbox."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_configuration_is_inherited_and_can_be_changed(
 @pytest.mark.parametrize(
     "change", [{"hardware_identifier": None}, {"variable_names": None}, {"variable_names": [1]}, {"gpus": 2}, [], "gpu"]
 )
-def test_a_change_that_cannot_be_kept_is_refused(
+def test_an_invalid_change_of_a_configuration_is_refused(
     sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any, change: Any
 ) -> None:
     path = f"/v1/models/{sandbox.new_model(versions=1)}/versions/1/configuration"
@@ -97,7 +97,7 @@ def test_a_change_that_cannot_be_kept_is_refused(
     assert http.patch(path, json={}).json() == before
 
 
-def test_what_schemas_hold_beside_the_prediction_is_kept(sandbox: Sandbox, http: httpx.Client, digest: str) -> None:
+def test_additional_members_of_schemas_are_kept(sandbox: Sandbox, http: httpx.Client, digest: str) -> None:
     prediction = {"input": {"default": None}, "output": {}, "stream_output": None, "notes": {"a": None}}
     schemas = {"prediction": prediction, "training": {"input": {}, "output": None}, "x-kept": None}
     for shape in SHAPES:
@@ -106,7 +106,7 @@ def test_what_schemas_hold_beside_the_prediction_is_kept(sandbox: Sandbox, http:
 
 
 @pytest.mark.parametrize("query", [{"page_size": "4"}, {"page_size": "9" * 5000}, {"cursor": "x"}, {"page-size": "5"}])
-def test_a_query_that_cannot_be_answered_is_refused(sandbox: Sandbox, http: httpx.Client, query: Any) -> None:
+def test_an_invalid_query_is_refused(sandbox: Sandbox, http: httpx.Client, query: Any) -> None:
     model = sandbox.new_model(versions=1)
     for path in (f"/v1/models/{model}/versions", "/v1/models/acme"):
         assert http.get(path, params=query).status_code == 422
@@ -136,16 +136,16 @@ def test_the_models_of_an_owner_come_in_pages(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/models/acme/{name}/versions", "/faults"])
 def test_a_body_is_refused_as_soon_as_it_is_too_large(sandbox: Sandbox, path: str) -> None:
-    """The rest of it is never sent: the test has no more than the limit and one piece."""
+    """The test sends the limit and one chunk more, and never the rest."""
     url = urlsplit(sandbox.url)
     path = path.format(name=sandbox.new_model().partition("/")[2])
     head = f"POST {path} HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {sandbox.token}\r\n"
     head += "content-type: application/json\r\n"
     with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
         connection.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
-        piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
         for _ in range(LARGEST_BODY // 65536 + 1):
-            connection.sendall(piece)
+            connection.sendall(chunk)
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
     with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
         connection.sendall(f"{head}content-length: {'9' * 30}\r\n\r\n".encode())
@@ -155,14 +155,16 @@ def test_a_body_is_refused_as_soon_as_it_is_too_large(sandbox: Sandbox, path: st
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_for_a_fault_is_bounded_too(sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults) -> None:
+def test_the_body_of_a_request_with_a_fault_is_limited_too(
+    sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults
+) -> None:
     faults.add([Fault(method="POST", execute="never", status=503)])
     url = f"{faulty[0]}/v1/models/{sandbox.new_model()}/versions"
     assert httpx.post(url, content=b" " * (LARGEST_BODY + 1)).status_code == 413
 
 
 def test_only_the_owner_of_the_files_can_read_them(tmp_path: Path, schemas: Any, digest: str) -> None:
-    folder = tmp_path / "data" / "of-mine"
+    folder = tmp_path / "data" / "private"
     before = os.umask(0o022)
     try:
         store = Store(folder / "sandbox.db")
@@ -176,7 +178,7 @@ def test_only_the_owner_of_the_files_can_read_them(tmp_path: Path, schemas: Any,
     assert {stat.S_IMODE(each.stat().st_mode) for each in (folder, folder.parent)} == {0o700}
 
 
-def test_a_number_is_never_used_again(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any) -> None:
+def test_a_number_is_never_reused(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any) -> None:
     path = f"/v1/models/{sandbox.new_model(versions=2)}/versions"
     assert http.delete(f"{path}/2").status_code == 204
     assert http.post(path, json=_body(digest, schemas)).json()["number"] == 3
@@ -203,16 +205,16 @@ def test_422_names_the_field(
     sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any, changes: Any, field: str
 ) -> None:
     model = sandbox.new_model()
-    answer = http.post(f"/v1/models/{model}/versions", json=_body(digest, schemas) | changes)
-    assert answer.status_code == 422
-    (problem,) = answer.json()["detail"]
+    response = http.post(f"/v1/models/{model}/versions", json=_body(digest, schemas) | changes)
+    assert response.status_code == 422
+    (problem,) = response.json()["detail"]
     assert set(problem) == {"loc", "msg", "type"}
     assert ".".join(problem["loc"]) == f"body.{field}"
     assert sandbox.numbers(model) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b'"x"'])
-def test_422_for_what_is_no_object(sandbox: Sandbox, http: httpx.Client, content: bytes) -> None:
+def test_422_for_a_body_that_is_not_an_object(sandbox: Sandbox, http: httpx.Client, content: bytes) -> None:
     assert http.post(f"/v1/models/{sandbox.new_model()}/versions", content=content).status_code == 422
 
 
@@ -235,9 +237,9 @@ def test_422_for_what_is_no_object(sandbox: Sandbox, http: httpx.Client, content
     ],
 )
 def test_errors_are_json(http: httpx.Client, method: str, path: str, status: int) -> None:
-    answer = http.request(method, path)
-    assert answer.status_code == status
-    assert set(answer.json()) == {"detail"}
+    response = http.request(method, path)
+    assert response.status_code == status
+    assert set(response.json()) == {"detail"}
 
 
 def test_the_rate_limit_and_its_headers(sandbox: Sandbox) -> None:
@@ -247,28 +249,28 @@ def test_the_rate_limit_and_its_headers(sandbox: Sandbox) -> None:
         path = f"/v1/models/{model}/versions"
         signed_in = [http.get(path, headers={"authorization": f"Bearer {sandbox.token}"}) for _ in range(4)]
         anonymous = [http.get(path) for _ in range(2)]
-    assert [answer.status_code for answer in signed_in] == [200, 200, 200, 429]
-    assert [answer.headers["x-ratelimit-remaining"] for answer in signed_in] == ["2", "1", "0", "0"]
-    assert {answer.headers["x-ratelimit-limit"] for answer in signed_in} == {"3"}
+    assert [response.status_code for response in signed_in] == [200, 200, 200, 429]
+    assert [response.headers["x-ratelimit-remaining"] for response in signed_in] == ["2", "1", "0", "0"]
+    assert {response.headers["x-ratelimit-limit"] for response in signed_in} == {"3"}
     assert float(signed_in[3].headers["x-ratelimit-reset"]) > 1_700_000_000
-    assert [answer.status_code for answer in anonymous] == [200, 429]
+    assert [response.status_code for response in anonymous] == [200, 429]
 
 
 def test_everything_survives_a_restart(tmp_path: Path, schemas: Any, digest: str) -> None:
     store = Store(tmp_path / "sandbox.db")
     store.add_token("t", "acme")
     store.add_model("acme", "det")
-    made = store.create_version("acme", "det", release_notes="x", schemas=schemas, container_image_digest=digest)
+    version = store.create_version("acme", "det", release_notes="x", schemas=schemas, container_image_digest=digest)
     store.close()
-    again = Store(tmp_path / "sandbox.db")
-    assert again.versions("acme", "det") == [made]
-    assert again.owner_of_token("t") == "acme"
-    assert again.owner_of_token("other") is None
-    again.close()
+    reopened = Store(tmp_path / "sandbox.db")
+    assert reopened.versions("acme", "det") == [version]
+    assert reopened.owner_of_token("t") == "acme"
+    assert reopened.owner_of_token("other") is None
+    reopened.close()
     assert b"acme" in (tmp_path / "sandbox.db").read_bytes()
 
 
-def test_the_log_of_requests_keeps_the_latest(tmp_path: Path) -> None:
+def test_the_request_log_keeps_the_latest_entries(tmp_path: Path) -> None:
     store = Store(tmp_path / "sandbox.db")
     for number in range(11_005):
         store.record_request("acme", "GET", f"/{number}", 200)
@@ -278,7 +280,7 @@ def test_the_log_of_requests_keeps_the_latest(tmp_path: Path) -> None:
     assert 10_000 <= len(kept) <= 10_010
 
 
-def test_a_full_disk_is_told_and_reads_go_on(tmp_path: Path, schemas: Any) -> None:
+def test_a_full_disk_is_reported_and_reads_still_work(tmp_path: Path, schemas: Any) -> None:
     store = Store(tmp_path / "sandbox.db")
     store.add_token("t", "acme")
     seed(store, "acme", "detector", 1)
@@ -287,11 +289,11 @@ def test_a_full_disk_is_told_and_reads_go_on(tmp_path: Path, schemas: Any) -> No
         new = {"release_notes": "x", "schemas": schemas, "container_image_digest": "sha256:" + "ab" * 32}
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        answers = [client.post(versions, json=new) for _ in range(100)]
-        assert answers[-1].status_code == 507
-        assert "database or disk is full" in answers[-1].json()["detail"]
+        responses = [client.post(versions, json=new) for _ in range(100)]
+        assert responses[-1].status_code == 507
+        assert "database or disk is full" in responses[-1].json()["detail"]
         assert client.get(versions).status_code == 200
         store._connection.execute("PRAGMA max_page_count = 100000")
         assert client.post(versions, json=new).status_code == 201
-        assert len(store.versions("acme", "detector")) == 2 + sum(answer.is_success for answer in answers)
+        assert len(store.versions("acme", "detector")) == 2 + sum(response.is_success for response in responses)
     store.close()

@@ -1,4 +1,4 @@
-"""What goes wrong on request, seen from outside over a real socket."""
+"""Faults of the sandbox, seen by a client over a real socket."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.server import running
 from tests.support.sandbox import Sandbox
-
-Ask = Any
 
 
 @pytest.fixture
@@ -47,13 +45,13 @@ def _create(http: httpx.Client, model: str, digest: str, schemas: Any, **keyword
     return http.post(f"/v1/models/{model}/versions", json=body, **keywords)
 
 
-def _until(faults: Faults, stage: str) -> None:
+def _wait_until(faults: Faults, stage: str) -> None:
     while faults.events.get(timeout=30).stage != stage:
         pass
 
 
-@pytest.mark.parametrize(("execute", "made"), [("first", True), ("last", True), ("never", False)])
-def test_a_status_with_and_without_the_work(
+@pytest.mark.parametrize(("execute", "created"), [("first", True), ("last", True), ("never", False)])
+def test_a_status_with_and_without_execution(
     sandbox: Sandbox,
     http: httpx.Client,
     faults: Faults,
@@ -61,84 +59,84 @@ def test_a_status_with_and_without_the_work(
     digest: str,
     schemas: Any,
     execute: Any,
-    made: bool,
+    created: bool,
 ) -> None:
     faults.add([Fault(method="POST", execute=execute, status=504)])
     assert http.get(f"/v1/models/{model}/versions").status_code == 200
     assert _create(http, model, digest, schemas).status_code == 504
-    assert sandbox.numbers(model) == ([2, 1] if made else [1])
+    assert sandbox.numbers(model) == ([2, 1] if created else [1])
     assert _create(http, model, digest, schemas).status_code == 201
     assert faults.pending() == []
 
 
 @pytest.mark.parametrize("execute", ["first", "never"])
-def test_a_connection_that_breaks(
+def test_a_dropped_connection(
     sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any, execute: Any
 ) -> None:
     faults.add([Fault(execute=execute, response="drop")])
     with pytest.raises(httpx.TransportError):
         _create(http, model, digest, schemas)
-    _until(faults, "responded")
+    _wait_until(faults, "responded")
     assert sandbox.numbers(model) == ([2, 1] if execute == "first" else [1])
 
 
-def test_an_answer_that_is_cut(http: httpx.Client, faults: Faults, model: str) -> None:
+def test_a_response_that_is_cut_off(http: httpx.Client, faults: Faults, model: str) -> None:
     faults.add([Fault(response="cut")])
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         http.get(f"/v1/models/{model}/versions")
 
 
-def test_an_answer_that_is_garbled(http: httpx.Client, faults: Faults, model: str) -> None:
+def test_a_garbled_response(http: httpx.Client, faults: Faults, model: str) -> None:
     faults.add([Fault(response="garbled")])
-    answer = http.get(f"/v1/models/{model}/versions")
-    assert answer.status_code == 200
+    response = http.get(f"/v1/models/{model}/versions")
+    assert response.status_code == 200
     with pytest.raises(ValueError, match="char"):
-        answer.json()
+        response.json()
 
 
-def test_a_page_of_a_proxy(http: httpx.Client, faults: Faults, model: str) -> None:
+def test_the_error_page_of_a_proxy(http: httpx.Client, faults: Faults, model: str) -> None:
     faults.add([Fault(response="html", execute="never")])
-    answer = http.get(f"/v1/models/{model}/versions")
-    assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html; charset=utf-8")
-    assert "<title>502 Bad Gateway</title>" in answer.text
+    response = http.get(f"/v1/models/{model}/versions")
+    assert (response.status_code, response.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "<title>502 Bad Gateway</title>" in response.text
 
 
 @pytest.mark.parametrize("status", [204, 304, 520])
-def test_odd_statuses(http: httpx.Client, faults: Faults, model: str, status: int) -> None:
+def test_unusual_statuses(http: httpx.Client, faults: Faults, model: str, status: int) -> None:
     faults.add([Fault(status=status, response="html" if status == 520 else "as_usual")])
-    answer = http.get(f"/v1/models/{model}/versions")
-    assert (answer.status_code, bool(answer.content)) == (status, status == 520)
+    response = http.get(f"/v1/models/{model}/versions")
+    assert (response.status_code, bool(response.content)) == (status, status == 520)
 
 
-def test_a_release_after_the_server_has_ended_is_none(sandbox: Sandbox) -> None:
+def test_a_release_after_the_server_has_stopped_does_nothing(sandbox: Sandbox) -> None:
     faults = Faults()
     with running(create_app(sandbox.store, faults=faults)) as url:
         faults.add([Fault(delay=60)])
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{url}/v1/user", timeout=httpx.Timeout(30, read=0.05))
-        _until(faults, "responded")
+        _wait_until(faults, "responded")
     faults.release()
 
 
-def test_headers_are_set_and_left_out(http: httpx.Client, faults: Faults, model: str) -> None:
+def test_headers_are_set_and_removed(http: httpx.Client, faults: Faults, model: str) -> None:
     faults.add([Fault(headers={"x-request-id": None, "retry-after": "7"}, status=429, execute="never")])
-    answer = http.get(f"/v1/models/{model}/versions")
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    response = http.get(f"/v1/models/{model}/versions")
+    assert (response.status_code, response.headers["retry-after"]) == (429, "7")
     faults.add([Fault(headers={"x-request-id": None})])
     assert "x-request-id" not in http.get(f"/v1/models/{model}/versions").headers
 
 
-def test_work_that_is_done_after_its_caller_gave_up(
+def test_a_request_that_is_executed_after_its_client_gave_up(
     sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
     faults.add([Fault(execute="last", delay=60)])
     with pytest.raises(httpx.ReadTimeout):
         _create(http, model, digest, schemas, timeout=httpx.Timeout(30, read=0.05))
-    _until(faults, "executed")
+    _wait_until(faults, "executed")
     assert sandbox.numbers(model) == [2, 1]
 
 
-def test_work_that_is_done_when_it_is_released(
+def test_a_request_that_is_executed_when_it_is_released(
     sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
     faults.add([Fault(execute="last", delay=60, response="drop")])
@@ -146,28 +144,28 @@ def test_work_that_is_done_when_it_is_released(
         _create(http, model, digest, schemas)
     assert sandbox.numbers(model) == [1]
     assert http.post("/faults/release").status_code == 204
-    _until(faults, "executed")
+    _wait_until(faults, "executed")
     assert sandbox.numbers(model) == [2, 1]
 
 
-def test_an_answer_that_waits_until_it_is_released(
+def test_a_response_that_is_sent_when_it_is_released(
     sandbox: Sandbox, http: httpx.Client, faults: Faults, model: str, digest: str, schemas: Any
 ) -> None:
     faults.add([Fault(delay=60, ends_at_hangup=False)])
-    answers: list[int] = []
-    caller = threading.Thread(target=lambda: answers.append(_create(http, model, digest, schemas).status_code))
-    caller.start()
-    _until(faults, "executed")
-    assert (sandbox.numbers(model), answers) == ([2, 1], [])
+    statuses: list[int] = []
+    client = threading.Thread(target=lambda: statuses.append(_create(http, model, digest, schemas).status_code))
+    client.start()
+    _wait_until(faults, "executed")
+    assert (sandbox.numbers(model), statuses) == ([2, 1], [])
     faults.release()
-    caller.join(timeout=30)
-    assert answers == [201]
+    client.join(timeout=30)
+    assert statuses == [201]
 
 
 def test_faults_over_http(http: httpx.Client, model: str) -> None:
     failing = {"method": "GET", "path": "/versions$", "times": 2, "status": 500, "execute": "never"}
-    asked = [failing, {"response": "drop"}]
-    assert http.post("/faults", json=asked).json() == asked
+    requested = [failing, {"response": "drop"}]
+    assert http.post("/faults", json=requested).json() == requested
     assert http.get(f"/v1/models/{model}/versions").status_code == 500
     assert http.get("/faults").json()[0] == {key: value for key, value in failing.items() if key != "times"}
     assert http.delete("/faults").status_code == 204
@@ -176,7 +174,7 @@ def test_faults_over_http(http: httpx.Client, model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("fault", "problem"),
     [
         ({"status": 99}, "status"),
         ({"path": "("}, "not a regular expression"),
@@ -194,28 +192,30 @@ def test_faults_over_http(http: httpx.Client, model: str) -> None:
         (7, "body"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused(http: httpx.Client, asked: Any, said: str) -> None:
-    answer = http.post("/faults", json=asked)
-    assert answer.status_code == 422
-    assert said in answer.text
+def test_an_invalid_fault_is_refused(http: httpx.Client, fault: Any, problem: str) -> None:
+    response = http.post("/faults", json=fault)
+    assert response.status_code == 422
+    assert problem in response.text
     assert http.get("/faults").json() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff"])
 def test_what_is_not_json_is_refused(http: httpx.Client, content: bytes) -> None:
-    answer = http.post("/faults", content=content, headers={"content-type": "application/json"})
-    assert answer.status_code == 422
+    response = http.post("/faults", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 422
     assert http.get("/faults").json() == []
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "text/json"])
-def test_a_content_type_that_browsers_send_unasked_is_refused(http: httpx.Client, content_type: str | None) -> None:
+def test_a_content_type_that_browsers_send_without_preflight_is_refused(
+    http: httpx.Client, content_type: str | None
+) -> None:
     headers = {"content-type": content_type} if content_type else {}
     assert http.post("/faults", content=b'{"status": 500}', headers=headers).status_code == 415
     assert http.get("/faults").json() == []
 
 
-def test_a_faulty_request_is_on_the_page_of_requests(sandbox: Sandbox, http: httpx.Client, faults: Faults) -> None:
+def test_a_request_with_a_fault_is_in_the_request_log(sandbox: Sandbox, http: httpx.Client, faults: Faults) -> None:
     faults.add([Fault(execute="never", status=503)])
     http.get("/v1/models/acme/none/versions?page_size=5")
     latest = sandbox.store.requests(1)[0]

@@ -1,4 +1,4 @@
-"""Web pages of other sites that the developer visits have no way into the sandbox."""
+"""Web pages of other sites, open in the developer's browser, cannot use the sandbox."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from airflow_provider_wriftai.client.base_url import is_loopback
 from airflow_provider_wriftai.sandbox.app import create_app
-from airflow_provider_wriftai.sandbox.host_guard import is_loopback
 from airflow_provider_wriftai.sandbox.server import running
 from tests.support.sandbox import Sandbox
 
@@ -33,13 +33,13 @@ def _port(http: httpx.Client) -> str:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("host", OTHER_HOSTS)
 def test_another_host_is_refused(http: httpx.Client, path: str, host: str) -> None:
-    answer = http.get(path, headers={"host": f"{host}:{_port(http)}" if host else ""})
-    assert answer.status_code == 403
-    assert set(answer.json()) == {"detail"}
+    response = http.get(path, headers={"host": f"{host}:{_port(http)}" if host else ""})
+    assert response.status_code == 403
+    assert set(response.json()) == {"detail"}
 
 
 @pytest.mark.parametrize("host", OUR_HOSTS)
-def test_this_machine_and_what_is_allowed_are_served(http: httpx.Client, host: str) -> None:
+def test_loopback_and_allowed_hosts_are_served(http: httpx.Client, host: str) -> None:
     for value in (host, f"{host}:{_port(http)}"):
         assert http.get("/v1/user", headers={"host": value}).status_code == 200
 
@@ -47,9 +47,9 @@ def test_this_machine_and_what_is_allowed_are_served(http: httpx.Client, host: s
 @pytest.mark.parametrize("path", ["/faults", "/faults/release", "/v1/models/acme/none/versions"])
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "http://localhost", ""])
 def test_a_page_of_another_site_is_refused(http: httpx.Client, path: str, origin: str) -> None:
-    answer = http.post(path, json={}, headers={"origin": origin, "host": f"localhost:{_port(http)}"})
-    assert answer.status_code == 403
-    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    response = http.post(path, json={}, headers={"origin": origin, "host": f"localhost:{_port(http)}"})
+    assert response.status_code == 403
+    assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
 def test_its_own_pages_are_served(http: httpx.Client) -> None:
@@ -58,7 +58,7 @@ def test_its_own_pages_are_served(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "is_ours"), [("localhost", True), ("::1", True), ("127.9.9.9", True), ("0.0.0.0", False), ("x", False)]
+    ("host", "expected"), [("localhost", True), ("::1", True), ("127.9.9.9", True), ("0.0.0.0", False), ("x", False)]
 )
-def test_loopback(host: str, is_ours: bool) -> None:
-    assert is_loopback(host) == is_ours
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) == expected

@@ -1,4 +1,4 @@
-"""The official clients, unchanged, against the sandbox: independent peers that prove it speaks the API."""
+"""The unchanged official clients against the sandbox: an independent check that it implements the API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def digest() -> str:
 
 @pytest.fixture(scope="module")
 def drive(sandbox: Sandbox, digest: str) -> DriveClient:
-    """Run the client of a release against a URL, on a model with seven versions."""
+    """Run a release of the official client against a URL, on a model with seven versions."""
     here = Path(__file__)
 
     def run(client: str, url: str) -> dict[str, Any]:
@@ -57,14 +57,14 @@ def drive(sandbox: Sandbox, digest: str) -> DriveClient:
 
 @pytest.fixture(scope="module")
 def results(sandbox: Sandbox, drive: DriveClient) -> Iterator[Results]:
-    """What comes back from each client where a delete is answered with a body; each is run once."""
+    """The results of each client if the response to a delete has a body. Each client runs once."""
     with running(create_app(sandbox.store, delete_with_body=True)) as url:
         yield cache(lambda client: drive(client, url))
 
 
 @pytest.fixture(scope="module")
 def without_body(sandbox: Sandbox, drive: DriveClient) -> Results:
-    """What comes back from each client where a delete is answered without a body; each is run once."""
+    """The results of each client if the response to a delete has no body. Each client runs once."""
     return cache(lambda client: drive(client, sandbox.url))
 
 
@@ -88,7 +88,7 @@ def test_everything_works(results: Results, digest: str, client: str, way: str) 
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_nothing_that_a_client_offers_is_left_out(results: Results, client: str) -> None:
+def test_every_method_of_a_client_is_called(results: Results, client: str) -> None:
     result = results(client)
     assert {method for way in WAYS for method in result[way]["called"]} == set(result["offered"])
 
@@ -98,10 +98,10 @@ def test_a_delete_without_a_body_is_executed_but_these_clients_raise(without_bod
     assert {without_body(client)[way]["deleted"] for way in WAYS} == {"JSONDecodeError"}
 
 
-def test_the_table_in_the_documentation_is_what_came_back(
+def test_the_table_in_the_documentation_shows_the_results(
     results: Results, without_body: Results, repository: Path
 ) -> None:
-    """Set ``WRIFTAI_UPDATE_DOCS=1`` to write the table instead."""
+    """Set ``WRIFTAI_UPDATE_DOCS=1`` to update the table."""
     document = repository / "docs" / "sandbox.md"
     before, begin, rest = document.read_text().partition(_BEGIN)
     _, end, after = rest.partition(_END)
@@ -115,11 +115,11 @@ def test_the_table_in_the_documentation_is_what_came_back(
 
 def _table(results: Results, without_body: Results) -> str:
     methods = ("create", "list", "get", "update_configuration", "get_configuration", "delete")
-    heads = ["client", "shape", *(f"`{method}`" for method in methods), "`delete` without a body"]
-    lines = [heads, ["---"] * len(heads)]
+    header = ["client", "shape", *(f"`{method}`" for method in methods), "`delete` without a body"]
+    rows = [header, ["---"] * len(header)]
     for client in CLIENTS:
         called = {method.removeprefix("async_") for way in WAYS for method in results(client)[way]["called"]}
         works = ["works" if method in called else "–" for method in methods]
         (error,) = {without_body(client)[way]["deleted"] for way in WAYS}
-        lines.append([client, shape_of(client).name, *works, f"`{error}`"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        rows.append([client, shape_of(client).name, *works, f"`{error}`"])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

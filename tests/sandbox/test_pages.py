@@ -20,7 +20,7 @@ def test_models_versions_and_requests_have_a_page(sandbox: Sandbox) -> None:
         assert f"/v1/models/{model}/versions/1" in http.get("/requests").text
 
 
-def test_what_was_sent_is_shown_as_text(sandbox: Sandbox, digest: str, schemas: Any) -> None:
+def test_user_text_is_escaped(sandbox: Sandbox, digest: str, schemas: Any) -> None:
     model = sandbox.new_model()
     evil = "<script>alert(1)</script>"
     sandbox.store.create_version(*model.split("/"), release_notes=evil, schemas=schemas, container_image_digest=digest)
@@ -31,26 +31,26 @@ def test_what_was_sent_is_shown_as_text(sandbox: Sandbox, digest: str, schemas: 
             assert "&lt;script&gt;" in page
 
 
-def test_what_is_not_there(sandbox: Sandbox) -> None:
+def test_missing_models_and_versions(sandbox: Sandbox) -> None:
     with httpx.Client(base_url=sandbox.url) as http:
         missing = ("1", "0", "-1", "x", "\u0663", "9" * 30, "9" * 5000)
         for path in ("/models/acme/none", *(f"/models/acme/none/versions/{number}" for number in missing)):
-            answer = http.get(path)
-            assert answer.status_code == 404
-            assert "There is no" in answer.text
+            response = http.get(path)
+            assert response.status_code == 404
+            assert "There is no" in response.text
 
 
 def test_a_page_can_run_no_script_and_be_framed_by_nobody(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=1)
     with httpx.Client(base_url=sandbox.url) as http:
         for path in ("/", "/requests", f"/models/{model}", f"/models/{model}/versions/1", "/models/acme/none"):
-            answer = http.get(path)
-            policy = answer.headers["content-security-policy"]
+            response = http.get(path)
+            policy = response.headers["content-security-policy"]
             (nonce,) = re.findall(r"'nonce-([^']+)'", policy)
-            assert f'<style nonce="{nonce}">' in answer.text
+            assert f'<style nonce="{nonce}">' in response.text
             assert policy.startswith("default-src 'none'; ")
             assert "frame-ancestors 'none'" in policy
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["x-frame-options"] == "DENY"
+            assert response.headers["x-content-type-options"] == "nosniff"
+            assert response.headers["x-frame-options"] == "DENY"
         nonces = {http.get("/").headers["content-security-policy"] for _ in range(3)}
     assert len(nonces) == 3

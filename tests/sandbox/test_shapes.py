@@ -1,4 +1,4 @@
-"""Every shape that the API has had, field by field."""
+"""The fields of every shape that the API has had."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ FLAGS = {
 }
 NESTED = DETAILS | {"compatibilities"}
 
-# The fields of a list item, of a page beside its items and cursors, of a version, and what a create adds to it.
+# The fields of a list item, the fields of a page beside its items and cursors, the fields of a version, and the fields
+# that the response to a create has in addition.
 FIELDS: dict[str, tuple[set[str], set[str], set[str], set[str]]] = {
     "0.1": (WHOLE, URLS, WHOLE, set()),
     "0.14": (SUMMARY | DIGEST, URLS, DETAILS, set()),
@@ -58,10 +59,10 @@ def test_the_fields(sandbox: Sandbox, http: httpx.Client, digest: str, schemas: 
     model = sandbox.new_model(versions=5)
     path = f"/{shape}/v1/models/{model}/versions"
     item, page, details, created = FIELDS[shape]
-    made = http.post(path, json=_body(digest, schemas)).json()
-    assert set(made) == details | created
-    one = f"/{shape}/v1/versions/{made['id']}" if shape == "0.1" else f"{path}/6"
-    assert http.get(one).json() == {key: value for key, value in made.items() if key not in created}
+    new = http.post(path, json=_body(digest, schemas)).json()
+    assert set(new) == details | created
+    one = f"/{shape}/v1/versions/{new['id']}" if shape == "0.1" else f"{path}/6"
+    assert http.get(one).json() == {key: value for key, value in new.items() if key not in created}
     listed = http.get(path, params={"page_size": 5}).json()
     assert set(listed) == {"items", "next_cursor", "previous_cursor"} | page
     assert {frozenset(each) for each in listed["items"]} == {frozenset(item)}
@@ -83,8 +84,8 @@ def test_the_flags_are_kept_or_refused(
     sandbox: Sandbox, http: httpx.Client, digest: str, schemas: Any, shape: str, sent: Any, known_in: set[str]
 ) -> None:
     model = sandbox.new_model()
-    answer = http.post(f"/{shape}/v1/models/{model}/versions", json=_body(digest, schemas, **sent))
-    assert answer.status_code == (201 if shape in known_in else 422)
+    response = http.post(f"/{shape}/v1/models/{model}/versions", json=_body(digest, schemas, **sent))
+    assert response.status_code == (201 if shape in known_in else 422)
     kept = [version.compatibilities for version in sandbox.store.versions(*model.split("/"))]
     assert kept == ([{flag: flag == "openai_responses" for flag in FLAGS}] if shape in known_in else [])
 
@@ -95,9 +96,9 @@ def test_a_configuration_is_kept_or_refused(
 ) -> None:
     path = f"/{shape}/v1/models/{sandbox.new_model()}/versions"
     configuration = {"hardware_identifier": "gpu", "variable_names": ["KEY"]}
-    answer = http.post(path, json=_body(digest, schemas, configuration=configuration))
-    assert answer.status_code == (201 if shape in ("0.31", "0.33") else 422)
-    if answer.status_code == 201:
+    response = http.post(path, json=_body(digest, schemas, configuration=configuration))
+    assert response.status_code == (201 if shape in ("0.31", "0.33") else 422)
+    if response.status_code == 201:
         assert http.get(f"{path}/1/configuration").json() == configuration
 
 
@@ -106,16 +107,16 @@ def test_our_client_reads_it(sandbox: Sandbox, digest: str, schemas: Any, shape:
     owner, name = sandbox.new_model(versions=5).split("/")
     with API(f"{sandbox.url}/shapes/{shape}/v1", sandbox.token) as api:
         versions = Versions(api)
-        made = versions.create(
+        created = versions.create(
             owner, name, {"release_notes": "x", "schemas": schemas, "container_image_digest": digest}
         )
-        got = versions.get(made["reference"])
+        version = versions.get(created["reference"])
         page = versions.list(owner, name, {"page_size": 5})
         following = versions.list(owner, name, {"page_size": 5, "cursor": page.next_cursor or ""})
-        versions.delete(made["reference"])
-    assert (got["reference"], got["container_image_digest"]) == (made["reference"], digest)
+        versions.delete(created["reference"])
+    assert (version["reference"], version["container_image_digest"]) == (created["reference"], digest)
     assert len(page.items) + len(following.items) == 6
-    assert page.items[0]["reference"] == made["reference"]
+    assert page.items[0]["reference"] == created["reference"]
     assert sandbox.numbers(f"{owner}/{name}") == [5, 4, 3, 2, 1]
 
 
@@ -124,7 +125,7 @@ def test_our_client_reads_it(sandbox: Sandbox, digest: str, schemas: Any, shape:
     [("0.1", "0.1"), ("0.13.0", "0.1"), ("0.14.0", "0.14"), ("0.23", "0.14"), ("0.26.0", "0.24"), ("0.30.0", "0.27"),
      ("0.31.9", "0.31"), ("0.34.0", "0.33"), ("1.0", "0.33")],
 )  # fmt: skip
-def test_a_client_is_served_the_shape_of_its_time(sandbox: Sandbox, client: str, shape: str) -> None:
+def test_a_client_gets_the_shape_of_its_release(sandbox: Sandbox, client: str, shape: str) -> None:
     assert shape_of(client).name == shape
     path = f"models/{sandbox.new_model(versions=1)}/versions"
     with running(create_app(sandbox.store, shape=client)) as url:
@@ -132,12 +133,12 @@ def test_a_client_is_served_the_shape_of_its_time(sandbox: Sandbox, client: str,
 
 
 @pytest.mark.parametrize("client", ["", "0", "x", "0.x", "0.0", "0.1.2.3", "\u0660.\u0661", "-1.2"])
-def test_a_client_that_never_was_is_refused(client: str) -> None:
+def test_an_unknown_release_of_the_client_is_refused(client: str) -> None:
     with pytest.raises(ValueError, match=r"is not a release of the official client|is older than"):
         shape_of(client)
 
 
-def test_every_page_of_a_list_with_the_digest(sandbox: Sandbox) -> None:
+def test_lists_can_include_the_digest(sandbox: Sandbox) -> None:
     path = f"models/{sandbox.new_model(versions=1)}/versions"
     with running(create_app(sandbox.store, digest_in_lists=True)) as url:
         for base in ("/v1", "/generation-2/v1", "/shapes/0.33/v1"):

@@ -1,4 +1,4 @@
-"""What the Airflow that runs the tests does with a value on its way to the database and back."""
+"""Send values through the serialization of the Airflow that runs the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
 
 
 def round_trip_xcom(value: Any) -> Any:
-    """Return what another task reads of a task's result."""
+    """Return a task's result as another task reads it from XCom."""
     if AIRFLOW < (3, 0):
         xcom = importlib.import_module("airflow.models.xcom").BaseXCom
         return xcom.deserialize_value(SimpleNamespace(value=xcom.serialize_value(value)))
@@ -23,7 +23,7 @@ def round_trip_xcom(value: Any) -> Any:
 
 
 def round_trip_event(payload: Any) -> Any:
-    """Return what a task that was deferred receives of a trigger's event."""
+    """Return the payload of a trigger's event as the deferred task receives it."""
     from airflow.triggers.base import TriggerEvent
 
     if AIRFLOW >= (3, 0):
@@ -38,18 +38,18 @@ def round_trip_event(payload: Any) -> Any:
 
 
 def round_trip_asset_event(extra: Any) -> Any:
-    """Return what a DAG that an asset triggers reads of the event."""
+    """Return the extra of an asset event as a DAG that the asset triggers reads it."""
     return _through_database(_through_processes(extra) if AIRFLOW >= (3, 0) else extra)
 
 
 def _through_triggerer(payload: Any) -> Any:
-    """From the process of the triggers to that which stores their events."""
+    """Pass an event's payload from the process that runs the triggers to the one that stores their events."""
     from pydantic import TypeAdapter
 
     base = importlib.import_module("airflow.triggers.base")
     adapter = TypeAdapter(base.DiscrimatedTriggerEvent)
-    written = _through_processes(adapter.dump_python(base.TriggerEvent(payload), mode="json"))
-    return adapter.validate_python(written).payload
+    dumped = _through_processes(adapter.dump_python(base.TriggerEvent(payload), mode="json"))
+    return adapter.validate_python(dumped).payload
 
 
 def _through_processes(value: Any) -> Any:
@@ -58,8 +58,8 @@ def _through_processes(value: Any) -> Any:
 
 
 def _through_database(value: Any) -> Any:
-    """As PostgreSQL keeps JSON: UTF-8, without NUL characters, numbers that are finite."""
-    written = json.dumps(value, allow_nan=False)
-    assert "\\u0000" not in written.replace("\\\\", "")
+    """Store a value as PostgreSQL stores JSON: in UTF-8, without NUL characters, with finite numbers only."""
+    text = json.dumps(value, allow_nan=False)
+    assert "\\u0000" not in text.replace("\\\\", "")
     json.dumps(value, ensure_ascii=False).encode()
-    return json.loads(written)
+    return json.loads(text)

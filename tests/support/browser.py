@@ -1,4 +1,4 @@
-"""A headless Chromium, where the machine has one, that does on pages what people do."""
+"""Drive a headless Chromium, if the machine has one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATIENCE = 90.0
-_POLL = 0.2
+_TIMEOUT = 90.0
+_POLL_INTERVAL = 0.2
 _WIDTH, _HEIGHT = 1280, 800
 _FLAGS = (
     "--headless=new",
@@ -36,8 +36,8 @@ _FLAGS = (
 _TWO_FRAMES = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));"
 
 
-def why_not() -> str | None:
-    """Tell what a browser lacks on this machine; None where there is one."""
+def browser_skip_reason() -> str | None:
+    """Return why no browser can run on this machine, or None if one can."""
     if importlib.util.find_spec("selenium") is None:
         return "Selenium is not installed"
     missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
@@ -45,12 +45,12 @@ def why_not() -> str | None:
 
 
 class Browser:
-    """A browser with one page in front.
+    """A browser window.
 
-    A place on a page is a CSS selector, or an XPath, which begins with ``//``. Everything waits until it is there.
+    A selector is a CSS selector, or an XPath that begins with ``//``. Every method waits for the element that it needs.
 
     Args:
-        driver: Selenium's.
+        driver: The WebDriver of Selenium.
     """
 
     def __init__(self, driver: Chrome) -> None:
@@ -61,94 +61,94 @@ class Browser:
         self._driver.get(url)
         self._resize(_HEIGHT)
 
-    def click(self, place: str) -> None:
-        """Click on something."""
-        self._until(lambda: _done(self._find(place).click))
+    def click(self, selector: str) -> None:
+        """Click on an element."""
+        self._until(lambda: _call(self._find(selector).click))
 
-    def click_through(self, place: str) -> None:
-        """Click on a link that opens another window, and go there."""
+    def click_through(self, selector: str) -> None:
+        """Click on a link that opens another window, and switch to that window."""
         before = set(self._driver.window_handles)
-        self.click(place)
+        self.click(selector)
         (opened,) = self._until(lambda: set(self._driver.window_handles) - before)
         self._driver.switch_to.window(opened)
         self._resize(_HEIGHT)
 
-    def fill(self, place: str, text: str) -> None:
+    def fill(self, selector: str, text: str) -> None:
         """Type into a field."""
-        self._until(lambda: _done(lambda: self._find(place).send_keys(text)))
+        self._until(lambda: _call(lambda: self._find(selector).send_keys(text)))
 
-    def text(self, place: str = "body") -> str:
-        """What can be read there."""
-        return self._until(lambda: self._find(place).text)
+    def text(self, selector: str = "body") -> str:
+        """Return the visible text of an element."""
+        return self._until(lambda: self._find(selector).text)
 
-    def attribute(self, place: str, name: str) -> str | None:
-        """An attribute of what is there."""
-        return self._until(lambda: [self._find(place).get_attribute(name)])[0]
+    def attribute(self, selector: str, name: str) -> str | None:
+        """Return an attribute of an element."""
+        return self._until(lambda: [self._find(selector).get_attribute(name)])[0]
 
-    def wait_for_text(self, text: str, place: str = "body") -> None:
-        """Wait until something can be read there."""
-        self._until(lambda: text in self._find(place).text, f"{text!r} is not to be read")
+    def wait_for_text(self, text: str, selector: str = "body") -> None:
+        """Wait until an element shows a text."""
+        self._until(lambda: text in self._find(selector).text, f"{text!r} is not shown")
 
-    def wait_until_gone(self, place: str) -> None:
-        """Wait until something is not there any more."""
-        self._until(lambda: not self._found(place), f"{place} is still there")
+    def wait_until_gone(self, selector: str) -> None:
+        """Wait until an element has disappeared."""
+        self._until(lambda: not self._find_all(selector), f"{selector} has not disappeared")
 
-    def wait_until_still(self, place: str) -> None:
-        """Wait until something has stopped to move."""
-        seen: list[Any] = [None]
+    def wait_until_still(self, selector: str) -> None:
+        """Wait until an element has stopped moving."""
+        positions: list[Any] = [None]
 
-        def still() -> bool:
-            seen.append(self._find(place).rect)
-            return bool(seen[-1] == seen[-2])
+        def is_still() -> bool:
+            positions.append(self._find(selector).rect)
+            return bool(positions[-1] == positions[-2])
 
-        self._until(still, f"{place} moves")
+        self._until(is_still, f"{selector} is moving")
 
     def run(self, script: str) -> Any:
-        """Run JavaScript on the page; gives what it returns."""
+        """Run JavaScript on the page and return its result."""
         return self._driver.execute_script(script)
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         return self._driver.current_url
 
     @property
     def source(self) -> str:
-        """All that the page holds, read or not."""
+        """The HTML source of the page."""
         return self._driver.page_source
 
-    def take_picture(self, path: Path, place: str | None = None, height: int = _HEIGHT) -> None:
-        """Take a picture.
+    def take_picture(self, path: Path, selector: str | None = None, height: int = _HEIGHT) -> None:
+        """Take a screenshot.
 
         Args:
-            path: Where the PNG is written.
-            place: What of the page is on it; None for what fits into the window.
-            height: The height of the window meanwhile.
+            path: Where to write the PNG.
+            selector: The element to show; None for the whole window.
+            height: The height of the window in the screenshot.
         """
         self._resize(height)
         self._driver.execute_async_script(_TWO_FRAMES)
-        taken = self._find(place).screenshot_as_png if place else self._driver.get_screenshot_as_png()
-        path.write_bytes(taken)
+        png = self._find(selector).screenshot_as_png if selector else self._driver.get_screenshot_as_png()
+        path.write_bytes(png)
         self._resize(_HEIGHT)
 
     def _resize(self, height: int) -> None:
         metrics = {"width": _WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
-    def _found(self, place: str) -> list[WebElement]:
-        by = "xpath" if place.startswith("//") else "css selector"
-        return [element for element in self._driver.find_elements(by, place) if element.is_displayed()]
+    def _find_all(self, selector: str) -> list[WebElement]:
+        by = "xpath" if selector.startswith("//") else "css selector"
+        return [element for element in self._driver.find_elements(by, selector) if element.is_displayed()]
 
-    def _find(self, place: str) -> WebElement:
+    def _find(self, selector: str) -> WebElement:
         from selenium.common.exceptions import NoSuchElementException
 
-        found = self._found(place)
+        found = self._find_all(selector)
         if not found:
-            raise NoSuchElementException(place)
+            raise NoSuchElementException(selector)
         return found[0]
 
-    def _until(self, attempt: Callable[[], T], otherwise: str = "") -> T:
-        """Try until it gives something; what is on its way may be missing, covered, or replaced meanwhile."""
+    def _until(self, attempt: Callable[[], T], problem: str = "") -> T:
+        """Try until the result is true; while a page changes, elements may be missing, covered, or replaced."""
         from selenium.common.exceptions import (
             ElementClickInterceptedException,
             ElementNotInteractableException,
@@ -158,7 +158,7 @@ class Browser:
         )
         from selenium.webdriver.support.wait import WebDriverWait
 
-        passing = (
+        transient = (
             ElementClickInterceptedException,
             ElementNotInteractableException,
             NoSuchElementException,
@@ -166,19 +166,18 @@ class Browser:
         )
         last: list[Exception] = []
 
-        def tried(_: Any) -> T | None:
+        def try_once(_: Any) -> T | None:
             try:
                 return attempt()
-            except passing as error:
+            except transient as error:
                 last[:] = [error]
                 return None
 
         try:
-            given = cast("T", WebDriverWait(self._driver, _PATIENCE, _POLL).until(tried))
+            return cast("T", WebDriverWait(self._driver, _TIMEOUT, _POLL_INTERVAL).until(try_once))
         except TimeoutException:
-            told = otherwise or (str(last[0]) if last else "")
-            raise AssertionError(f"{told} on {self.url}, which says:\n{self._find('body').text}") from None
-        return given
+            problem = problem or (str(last[0]) if last else "")
+            raise AssertionError(f"{problem} on {self.url}, which shows:\n{self._find('body').text}") from None
 
 
 @contextlib.contextmanager
@@ -207,6 +206,7 @@ def running_browser() -> Iterator[Browser]:
                     process.kill()
 
 
-def _done(act: Callable[[], object]) -> bool:
-    act()
+def _call(action: Callable[[], object]) -> bool:
+    """Call an action and return True: it is done once it raises nothing."""
+    action()
     return True

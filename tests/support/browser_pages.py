@@ -1,4 +1,4 @@
-"""The pages of Airflow's UI on which the provider shows."""
+"""The pages of Airflow's UI that show the provider."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ return fields.filter(field => field.checkVisibility()).map(field => {
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a form, as it is shown."""
+    """A field of a form, as the page shows it."""
 
     label: str
     name: str
@@ -39,11 +39,11 @@ class ConnectionForm:
     """The form of a new connection.
 
     Args:
-        browser: Where it is opened.
-        url: Airflow's.
+        browser: The browser that opens it.
+        url: The URL of Airflow.
     """
 
-    place = "[role=dialog]"
+    selector = "[role=dialog]"
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
@@ -52,36 +52,32 @@ class ConnectionForm:
 
     def choose_type(self, name: str) -> None:
         """Choose the type of the connection."""
-        self._browser.fill(f"{self.place} input[role=combobox]", name)
+        self._browser.fill(f"{self.selector} input[role=combobox]", name)
         self._browser.click(f"//*[@role='option'][normalize-space()='{name}']")
-        self._browser.wait_for_text("Standard Fields", self.place)
-        self._browser.wait_until_still(self.place)
+        self._browser.wait_for_text("Standard Fields", self.selector)
+        self._browser.wait_until_still(self.selector)
 
     def open_section(self, name: str) -> None:
         """Open a section, which closes the other ones."""
         self._browser.click(f"//*[@role='dialog']//button[normalize-space()='{name}']")
-        self._browser.wait_until_still(self.place)
+        self._browser.wait_until_still(self.selector)
 
     def fields(self) -> dict[str, Field]:
-        """The fields that can be seen, by their names; that of the connection's type has none."""
+        """Return the visible fields by name; the name of the field for the connection type is empty."""
         return {field["name"]: Field(**field) for field in self._browser.run(_FIELDS)}
 
     def fill(self, name: str, text: str) -> None:
-        """Type into the field of a name."""
-        self._browser.fill(f"{self.place} [name={name}]", text)
+        """Type into a field."""
+        self._browser.fill(f"{self.selector} [name={name}]", text)
 
     def save(self) -> None:
         """Save the connection."""
         self._browser.click("//*[@role='dialog']//button[normalize-space()='Save']")
-        self._browser.wait_until_gone(self.place)
+        self._browser.wait_until_gone(self.selector)
 
 
 def press_test_button(browser: Browser, url: str, connection: str) -> str:
-    """Press the Test button of a saved connection.
-
-    Returns:
-        What the notification says.
-    """
+    """Press the Test button of a saved connection, and return the text of the notification."""
     toast = "[data-scope=toast][data-part=root]"
     browser.open(f"{url}/connections")
     browser.click(f"//tr[td[normalize-space()='{connection}']]//button[@aria-label='Test Connection']")
@@ -91,20 +87,16 @@ def press_test_button(browser: Browser, url: str, connection: str) -> str:
 
 
 def open_asset(browser: Browser, url: str, asset: str) -> None:
-    """Open an asset from the list of all, and wait for its events."""
+    """Open an asset from the list of all assets, and wait for its events."""
     browser.open(f"{url}/assets")
     browser.click(f"//a[normalize-space()='{asset}']")
     browser.wait_for_text("Asset Event")
 
 
 def unfold_extra(browser: Browser) -> Any:
-    """Unfold the extra of an asset's newest event (Airflow 3.2 or newer).
-
-    Returns:
-        The extra.
-    """
+    """Unfold the extra of an asset's newest event, and return it (Airflow 3.2 or newer)."""
     browser.click(".monaco-editor .codicon-folding-collapsed")
     lines = ".monaco-editor .view-lines"
     browser.wait_for_text('"\n}', lines)
-    # It breaks long lines anywhere.
+    # The editor breaks long lines anywhere.
     return json.loads(re.sub(r"\n\s*", "", browser.text(lines)))

@@ -1,4 +1,4 @@
-"""Celery workers of a real Airflow, over a Redis of a test's own."""
+"""Celery workers of a real Airflow that use a Redis of the test's own."""
 
 from __future__ import annotations
 
@@ -13,94 +13,94 @@ from celery import Celery
 
 from tests.support.real_airflow import RealAirflow
 
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 
 
 def celery_environment(broker: str) -> dict[str, str]:
-    """Airflow's variables for the CeleryExecutor.
+    """Return Airflow's environment variables for the CeleryExecutor.
 
     Args:
-        broker: The URL of the Redis that hands out the tasks.
+        broker: The URL of the Redis that is the message broker.
     """
     return {
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__PARALLELISM": "64",
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
         "AIRFLOW__CELERY__BROKER_URL": broker,
-        # A machine with others at work on it takes longer than the second that Airflow allows by default.
+        # A busy machine takes longer than the second that Airflow allows by default.
         "AIRFLOW__CELERY__OPERATION_TIMEOUT": "20",
-        # So that what is finished tells by which worker.
+        # The result of each task then names its worker.
         "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": json.dumps({"result_extended": True}),
     }
 
 
 def worker_commands(names: Iterable[str], concurrency: int) -> Mapping[str, Sequence[str]]:
-    """What comes after ``airflow`` in the command of each worker.
+    """Return the arguments of ``airflow`` that start each worker.
 
     Args:
         names: The names of the workers.
-        concurrency: How many tasks each runs at once.
+        concurrency: How many tasks each worker runs at once.
     """
     options = ["--concurrency", str(concurrency), "--skip-serve-logs"]
     return {name: ["celery", "worker", "--celery-hostname", _node(name), *options] for name in names}
 
 
-def worker_of(airflow: RealAirflow, names: Iterable[str], process: psutil.Process) -> str:
-    """Find which of the workers has started a process."""
+def find_worker(airflow: RealAirflow, names: Iterable[str], process: psutil.Process) -> str:
+    """Return the name of the worker that started a process."""
     ancestors = {parent.pid for parent in process.parents()}
     (name,) = (name for name in names if airflow.pid(name) in ancestors)
     return name
 
 
-def finished_by(airflow: RealAirflow) -> Counter[str]:
-    """Tell how many tasks each worker has finished."""
-    found = airflow.ask("SELECT worker, count(*) FROM celery_taskmeta WHERE status = 'SUCCESS' GROUP BY worker")
-    return Counter({str(row[0]).partition("@")[0]: row[1] for row in found})
+def count_finished(airflow: RealAirflow) -> Counter[str]:
+    """Return how many tasks each worker has finished."""
+    rows = airflow.fetch("SELECT worker, count(*) FROM celery_taskmeta WHERE status = 'SUCCESS' GROUP BY worker")
+    return Counter({str(row[0]).partition("@")[0]: row[1] for row in rows})
 
 
-def let_it_take_and_not_begin(airflow: RealAirflow, name: str, broker: str) -> list[str]:
-    """Stop what idles of a worker, until it has taken tasks from the broker that none of its processes begins.
+def suspend_until_reserved(airflow: RealAirflow, name: str, broker: str) -> list[str]:
+    """Suspend the idle processes of a worker until it has reserved tasks that none of its processes starts.
 
     Args:
         airflow: The running Airflow.
-        name: The worker; afterwards it is good for nothing but to be killed.
-        broker: The URL of the Redis that hands out the tasks.
+        name: The worker. Afterwards it can only be killed.
+        broker: The URL of the Redis that is the message broker.
 
     Returns:
         The ids of these tasks in Celery.
     """
     main = psutil.Process(airflow.pid(name))
-    deadline = time.monotonic() + _PATIENCE
-    seen: set[str] = set()
+    deadline = time.monotonic() + _TIMEOUT
+    queued_before: set[str] = set()
     with Celery(broker=broker) as celery:  # type: ignore[no-untyped-call]
         while True:
             for process in main.children():
-                # What is at work on a task has started a process for it.
+                # A busy process has started a child process for its task.
                 if not process.children():
                     process.send_signal(signal.SIGSTOP)
             inspect = celery.control.inspect(destination=[_node(name)], timeout=10, limit=1)
-            taken = [
+            reserved = [
                 task["id"] for tasks in (inspect.reserved(), inspect.active()) for task in (tasks or {})[_node(name)]
             ]
-            queued = queued_as(airflow, taken).keys()
-            # What was just about to begin has begun by the second look.
-            if seen & queued:
-                return sorted(seen & queued)
-            seen = set(queued)
-            assert time.monotonic() < deadline, f"{name} has begun all that it has taken: {taken}"
+            queued = find_queued(airflow, reserved).keys()
+            # A task that was about to start has started by the second query.
+            if queued_before & queued:
+                return sorted(queued_before & queued)
+            queued_before = set(queued)
+            assert time.monotonic() < deadline, f"{name} has started all tasks that it has reserved: {reserved}"
 
 
-def queued_as(airflow: RealAirflow, ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """Find those of Celery's tasks that Airflow still has in its queue.
+def find_queued(airflow: RealAirflow, ids: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return which of Celery's tasks are still queued in Airflow.
 
     Args:
         airflow: The running Airflow.
         ids: The ids of the tasks in Celery.
 
     Returns:
-        The task and its index, by the id.
+        The task's id in Airflow and its map index, by the id in Celery.
     """
-    queued = airflow.ask("SELECT external_executor_id, task_id, map_index FROM task_instance WHERE state = 'queued'")
+    queued = airflow.fetch("SELECT external_executor_id, task_id, map_index FROM task_instance WHERE state = 'queued'")
     return {row[0]: (row[1], row[2]) for row in queued if row[0] in set(ids)}
 
 

@@ -1,4 +1,4 @@
-"""Reserve a slot, and die at a given step of it: ``dying_reservation.py FOLDER STEP before|after|within``."""
+"""Reserve a slot, and die at one of its steps: ``dying_reservation.py FOLDER STEP before|after|within``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying(function: Callable[..., Any]) -> Callable[..., Any]:
-    def called(*arguments: Any, **keywords: Any) -> Any:
+def make_deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call_and_die(*arguments: Any, **keywords: Any) -> Any:
         if when == "before":
             die()
         if when == "within":
@@ -32,9 +32,9 @@ def dying(function: Callable[..., Any]) -> Callable[..., Any]:
         die()
         return result
 
-    return called
+    return call_and_die
 
 
-setattr(module, step, dying(getattr(module, step)))
+setattr(module, step, make_deadly(getattr(module, step)))
 with ReservationClock(Path(folder), "budget").locked() as bucket:
     bucket.reserve(bucket.observed_at)

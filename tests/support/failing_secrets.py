@@ -9,13 +9,13 @@ from airflow.secrets import BaseSecretsBackend
 
 
 class FailingSecrets(BaseSecretsBackend):
-    """Knows the connections whose ids begin with ``secret_``, as JSON in the file ``<id>.json`` of ``SECRETS_FOLDER``.
+    """Reads connections whose ids begin with ``secret_`` from the JSON files ``<id>.json`` in ``SECRETS_FOLDER``.
 
-    Each byte of the file ``<id>.failures`` there is one look-up that fails. Their number is noted in ``<id>.failed``.
+    Each byte of the file ``<id>.failures`` makes one lookup fail. Each failure adds a byte to the file ``<id>.failed``.
     """
 
     def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
-        """Look up a connection, or fail."""
+        """Return a connection as JSON, or fail."""
         if not conn_id.startswith("secret_"):
             return None
         folder = Path(os.environ["SECRETS_FOLDER"])

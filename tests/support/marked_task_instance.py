@@ -1,4 +1,4 @@
-"""A task instance that somebody marks while it runs, as an operator sees it."""
+"""Task instances as operators use them, among them one that somebody marks while it runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class TaskInstance:
-    """What an operator needs of a task instance.
+    """The part of a task instance that an operator uses.
 
     Attributes:
-        pushed: What was pushed to XCom.
+        pushed: The values that were pushed to XCom, by their keys.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class MarkedTaskInstance(TaskInstance):
     """A task instance whose state in Airflow's database somebody has set.
 
     Args:
-        state: The state; or the error of asking for it.
+        state: The state, or the error that reading it raises.
     """
 
     dag_id, task_id, run_id, map_index = "dag", "marked", "run", -1
@@ -34,8 +34,8 @@ class MarkedTaskInstance(TaskInstance):
         super().__init__()
         self._state = state
 
-    def get_task_states(self, **asked: Any) -> dict[str, dict[str, str]]:
-        assert asked == {"dag_id": "dag", "map_index": None, "task_ids": ["marked"], "run_ids": ["run"]}
+    def get_task_states(self, **arguments: Any) -> dict[str, dict[str, str]]:
+        assert arguments == {"dag_id": "dag", "map_index": None, "task_ids": ["marked"], "run_ids": ["run"]}
         if isinstance(self._state, Exception):
             raise self._state
         return {"run": {"marked": self._state}}

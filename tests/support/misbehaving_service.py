@@ -1,4 +1,4 @@
-"""A service that misbehaves below HTTP: it speaks raw sockets, byte by byte as a test says."""
+"""A service that misbehaves below HTTP: a script writes each byte to a raw socket."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Caller:
 
     Attributes:
         sock: The socket.
-        request: What the client has sent so far, as :meth:`read_request` read it.
-        gone: Is set when the test is over, so that no script outlives it.
+        request: The last request that :meth:`read_request` read.
+        ended: Set when the test is over, so that no script outlives it.
     """
 
     sock: socket.socket
-    gone: threading.Event
+    ended: threading.Event
     request: bytes = b""
 
     def read_request(self) -> bytes:
@@ -52,13 +52,13 @@ class Caller:
         self.sock.sendall(data)
 
     def respond(self, body: bytes, *, status: str = "200 OK", headers: str = "") -> None:
-        """Send a whole response."""
+        """Send a complete response."""
         self.send(f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n{headers}\r\n".encode() + body)
 
     def trickle(self, data: bytes, every: float) -> None:
-        """Send one byte now and then, until the test is over or the client has gone."""
+        """Send one byte at a time, with pauses, until the test is over or the client has disconnected."""
         for position in range(len(data)):
-            if self.gone.wait(every):
+            if self.ended.wait(every):
                 return
             self.send(data[position : position + 1])
 
@@ -68,8 +68,8 @@ class MisbehavingService:
     """The running service.
 
     Attributes:
-        host: Its host with the port.
-        requests: What was received, in the order of arrival.
+        host: Its host and port.
+        requests: The requests in the order of their arrival.
     """
 
     host: str
@@ -82,8 +82,8 @@ class MisbehavingService:
 
 @contextlib.contextmanager
 def misbehaving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[MisbehavingService]:
-    """Run a service whose every connection is handled by a script."""
-    gone = threading.Event()
+    """Run a service that handles every connection with a script."""
+    ended = threading.Event()
     threads: list[threading.Thread] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         service = MisbehavingService(f"127.0.0.1:{listener.getsockname()[1]}")
@@ -92,7 +92,7 @@ def misbehaving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[M
             with contextlib.suppress(OSError):
                 with tls.wrap_socket(sock, server_side=True) if tls else sock as wrapped:
                     wrapped.settimeout(60)
-                    caller = Caller(wrapped, gone)
+                    caller = Caller(wrapped, ended)
                     try:
                         script(caller)
                     finally:
@@ -114,7 +114,7 @@ def misbehaving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[M
         try:
             yield service
         finally:
-            gone.set()
+            ended.set()
             listener.shutdown(socket.SHUT_RDWR)
     acceptor.join()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Asking again and again, where nothing offers an event."""
+"""Poll for conditions that offer no event."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ PATIENCE = 240.0
 
 
 def until(
-    done: Callable[[], T], tell: Callable[[], Any] = lambda: "", *, patience: float = PATIENCE, every: float = 0.5
+    done: Callable[[], T], status: Callable[[], Any] = lambda: "", *, patience: float = PATIENCE, every: float = 0.5
 ) -> T:
-    """Ask until something is so.
+    """Poll until a condition holds.
 
     Args:
-        done: Asks; what it gives counts as yes or no.
-        tell: Tells how things stand, where it is not so in time.
-        patience: Seconds until then.
-        every: Seconds between two questions.
+        done: The condition. It holds when the result is true.
+        status: Returns the message of the failure if the condition does not hold in time.
+        patience: How many seconds to wait at most.
+        every: Seconds between two polls.
 
     Returns:
-        What was given in the end.
+        The first true result of the condition.
     """
     deadline = time.monotonic() + patience
-    while not (given := done()):
-        assert time.monotonic() < deadline, tell()
+    while not (result := done()):
+        assert time.monotonic() < deadline, status()
         time.sleep(every)
-    return given
+    return result

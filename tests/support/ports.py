@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 import socket
 
-# Below those that the system gives to outgoing connections (from 32768 on Linux, from 49152 elsewhere), one of which
-# could take the port before the server does.
+# Below the ephemeral ports (from 32768 on Linux, from 49152 elsewhere): an outgoing connection could take one of those
+# before the server does.
 _PORTS = range(15_000, 32_000)
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a port that is not in use."""
     while True:
         port = random.choice(_PORTS)  # noqa: S311
-        with socket.socket() as taken:
+        with socket.socket() as probe:
             try:
-                taken.bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
         return port

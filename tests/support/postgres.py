@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, where the machine has one."""
+"""Run a PostgreSQL server for a test, if the machine has PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.support.ports import free_port
 
 
-def programs() -> Path | None:
-    """Find the folder of PostgreSQL's programs; None where this machine, or this user, cannot run them."""
+def find_postgres() -> Path | None:
+    """Return the folder of PostgreSQL's programs, or None if this machine or this user cannot run them."""
     if os.geteuid() == 0 and not _has_user("postgres"):
         return None
     found = shutil.which("initdb")
@@ -38,7 +38,7 @@ def running_postgres(bin_folder: Path) -> Iterator[str]:
     Yields:
         The database's SQLAlchemy URL.
     """
-    # It refuses to run as root, and its user cannot enter a test's own folder.
+    # PostgreSQL refuses to run as root, and its user cannot read the test's temporary folder.
     user = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     if user:

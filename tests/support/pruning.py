@@ -1,4 +1,4 @@
-"""Prunes of a sandbox, or of a made-up service."""
+"""Prune models of a sandbox or of a mock service."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ Prune = Callable[..., PruneReport]
 
 
 class Network(httpx.AsyncHTTPTransport):
-    """The network, which notes down what is asked, and does something before a request."""
+    """A transport that records the requests, and calls a hook before each of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.before: Callable[[str, str], None] = lambda method, name: None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        asked = (request.method, request.url.path.rpartition("/")[2])
-        self.asked.append(asked)
-        self.before(*asked)
+        method, name = request.method, request.url.path.rpartition("/")[2]
+        self.requests.append((method, name))
+        self.before(method, name)
         return await super().handle_async_request(request)
 
     @property
     def deleted(self) -> list[str]:
-        return [name for method, name in self.asked if method == "DELETE"]
+        return [name for method, name in self.requests if method == "DELETE"]
 
 
-async def sleep_not(seconds: float) -> None:
-    """What looks again does so at once."""
+async def skip_sleep(seconds: float) -> None:
+    """Return at once, so that a test does not wait between two searches."""
 
 
-def prune_from(answer: Handler, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
+def prune_against(answer: Handler, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
     async def prune_model() -> PruneReport:
         async with API(async_transport=httpx.MockTransport(answer), retry=RetryPolicy(attempts=1)) as api:
-            return await prune(api, ModelReference("acme", "det"), policy, sleep=sleep_not, **keywords)
+            return await prune(api, ModelReference("acme", "det"), policy, sleep=skip_sleep, **keywords)
 
     return asyncio.run(prune_model())
 
 
-def protecting(model: str, *named: Any, notes: str | None = None, **values: Any) -> RetentionPolicy:
+def policy_protecting(model: str, *named: Any, notes: str | None = None, **values: Any) -> RetentionPolicy:
     return RetentionPolicy(**values, protection=Protection.read(ModelReference.parse(model), named, notes))
 
 

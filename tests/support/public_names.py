@@ -1,4 +1,4 @@
-"""What the package offers to its users, found by walking it."""
+"""Find the public names of the package by importing all its modules."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from airflow_provider_wriftai._airflow.compat import BaseHook, BaseOperator, Bas
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.get_provider_info import get_provider_info
 
-_ROOMS = ("assets", "hooks", "links", "operators", "sensors", "triggers")
-_MAY_BE_MISSING = ("airflow", "openlineage")  # what only newer Airflows have, and an optional provider
-_INTERNAL_ERRORS = ("ConnectionChangedError", "ServiceChangedError")  # a wait goes on after them
+_PUBLIC_PACKAGES = ("assets", "hooks", "links", "operators", "sensors", "triggers")
+_MAY_BE_MISSING = ("airflow", "openlineage")  # modules that only newer Airflows have, and an optional provider
+_INTERNAL_ERRORS = ("ConnectionChangedError", "ServiceChangedError")  # a wait continues after them
 _BASES = (BaseHook, BaseOperator, BaseOperatorLink, BaseTrigger)
 
 
 def modules(package: str) -> Iterator[ModuleType]:
-    """Import every module of a package, but for those that are about what is not installed.
+    """Import every module of a package, except modules whose dependencies are not installed.
 
     Args:
-        package: Its name below ``airflow_provider_wriftai``; empty for that itself.
+        package: The name below ``airflow_provider_wriftai``, or an empty string for that package itself.
     """
     name = f"{airflow_provider_wriftai.__name__}.{package}".rstrip(".")
     for found in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
@@ -39,8 +39,8 @@ def modules(package: str) -> Iterator[ModuleType]:
                 raise
 
 
-def _own(module: ModuleType) -> dict[str, Any]:
-    """List the public classes and functions that a module defines."""
+def _defined_in(module: ModuleType) -> dict[str, Any]:
+    """Return the public classes and functions that a module defines."""
     return {
         f"{module.__name__}.{name}": value
         for name, value in vars(module).items()
@@ -48,25 +48,25 @@ def _own(module: ModuleType) -> dict[str, Any]:
     }
 
 
-def offered_to_dags() -> dict[str, Any]:
-    """List operators, sensors, triggers, hooks, links and the functions for assets, by their full names.
+def dag_api() -> dict[str, Any]:
+    """Return the operators, sensors, triggers, hooks, links, and functions for assets, by their full names.
 
-    They are what the package has, and what it tells Airflow of; the one has to be among the other.
+    They include everything that the provider info lists.
     """
     found = {
         name: value
-        for room in _ROOMS
-        for module in modules(room)
-        for name, value in _own(module).items()
-        if (inspect.isclass(value) and issubclass(value, _BASES)) or (room == "assets" and inspect.isfunction(value))
+        for package in _PUBLIC_PACKAGES
+        for module in modules(package)
+        for name, value in _defined_in(module).items()
+        if (inspect.isclass(value) and issubclass(value, _BASES)) or (package == "assets" and inspect.isfunction(value))
     }
-    assert _told_to_airflow() <= found.keys()
+    assert _listed_in_provider_info() <= found.keys()
     return found
 
 
-def _told_to_airflow() -> set[str]:
+def _listed_in_provider_info() -> set[str]:
     info = get_provider_info()
-    named = {
+    listed = {
         *info["extra-links"],
         *(each["hook-class-name"] for each in info["connection-types"]),
         *(
@@ -79,14 +79,14 @@ def _told_to_airflow() -> set[str]:
     for kind in ("hooks", "operators", "sensors", "triggers"):
         for entry in info[kind]:
             for module in entry["python-modules"]:
-                classes = _own(importlib.import_module(module))
-                named |= {name for name, cls in classes.items() if inspect.isclass(cls) and issubclass(cls, _BASES)}
-    return named
+                classes = _defined_in(importlib.import_module(module))
+                listed |= {name for name, cls in classes.items() if inspect.isclass(cls) and issubclass(cls, _BASES)}
+    return listed
 
 
 def errors() -> set[type[WriftAIError]]:
-    """List every error that users can see."""
-    assert list(modules(""))  # so that all are there
+    """Return every error class that users can see."""
+    assert list(modules(""))  # imports all of them
 
     def tree(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
         return {cls}.union(*(tree(child) for child in cls.__subclasses__()))
@@ -99,5 +99,5 @@ def errors() -> set[type[WriftAIError]]:
 
 
 def public_members(cls: type) -> set[str]:
-    """List the public methods and properties that a class defines itself."""
+    """Return the names of the public methods that a class defines itself."""
     return {name for name, value in vars(cls).items() if not name.startswith("_") and callable(value)}

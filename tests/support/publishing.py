@@ -1,4 +1,4 @@
-"""Publish against a sandbox where things go wrong, in time that passes only when somebody waits."""
+"""Publish to a sandbox with faults, in simulated time."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ from tests.support.sandbox import Sandbox
 MODES: list[IfExists] = ["reuse", "fail", "create"]
 """Every value of ``if_exists``."""
 
-
-RECONCILED = DEFAULT_SETTLE_SECONDS + CONFIRMATIONS * CONFIRMATION_SECONDS
+RECONCILE_SECONDS = DEFAULT_SETTLE_SECONDS + CONFIRMATIONS * CONFIRMATION_SECONDS
 """Seconds after which a version that does not appear is known not to exist."""
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """Ends a publish as if its process had been killed."""
 
 
 class Network(httpx.HTTPTransport):
-    """The network, which counts what is sent, and where the process can be killed."""
+    """A transport that records the methods of the requests, and that can kill the process around a POST."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,14 +65,14 @@ class Network(httpx.HTTPTransport):
 
 
 class Time:
-    """Time that passes only when somebody waits."""
+    """Time that passes only in :meth:`sleep`."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.alarms: list[tuple[float, Callable[[], None]]] = []
 
-    def at(self, when: float, what: Callable[[], None]) -> None:
-        self.alarms.append((when, what))
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        self.alarms.append((when, action))
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -86,7 +85,7 @@ class Time:
 
 
 class JsonStateStore:
-    """A state store, which keeps only what JSON can say."""
+    """A state store that holds JSON, as Airflow's does."""
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -111,7 +110,7 @@ def publish_with(
     time = time or Time()
     arguments = {name: keywords.pop(name) for name in ("state", "is_stopped") if name in keywords}
     options = PublishOptions(**keywords)
-    return run(api, publish(model, params, options, clock=time.clock, **arguments), time.sleep)
+    return run(api, publish(model, params, options, service=api.base_url, clock=time.clock, **arguments), time.sleep)
 
 
 def someone_else_publishes(

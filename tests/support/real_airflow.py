@@ -1,4 +1,4 @@
-"""An Airflow of real processes (scheduler, executor, and on Airflow 3 all that belongs to it), for a test."""
+"""Run a real Airflow (scheduler, executor, triggerer, and the other processes of Airflow 3) for a test."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ import sqlalchemy
 
 from tests.support.polling import until
 from tests.support.ports import free_port
-from tests.support.postgres import programs, running_postgres
+from tests.support.postgres import find_postgres, running_postgres
 
 AIRFLOW_2 = airflow.__version__.startswith("2.")
-# Airflow's stores for tasks and assets: what is kept over tries and restarts.
+# Airflow's state stores of tasks and assets keep values over tries and restarts.
 HAS_STORES = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 3)
 _PROCESSES = ("scheduler", "triggerer") if AIRFLOW_2 else ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
 def one_task_at_a_time() -> bool:
-    """Tell whether Airflow can only run one task at a time here: Airflow 2 on SQLite can do no more."""
-    return AIRFLOW_2 and programs() is None
+    """Return whether Airflow can run only one task at a time here, as Airflow 2 does on SQLite."""
+    return AIRFLOW_2 and find_postgres() is None
 
 
 def process_at(port: int) -> psutil.Process:
-    """Find the process whose end of a connection has a port."""
+    """Return the process that uses a port as its end of a connection."""
     (pid,) = {
         connection.pid
         for connection in psutil.net_connections("tcp")
@@ -45,11 +45,11 @@ def process_at(port: int) -> psutil.Process:
 
 @dataclass
 class RealAirflow:
-    """A running Airflow, and what its database says.
+    """A running Airflow and its database.
 
     Attributes:
-        home: Its home; its logs are below.
-        url: Where its UI and REST API are.
+        home: ``AIRFLOW_HOME``, which also contains the logs.
+        url: The URL of the UI and the REST API.
     """
 
     home: Path
@@ -59,7 +59,7 @@ class RealAirflow:
     _environment: Mapping[str, str]
 
     def command(self, *arguments: str) -> str:
-        """Run one of Airflow's commands; gives what it said."""
+        """Run an ``airflow`` command and return its output."""
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -67,26 +67,23 @@ class RealAirflow:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    @property
-    def has_stores(self) -> bool:
-        """Whether this Airflow keeps states of tasks and assets."""
-        return HAS_STORES
-
     @staticmethod
     def read_json(value: Any) -> Any:
-        """Read a JSON column, whose type differs between databases and Airflows."""
-        return _read_json(value)
+        """Parse a JSON column, whose type differs between databases and versions of Airflow."""
+        while isinstance(value, str | bytes | memoryview):
+            value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
+        return value
 
     def triggers(self) -> list[str]:
-        """The classes of the triggers that there are."""
-        return sorted(row[0].rpartition(".")[2] for row in self.ask("SELECT classpath FROM trigger"))
+        """Return the class names of all triggers in the database."""
+        return sorted(row[0].rpartition(".")[2] for row in self.fetch("SELECT classpath FROM trigger"))
 
     def kill(self, name: str) -> None:
-        """Kill one of its processes, with all that it has started, so that none of it can do anything more."""
+        """Kill a process and all its descendants."""
         self._processes[name].kill()
 
     def pid(self, name: str) -> int:
-        """The id of one of its processes, which is that of its group too."""
+        """Return the id of a process, which is also the id of its process group."""
         return self._processes[name].pid
 
     def start(self, name: str) -> None:
@@ -94,59 +91,59 @@ class RealAirflow:
         self._processes[name].start()
 
     def task(self, dag: str, task: str) -> tuple[str | None, int]:
-        """Tell the state and the try of a task of the latest run; no state before there is one."""
-        found = self.ask(
+        """Return the state and the try number of a task in the latest run; the state is None without a run."""
+        rows = self.fetch(
             "SELECT state, try_number FROM task_instance WHERE dag_id = :dag AND task_id = :task ORDER BY run_id DESC",
             dag=dag, task=task,
         )  # fmt: skip
-        return (found[0][0], found[0][1]) if found else (None, 0)
+        return (rows[0][0], rows[0][1]) if rows else (None, 0)
 
     def instances(self, dag: str, task: str) -> list[tuple[str | None, int]]:
-        """Tell the state and the try of each instance of a mapped task, in the order of their indexes."""
-        found = self.ask(
+        """Return the state and the try number of each instance of a mapped task, in the order of the map indexes."""
+        rows = self.fetch(
             "SELECT state, try_number FROM task_instance WHERE dag_id = :dag AND task_id = :task ORDER BY map_index",
             dag=dag, task=task,
         )  # fmt: skip
-        return [(row[0], row[1]) for row in found]
+        return [(row[0], row[1]) for row in rows]
 
     def until(self, dag: str, task: str, *states: str) -> int:
-        """Ask until a task has one of the states, and tell its try; Airflow offers no event for it."""
+        """Poll until a task has one of the states, and return its try number."""
 
-        def reached() -> tuple[str | None, int] | None:
-            seen = self.task(dag, task)
-            return seen if seen[0] in states else None
+        def in_state() -> tuple[str | None, int] | None:
+            current = self.task(dag, task)
+            return current if current[0] in states else None
 
-        seen = until(reached, lambda: f"{dag}.{task} is {self.task(dag, task)}\n{self.logs(dag, task)}")
-        assert seen is not None
-        return seen[1]
+        reached = until(in_state, lambda: f"{dag}.{task} is {self.task(dag, task)}\n{self.logs(dag, task)}")
+        assert reached is not None
+        return reached[1]
 
     def events(self) -> list[Any]:
-        """The extra of every event of an asset, in the order of their coming."""
-        return [_read_json(row[0]) for row in self.ask("SELECT extra FROM asset_event ORDER BY id")]
+        """Return the extra of every asset event, the oldest first."""
+        return [self.read_json(row[0]) for row in self.fetch("SELECT extra FROM asset_event ORDER BY id")]
 
-    def marks(self) -> list[Any]:
-        """What is kept in the asset state store (Airflow 3.3)."""
-        return [_read_json(row[0]) for row in self.ask("SELECT value FROM asset_state_store")]
+    def checkpoints(self) -> list[Any]:
+        """Return the values in the asset state store (Airflow 3.3)."""
+        return [self.read_json(row[0]) for row in self.fetch("SELECT value FROM asset_state_store")]
 
     def results(self, dag: str, task: str) -> list[Any]:
-        """What a task returned, in each of its runs."""
-        found = self.ask(
+        """Return the results of a task in all runs."""
+        rows = self.fetch(
             "SELECT value FROM xcom WHERE dag_id = :dag AND task_id = :task AND key = 'return_value' ORDER BY run_id",
             dag=dag, task=task,
         )  # fmt: skip
-        return [_read_json(row[0]) for row in found]
+        return [self.read_json(row[0]) for row in rows]
 
     def result(self, dag: str, task: str) -> Any:
-        """What a task returned, in its first run."""
+        """Return the result of a task in its first run."""
         return self.results(dag, task)[0]
 
     def logs(self, dag: str, task: str) -> str:
-        """All that a task logged, over all its tries."""
+        """Return the logs of all tries of a task."""
         files = sorted((self.home / "logs").glob(f"dag_id={dag}/**/task_id={task}/**/*.log"))
         return "\n".join(file.read_text(errors="replace") for file in files)
 
-    def ask(self, query: str, **values: Any) -> list[Any]:
-        """Ask its database, in SQL; gives the rows."""
+    def fetch(self, query: str, **values: Any) -> list[Any]:
+        """Return the rows of an SQL query to the database."""
         with self._engine.connect() as connection:
             return list(connection.execute(sqlalchemy.text(query), values).all())
 
@@ -155,18 +152,18 @@ class RealAirflow:
 def running_airflow(
     folder: Path, dags: Path, environment: Mapping[str, str], more: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> Iterator[RealAirflow]:
-    """Run Airflow, on PostgreSQL with the LocalExecutor where the machine has PostgreSQL.
+    """Run Airflow, on PostgreSQL with the LocalExecutor if the machine has PostgreSQL.
 
     Args:
-        folder: Where its home is made.
-        dags: The folder of its DAG files.
-        environment: More variables for its processes.
-        more: More of its processes, by their names: what comes after ``airflow`` in the command of each.
+        folder: The folder in which to create ``AIRFLOW_HOME``.
+        dags: The folder of the DAG files.
+        environment: Additional environment variables.
+        more: Additional processes: the arguments of ``airflow``, by the name of the process.
 
     Yields:
-        The running Airflow; the first DAG may still be waiting to be parsed.
+        The running Airflow, which may not have parsed any DAG yet.
     """
-    postgres = programs()
+    postgres = find_postgres()
     with contextlib.ExitStack() as stack:
         home = folder / "airflow"
         home.mkdir()
@@ -192,12 +189,12 @@ def running_airflow(
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
             "AIRFLOW__API__WORKERS": "1",
-            # Of other Airflows on this machine, too, processes serve logs.
+            # Other Airflows on this machine serve logs too.
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__API_AUTH__JWT_SECRET": "of these tests " * 8,
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            # How soon a worker that is gone is noticed: under its name before Airflow 3, and since.
+            # Airflow notices a dead worker within seconds. The first two names are those of Airflow 2.
             "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "10",
             "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "3",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
@@ -224,7 +221,7 @@ def running_airflow(
 
 
 class _Process:
-    """A process of Airflow, in a session of its own; it has to run until the end, but for a kill."""
+    """A process of Airflow in its own session. It must not end by itself."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._command = command
@@ -240,17 +237,17 @@ class _Process:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, "it was killed"
+        assert self._process is not None, "the process was killed"
         return self._process.pid
 
     def kill(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             # Since Airflow 3.3, each task has a process group of its own.
-            started = _descendants(process.pid)
+            descendants = _descendants(process.pid)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            for each in started:
+            for each in descendants:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     each.kill()
             process.wait()
@@ -278,9 +275,3 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-
-
-def _read_json(value: Any) -> Any:
-    while isinstance(value, str | bytes | memoryview):
-        value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
-    return value

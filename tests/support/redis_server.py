@@ -1,4 +1,4 @@
-"""A Redis of a test's own, where the machine has one."""
+"""Run a Redis server for a test, if the machine has Redis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.ports import free_port
 
 
 def program() -> str | None:
-    """Find Redis's server; None where this machine has none."""
+    """Return the path of the Redis server, or None if this machine has none."""
     return shutil.which("redis-server")
 
 
@@ -21,11 +21,11 @@ def running_redis(program: str, folder: Path) -> Iterator[str]:
     """Run a server that keeps everything in memory.
 
     Args:
-        program: Its program.
-        folder: Where its log is written.
+        program: The path of the Redis server.
+        folder: The folder for its log.
 
     Yields:
-        The URL of its database.
+        The URL of the database.
     """
     port = free_port()
     log = folder / "redis.log"

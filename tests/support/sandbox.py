@@ -1,4 +1,4 @@
-"""A running sandbox, as the tests use it."""
+"""The sandbox that the tests share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMAS: dict[str, Any] = {"prediction": {"input": {"type": "object"}, "output":
 
 @dataclass
 class Sandbox:
-    """A running sandbox, and what a test needs to use it."""
+    """A running sandbox, its data, and the token of its user."""
 
     url: str
     store: Store
@@ -28,26 +28,26 @@ class Sandbox:
         return f"{self.url}/generation-{generation}/v1"
 
     def new_model(self, versions: int = 0) -> str:
-        """Make a model of its own for a test."""
+        """Create a model and return its name, which no other test uses."""
         name = f"model-{next(self._names)}"
         seed(self.store, "acme", name, versions)
         return f"acme/{name}"
 
     def numbers(self, model: str) -> list[int]:
-        """The numbers of a model's versions, newest first."""
+        """Return the numbers of a model's versions, newest first."""
         return [version.number for version in self.store.versions(*model.split("/"))]
 
     def version(self, model: str, number: int) -> StoredVersion:
-        """A version that must exist."""
+        """Return a version, which must exist."""
         owner, _, name = model.partition("/")
         found = self.store.version_by_number(owner, name, number)
         assert found is not None, f"{model}:{number} does not exist"
         return found
 
     def delete(self, model: str, number: int) -> None:
-        """Delete a version, as somebody else would."""
+        """Delete a version, as another user would."""
         self.store.delete_version(self.version(model, number))
 
     def connection(self, **changes: Any) -> dict[str, Any]:
-        """An Airflow connection to the sandbox, for an environment variable."""
+        """Return an Airflow connection to the sandbox, for an environment variable."""
         return {"conn_type": "wriftai", "host": self.base_url(), "password": self.token} | changes

@@ -1,4 +1,4 @@
-"""Processes that share a token and a service that limits it, in simulated time: the same run for the same seed."""
+"""Simulate processes that share a token and its rate limit. The same seed gives the same run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SharedEstimate:
 
 @dataclass
 class Bucket:
-    """The service's limit, as the sandbox has it."""
+    """The rate limit of the sandbox: a token bucket."""
 
     per_second: float
     burst: int
@@ -58,7 +58,7 @@ class Bucket:
 
 @dataclass
 class Window:
-    """A limit of so many requests in each window of time, told in whole seconds."""
+    """A limit of requests per fixed window. Its headers are in whole seconds."""
 
     requests: int
     seconds: float
@@ -80,7 +80,7 @@ class Window:
 
 @dataclass
 class Outcome:
-    """What came of a run."""
+    """The result of a run."""
 
     seconds: float = 0.0
     sent: int = 0
@@ -90,13 +90,13 @@ class Outcome:
 
 
 class Simulation:
-    """A number of processes with some requests each.
+    """Several processes that each make a number of requests.
 
     Args:
-        limit: The service's limit.
-        workers: For each process, how many requests it has under way at once.
+        limit: The rate limit of the service.
+        workers: For each process, how many requests it makes concurrently.
         requests: How many requests each process makes.
-        latency: The shortest and the longest round trip.
+        latency: The shortest and the longest round trip in seconds.
         shared: Whether the processes share an estimate.
     """
 
@@ -114,7 +114,7 @@ class Simulation:
         self.limit = limit
         self.now = 1000.0
         self._random = random.Random(seed)  # noqa: S311
-        random.seed(seed)  # The limiter spreads its checks at random.
+        random.seed(seed)  # The limiter adds jitter to its waits.
         self._latency = latency
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -129,18 +129,18 @@ class Simulation:
             for _ in range(count):
                 self._at(self.now + start, lambda process=process: self._next(process))  # type: ignore[misc]
 
-    def _at(self, when: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (when, next(self._order), what))
+    def _at(self, when: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._order), action))
 
-    def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """Let something happen so many seconds after the beginning."""
-        self._at(1000.0 + seconds, what)
+    def at(self, seconds: float, action: Callable[[], None]) -> None:
+        """Schedule an action some seconds after the beginning."""
+        self._at(1000.0 + seconds, action)
 
     def run(self, until: float = math.inf) -> Outcome:
-        """Run until all is done."""
+        """Run until all requests are done, or for a number of simulated seconds."""
         began = self.now
         self._random.seed(self._random.random())
-        # Only for the modules of the limiter: servers that run in other threads of this process go on by the real time.
+        # Patch the limiter's modules only: servers in other threads of this process need the real time.
         simulated = SimpleNamespace(
             monotonic=lambda: self.now, time=lambda: EPOCH + self.now, sleep=lambda seconds: None
         )
@@ -150,8 +150,8 @@ class Simulation:
             patch.object(service_clock, "time", simulated),
         ):
             while self._events and self._events[0][0] - began < until:
-                self.now, _, what = heapq.heappop(self._events)
-                what()
+                self.now, _, action = heapq.heappop(self._events)
+                action()
         self.outcome.seconds = self.now - began
         return self.outcome
 

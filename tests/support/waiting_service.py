@@ -1,4 +1,4 @@
-"""The way to a sandbox for many waits in one event loop."""
+"""A transport to the sandbox for many waits in one event loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.sandbox import Sandbox
 
 
 class Service(httpx.AsyncHTTPTransport):
-    """The way to a sandbox: notes down what is asked, can fail, and tells of each answer."""
+    """A transport to the sandbox that records its requests, can fail, and lets tests wait for requests."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
@@ -53,12 +53,12 @@ class Service(httpx.AsyncHTTPTransport):
                 self._answered.notify_all()
 
     async def until_requested(self, times: int, path: str = "") -> None:
-        """Wait until something was asked for so many times."""
+        """Wait until a number of requests had a path that contains a text."""
         async with self._answered:
-            await self._answered.wait_for(lambda: sum(path in asked for asked in self.requests) >= times)
+            await self._answered.wait_for(lambda: sum(path in request for request in self.requests) >= times)
 
     async def until_opened(self, times: int) -> None:
-        """Wait until the connection was read so many times."""
+        """Wait until the connection was read a number of times."""
         async with self._answered:
             await self._answered.wait_for(lambda: self.opened >= times)
 
@@ -83,19 +83,19 @@ class Service(httpx.AsyncHTTPTransport):
         metrics: WaitMetrics | None = None,
         **values: Any,
     ) -> str:
-        """Wait as a trigger does; gives the reference of the version."""
+        """Wait as a trigger does, and return the reference of the version."""
         begin = {"interval": PollInterval(0.01), "seconds": 60.0, **values}
         found = await wait_for(connection, self.open, Wait(criteria, **begin), metrics or WaitMetrics())
         return str(found.versions[-1].reference)
 
     def publish(self, model: str, notes: str = "x") -> str:
-        made = self._sandbox.store.create_version(
+        version = self._sandbox.store.create_version(
             *model.split("/"),
             release_notes=notes,
             schemas={"prediction": {"input": {}, "output": {}}},
             container_image_digest="sha256:" + "ab" * 32,
         )
-        return f"{model}:{made.number}"
+        return f"{model}:{version.number}"
 
 
 Run = Callable[[Callable[[Service], Awaitable[Any]]], Any]

@@ -1,4 +1,4 @@
-"""What a real Airflow's database says about the watchers of models."""
+"""Observe the watchers of models in the database of a real Airflow."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from tests.support.real_airflow import RealAirflow
+from tests.support.real_airflow import HAS_STORES, RealAirflow
 
 _RUNNING = "SELECT id, triggerer_id FROM trigger WHERE classpath LIKE '%.WriftAIVersionPublishedTrigger' ORDER BY id"
 _DELIVERED = (
@@ -17,31 +17,31 @@ _DELIVERED = (
 )
 
 
-def watchers(airflow: RealAirflow) -> dict[int, int | None]:
-    """Return the triggers of watchers, and the triggerer that runs each."""
-    return {row[0]: row[1] for row in airflow.ask(_RUNNING)}
+def watcher_triggers(airflow: RealAirflow) -> dict[int, int | None]:
+    """Return the ids of the watchers' triggers, and the id of the triggerer that runs each of them."""
+    return {row[0]: row[1] for row in airflow.fetch(_RUNNING)}
 
 
-def delivered(airflow: RealAirflow, uri: str) -> list[str]:
-    """Return the versions in the events of an asset, in their order."""
-    found = [airflow.read_json(row[1]) for row in airflow.ask(_DELIVERED) if row[0] == uri]
-    return [extra.get("payload", extra)["reference"] for extra in found]
+def delivered_versions(airflow: RealAirflow, uri: str) -> list[str]:
+    """Return the references of the versions in the events of an asset, the oldest event first."""
+    extras = [airflow.read_json(row[1]) for row in airflow.fetch(_DELIVERED) if row[0] == uri]
+    return [extra.get("payload", extra)["reference"] for extra in extras]
 
 
-def repeated(references: list[str]) -> list[str]:
+def find_duplicates(references: list[str]) -> list[str]:
     return sorted(reference for reference, count in Counter(references).items() if count > 1)
 
 
 @dataclass
 class WatcherSamples:
-    """Samples, in a thread of its own, which watchers run and where the checkpoints are.
+    """Samples the running watchers and their checkpoints in a background thread.
 
     Attributes:
-        expected: How many watchers there are to be.
-        complete: How many samples saw them all running.
-        incomplete: How many did not, of those since all ran for the first time.
-        triggers: Every trigger that was ever seen.
-        checkpoints: The numbers of the one checkpoint, in the order in which they were seen.
+        expected: The expected number of watchers.
+        complete: How many samples saw all of them running.
+        incomplete: How many samples, after the first complete one, did not.
+        triggers: The ids of all triggers that any sample saw.
+        checkpoints: The version numbers in the checkpoint, in the order of the samples.
     """
 
     airflow: RealAirflow
@@ -69,20 +69,17 @@ class WatcherSamples:
     def __str__(self) -> str:
         return (
             f"{self.complete} of {self.complete + self.incomplete} samples saw {self.expected} watchers running; "
-            f"{len(self.triggers)} triggers were made"
+            f"{len(self.triggers)} triggers were created"
         )
 
     def _run(self) -> None:
         while not self._stopped.wait(self.every):
-            running = watchers(self.airflow)
+            running = watcher_triggers(self.airflow)
             self.triggers.update(running)
             if len(running) == self.expected and None not in running.values():
                 self.complete += 1
             elif self.complete:
                 self.incomplete += 1
-            for value in self._stored():
+            for value in self.airflow.checkpoints() if HAS_STORES else ():
                 if isinstance(value, dict) and value.get("number") is not None:
                     self.checkpoints.append(value["number"])
-
-    def _stored(self) -> list[Any]:
-        return self.airflow.marks() if self.airflow.has_stores else []

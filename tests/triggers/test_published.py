@@ -32,7 +32,7 @@ def _trigger(model: str, **values: Any) -> WriftAIVersionPublishedTrigger:
     return WriftAIVersionPublishedTrigger(model=model, poll_interval=0.01, seconds_between_events=0.0, **values)
 
 
-def test_it_is_made_again_from_what_it_says(sandbox: Sandbox) -> None:
+def test_a_trigger_is_created_again_from_its_serialization(sandbox: Sandbox) -> None:
     trigger = _trigger("acme/det", release_notes="^rel", newer_than=datetime(2026, 1, 1, tzinfo=UTC))
     path, kwargs = trigger.serialize()
     assert path == "airflow_provider_wriftai.triggers.published.WriftAIVersionPublishedTrigger"
@@ -41,7 +41,7 @@ def test_it_is_made_again_from_what_it_says(sandbox: Sandbox) -> None:
 
 
 def test_equal_arguments_in_different_forms_are_the_same_trigger() -> None:
-    # Airflow makes one trigger of those that serialize to the same values.
+    # Airflow runs one trigger for all that serialize to the same values.
     forms: list[dict[str, Any]] = [
         {"newer_than": 3, "poll_interval": 60},
         {"newer_than": "acme/det:3", "poll_interval": 60.0},
@@ -61,9 +61,17 @@ def test_equal_arguments_in_different_forms_are_the_same_trigger() -> None:
         ({"model": "acme/det", "poll_interval": "soon"}, InvalidParameterError),
         ({"model": "acme/det", "poll_interval": -5}, InvalidParameterError),
         ({"model": "acme/det", "seconds_between_events": None}, InvalidParameterError),
+        ({"model": None}, InvalidParameterError),
+        ({"model": "acme/det", "release_notes": 5}, InvalidParameterError),
+        ({"model": "acme/det", "newer_than": "latest"}, InvalidParameterError),
+        ({"model": "acme/det", "wriftai_conn_id": None}, InvalidParameterError),
+        ({"model": "acme/det", "wriftai_conn_id": ""}, InvalidParameterError),
+        ({"model": "acme/det", "wriftai_conn_id": "{{ var.value.connection }}"}, InvalidParameterError),
     ],
 )
-def test_a_mistake_shows_where_the_dag_is_parsed(values: dict[str, Any], error: type[WriftAIError]) -> None:
+def test_an_invalid_argument_is_an_error_when_the_dag_is_parsed(
+    values: dict[str, Any], error: type[WriftAIError]
+) -> None:
     with pytest.raises(error):
         WriftAIVersionPublishedTrigger(**values)
 
@@ -87,37 +95,38 @@ class Store:
     """An asset's state store."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self.failures: list[Exception] = []
         self.saved = asyncio.Condition()
 
     async def aget(self, key: str) -> Any:
-        return self.kept.get(key)
+        return self.values.get(key)
 
     async def aset(self, key: str, value: Any) -> None:
         if self.failures:
             raise self.failures.pop()
         async with self.saved:
-            self.kept[key] = json.loads(json.dumps(value))
+            self.values[key] = json.loads(json.dumps(value))
             self.saved.notify_all()
 
     async def until(self, number: int) -> None:
         """Wait until the checkpoint is at a version."""
         async with self.saved:
-            await self.saved.wait_for(lambda: number in [value["number"] for value in self.kept.values()])
+            await self.saved.wait_for(lambda: number in [value["number"] for value in self.values.values()])
 
 
 class Triggerer:
-    """What Airflow does with the trigger, but for the processes: it confirms that an event is stored."""
+    """A triggerer without processes. It confirms that events are stored, as Airflow does."""
 
     def __init__(self, trigger: WriftAIVersionPublishedTrigger, store: Store) -> None:
+        import structlog
         from airflow.triggers.shared_stream import SharedStreamManager
 
         trigger.asset_state_store = store  # type: ignore[assignment]
         self.stores_events = True
         self._trigger = trigger
         self._key: Any = trigger.shared_stream_key()
-        self._streams = SharedStreamManager(log=__import__("structlog").get_logger())
+        self._streams = SharedStreamManager(log=structlog.get_logger())
 
     async def events(self) -> AsyncGenerator[TriggerEvent]:
         stream = self._streams.subscribe(trigger_id=1, trigger=self._trigger, key=self._key)
@@ -139,9 +148,14 @@ def _publish(sandbox: Sandbox, model: str) -> None:
     )
 
 
+async def _cancel(pending: asyncio.Future[TriggerEvent]) -> None:
+    pending.cancel()
+    await asyncio.gather(pending, return_exceptions=True)
+
+
 @pytest.mark.skipif(not HAS_STREAMS, reason="only Airflow from 3.3 on confirms that an event is stored")
 class TestWithAStore:
-    def test_the_checkpoint_follows_what_is_stored_and_outlasts_a_restart(self, sandbox: Sandbox) -> None:
+    def test_the_checkpoint_follows_what_is_stored_and_survives_a_restart(self, sandbox: Sandbox) -> None:
         model = sandbox.new_model(versions=1)
 
         async def work() -> list[str]:
@@ -153,8 +167,7 @@ class TestWithAStore:
                 delivered = [(await first).payload["reference"]]
                 second = asyncio.ensure_future(anext(events))
                 await store.until(2)
-                second.cancel()
-                await asyncio.gather(second, return_exceptions=True)
+                await _cancel(second)
             for _ in range(3):
                 _publish(sandbox, model)
             async with aclosing(Triggerer(_trigger(model), store).events()) as events:
@@ -194,27 +207,26 @@ class TestWithAStore:
                 await store.until(1)
                 _publish(sandbox, model)
                 delivered = [(await first).payload["reference"]]
-                # It is suspended here, amid an event. Another one goes on meanwhile.
+                # The triggerer is suspended here, during an event. Another one continues meanwhile.
                 for _ in range(4):
                     _publish(sandbox, model)
                 async with aclosing(Triggerer(_trigger(model), store).events()) as others:
                     delivered += [(await anext(others)).payload["reference"] for _ in range(5)]
                     last = asyncio.ensure_future(anext(others))
                     await store.until(6)
-                    last.cancel()
-                    await asyncio.gather(last, return_exceptions=True)
-                # And here it goes on, with what it knew.
+                    await _cancel(last)
+                # The suspended triggerer continues here with what it knew.
                 _publish(sandbox, model)
                 delivered.append((await anext(events)).payload["reference"])
-                kept = dict(store.kept)
-            return delivered, kept
+                values = dict(store.values)
+            return delivered, values
 
-        delivered, kept = asyncio.run(work())
-        # The second version was in hand, and was not confirmed when the other one began.
+        delivered, values = asyncio.run(work())
+        # The second version was delivered, but not confirmed, when the other triggerer began.
         assert delivered == [f"{model}:{number}" for number in (2, 2, 3, 4, 5, 6, 7)]
-        assert [value["number"] for value in kept.values()] == [6]
+        assert [value["number"] for value in values.values()] == [6]
 
-    def test_a_store_that_fails_ends_nothing(self, sandbox: Sandbox) -> None:
+    def test_a_failing_store_does_not_end_the_stream(self, sandbox: Sandbox) -> None:
         model = sandbox.new_model(versions=1)
 
         async def work() -> list[str]:
@@ -228,14 +240,13 @@ class TestWithAStore:
                 delivered.append((await later).payload["reference"])
                 last = asyncio.ensure_future(anext(events))
                 await store.until(2)
-                last.cancel()
-                await asyncio.gather(last, return_exceptions=True)
+                await _cancel(last)
                 return delivered
 
         assert asyncio.run(work()) == [f"{model}:1", f"{model}:2"]
 
 
-def test_other_versions_have_another_checkpoint() -> None:
+def test_every_selection_of_versions_has_its_own_checkpoint() -> None:
     keys = {
         _trigger("acme/det").checkpoint_key,
         _trigger("acme/other").checkpoint_key,
@@ -246,5 +257,5 @@ def test_other_versions_have_another_checkpoint() -> None:
     assert len(keys) == 5
 
 
-def test_without_a_store_it_takes_no_part_in_a_stream() -> None:
+def test_without_a_store_a_trigger_has_no_shared_stream() -> None:
     assert _trigger("acme/det").shared_stream_key() is None

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from airflow.triggers.base import TaskSuccessEvent
@@ -69,7 +70,7 @@ def _payload(trigger: WriftAIVersionTrigger | WriftAIStartedVersionTrigger) -> A
         _started(version="{{ params.version }}", image={"digest": "{{ ds }}"}, max_wait=5, exponential_backoff=True),
     ],
 )
-def test_it_is_made_again_from_what_it_says(sandbox: Sandbox, trigger: Any) -> None:
+def test_a_trigger_is_created_again_from_its_serialization(sandbox: Sandbox, trigger: Any) -> None:
     path, kwargs = trigger.serialize()
     assert path == f"airflow_provider_wriftai.triggers.versions.{type(trigger).__name__}"
     assert type(trigger)(**json.loads(json.dumps(kwargs))).serialize() == (path, kwargs)
@@ -90,7 +91,7 @@ def test_a_deadline_that_has_passed_still_allows_one_poll(sandbox: Sandbox) -> N
     model = sandbox.new_model(versions=1)
     assert _payload(_trigger(f"{model}:1", seconds=-60))["status"] == "ready"
     event = _payload(_trigger(f"{model}:2", seconds=-60))
-    assert (event["status"], "and 1 poll." in event["message"]) == ("timeout", True)
+    assert (event["status"], "and 1 poll in this triggerer." in event["message"]) == ("timeout", True)
 
 
 def test_a_bad_token_is_final(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +108,7 @@ def test_a_service_that_is_down_may_come_back(sandbox: Sandbox, monkeypatch: pyt
     assert (event["status"], event["final"]) == ("failed", False)
 
 
-def test_a_connection_that_cannot_be_looked_up_counts_as_a_failed_poll(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_cannot_be_looked_up_counts_as_a_failed_poll() -> None:
     event = _payload(_trigger("acme/det:1", wriftai_conn_id="deleted", max_consecutive_failures=0))
     assert event["status"] == "failed"
     assert "Connection 'deleted' does not exist" in event["message"]
@@ -134,7 +133,7 @@ def test_a_connection_that_cannot_be_looked_up_counts_as_a_failed_poll(
     ],
 )
 def test_arguments_are_checked_at_once(arguments: dict[str, Any], message: str) -> None:
-    # A TypeError, because a triggerer that makes a trigger survives only those.
+    # A TypeError, because a triggerer survives no other error when it creates a trigger.
     with pytest.raises(TypeError, match=message):
         _trigger("acme/det:1", **arguments)
 
@@ -155,39 +154,39 @@ def test_arguments_become_plain_json() -> None:
 
 def test_a_task_does_not_go_back_to_a_worker_before_its_hold(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     model = sandbox.new_model(versions=1)
-    slept: list[float] = []
+    pauses: list[float] = []
     sleep = asyncio.sleep
 
-    async def note(seconds: float, *arguments: Any) -> Any:
-        slept.append(seconds)
+    async def record_pause(seconds: float, *arguments: Any) -> Any:
+        pauses.append(seconds)
         return await sleep(0, *arguments)
 
-    monkeypatch.setattr(asyncio, "sleep", note)
+    monkeypatch.setattr(asyncio, "sleep", record_pause)
     held = _trigger(f"{model}:1", hold=1000.0)
     assert _payload(held)["status"] == "ready"
-    # Of what `airflow dags test` runs by itself, no executor has anything to report.
-    assert max(slept) < 900
+    # `airflow dags test` runs the trigger without an executor that could report anything.
+    assert max(pauses) < 900
     held.task_instance = SimpleNamespace(task_id="wait")  # type: ignore[assignment]
     assert _payload(held)["status"] == "ready"
-    assert 900 < max(slept) <= 1000
-    slept.clear()
+    assert 900 < max(pauses) <= 1000
+    pauses.clear()
     assert _payload(_started(version=f"{model}:1"))["status"] == "ready"
-    # No executor has anything to report of a task that started in the triggerer.
-    assert max(slept) < 900
+    # No executor reports on a task that started in the triggerer.
+    assert max(pauses) < 900
 
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What is stored from the triggerer."""
-    kept: dict[str, Any] = {}
+    """Return what the triggerer stores."""
+    values: dict[str, Any] = {}
 
     def store(task_instance: Any, key: str, value: object, *, through_backend: bool = True) -> None:
         assert task_instance.task_id == "wait"
         assert through_backend == (key == "return_value")
-        kept[key] = value
+        values[key] = value
 
     monkeypatch.setattr(versions, "store_xcom", store)
-    return kept
+    return values
 
 
 def _task_instance(**attributes: Any) -> Any:
@@ -196,7 +195,7 @@ def _task_instance(**attributes: Any) -> Any:
 
 @needs_airflow_3_3
 @pytest.mark.parametrize("do_xcom_push", [True, False])
-def test_it_ends_its_task(sandbox: Sandbox, stored: dict[str, Any], do_xcom_push: bool) -> None:
+def test_a_trigger_ends_its_task(sandbox: Sandbox, stored: dict[str, Any], do_xcom_push: bool) -> None:
     model = sandbox.new_model(versions=1)
     expected = _payload(_trigger(f"{model}:1"))["version"]
     trigger = _trigger(f"{model}:1", end_from_trigger=True, do_xcom_push=do_xcom_push, hold=1000.0)
@@ -210,7 +209,7 @@ def test_it_ends_its_task(sandbox: Sandbox, stored: dict[str, Any], do_xcom_push
 
 @needs_airflow_3_3
 @pytest.mark.parametrize("breaks", ["store", "task"])
-def test_what_it_cannot_store_is_left_to_a_worker(
+def test_a_worker_ends_the_task_if_the_trigger_cannot(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, breaks: str
 ) -> None:
     def fail(*arguments: Any, **values: Any) -> None:
@@ -218,14 +217,23 @@ def test_what_it_cannot_store_is_left_to_a_worker(
 
     monkeypatch.setattr(versions, "store_xcom" if breaks == "store" else "needs_worker_to_end", fail)
     model = sandbox.new_model(versions=1)
-    trigger = _trigger(f"{model}:1", end_from_trigger=True)
-    trigger.task_instance = _task_instance(
-        **({} if breaks == "store" else {"task": SimpleNamespace(template_ext=(), template_fields=())})
-    )
+    task = SimpleNamespace(template_ext=(), template_fields=())
+    trigger = _started(version=f"{model}:1", end_from_trigger=True)
+    trigger.task_instance = _task_instance(**({} if breaks == "store" else {"task": task}))
     assert _payload(trigger)["status"] == "ready"
 
 
-def test_a_wait_that_starts_here_parses_what_its_sensor_would(sandbox: Sandbox) -> None:
+@needs_airflow_3_3
+@pytest.mark.usefixtures("stored")
+def test_the_worker_that_deferred_a_task_decides_where_it_ends(sandbox: Sandbox) -> None:
+    trigger = _trigger(f"{sandbox.new_model(versions=1)}:1", end_from_trigger=True)
+    # What the triggerer knows of a mapped task lacks most attributes of an operator.
+    trigger.task_instance = _task_instance(task=SimpleNamespace(template_ext=(), template_fields=()))
+    (event,) = _events(trigger)
+    assert isinstance(event, TaskSuccessEvent)
+
+
+def test_a_wait_that_starts_in_the_triggerer_parses_what_its_sensor_would(sandbox: Sandbox) -> None:
     model = sandbox.new_model(versions=2)
     assert _payload(_started(version=f"{model}:2"))["version"]["reference"] == f"{model}:2"
     assert _payload(_started(model=model, newer_than="1"))["version"]["reference"] == f"{model}:2"
@@ -242,8 +250,8 @@ def test_a_wait_that_starts_here_parses_what_its_sensor_would(sandbox: Sandbox) 
         assert message in event["message"]
 
 
-def test_a_wait_that_started_here_survives_a_restart_of_the_triggerer(sandbox: Sandbox, schemas: Any) -> None:
-    """Airflow stores when the deferral times out, from which the trigger knows when it began."""
+def test_a_wait_that_started_in_the_triggerer_survives_a_restart(sandbox: Sandbox, schemas: Any) -> None:
+    """The trigger derives its start from the timeout of the deferral, which Airflow stores."""
     model = sandbox.new_model(versions=1)
     trigger = _started(model=model, newer_than="start")
     began = datetime.now(UTC) - timedelta(seconds=50)
@@ -255,7 +263,7 @@ def test_a_wait_that_started_here_survives_a_restart_of_the_triggerer(sandbox: S
     late = _started(version=f"{model}:3")
     vars(late)["timeout_after"] = began + timedelta(seconds=1000 - 60)
     event = _payload(late)
-    assert (event["status"], "and 1 poll." in event["message"]) == ("timeout", True)
+    assert (event["status"], "and 1 poll in this triggerer." in event["message"]) == ("timeout", True)
 
 
 @needs_airflow_3_3
@@ -266,7 +274,11 @@ def test_a_wait_that_started_here_survives_a_restart_of_the_triggerer(sandbox: S
         ("{{ task_instance.xcom_pull() }}", "uses task_instance"),
         ("{{ var.value.version }}", "uses var"),
         ("{% include 'file' %}", "uses another template"),
-        ("{{ params.version", "not a valid Jinja template"),
+        (
+            "{{ params.version",
+            "not a valid Jinja template: unexpected end of template, expected 'end of print statement'.",
+        ),
+        ("{{ params.version | mine }}", "in the triggerer: No filter named 'mine'. Set start_from_trigger=False."),
         ("{{ params.version.nothing.here }}", "could not be rendered"),
     ],
 )
@@ -278,6 +290,29 @@ def test_a_template_that_would_hang_the_triggerer_is_never_rendered(version: str
     event = _payload(trigger)
     assert (event["status"], event["final"]) == ("failed", True)
     assert message in event["message"]
+
+
+@needs_airflow_3_3
+@pytest.mark.parametrize("value", [None, "", "x", -1])
+def test_an_invalid_limit_of_failures_fails_the_wait(value: Any) -> None:
+    event = _payload(_started(version="acme/det:1", max_consecutive_failures=value))
+    assert (event["status"], event["final"]) == ("failed", True)
+    assert event["message"].startswith("max_consecutive_failures must be an integer")
+
+
+def test_a_limit_of_failures_that_is_not_set_is_not_serialized() -> None:
+    trigger = WriftAIStartedVersionTrigger(poll_interval=1, timeout=1, deferral_timeout=2, version="acme/det:1")
+    assert "max_consecutive_failures" not in trigger.serialize()[1]
+
+
+def test_an_interval_that_is_too_short_is_reported(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll_interval, "SHORTEST_INTERVAL", 0.02)
+    log = MagicMock()
+    monkeypatch.setattr(WriftAIStartedVersionTrigger, "log", log)
+    assert _payload(_started(version=f"{sandbox.new_model(versions=1)}:1"))["status"] == "ready"
+    log.warning.assert_called_once_with(
+        "poke_interval is %g s, which is too short. Polling every %g s instead.", 0.01, 0.02
+    )
 
 
 @needs_airflow_3_3
@@ -304,7 +339,7 @@ def test_the_result_is_that_of_a_worker(sandbox: Sandbox) -> None:
         assert json.dumps(_payload(trigger)["version"]) == json.dumps(version_result(found))
 
 
-def test_its_figures_go_to_airflows_metrics(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trigger_reports_metrics_to_airflow(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
     reported: list[tuple[str, float]] = []
     metrics = "airflow_provider_wriftai._airflow.metrics"

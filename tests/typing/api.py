@@ -20,7 +20,7 @@ from airflow_provider_wriftai.triggers import WriftAIVersionTrigger
 
 
 def publish(result: XComArg) -> XComArg:
-    """Every parameter of the create operator takes the result of another task."""
+    """Pass the result of another task to every parameter of the create operator."""
     everything = WriftAICreateVersionOperator(
         task_id="everything",
         model=result,
@@ -54,7 +54,7 @@ def publish(result: XComArg) -> XComArg:
 
 
 def wait(result: XComArg) -> None:
-    """Every criterion of the sensor takes the result of another task."""
+    """Pass the result of another task to every criterion of the sensor."""
     WriftAIVersionSensor(task_id="version", version=result, max_consecutive_failures=result)
     WriftAIVersionSensor(task_id="all", model=result, image=result, newer_than=result, release_notes=result)
     WriftAIVersionSensor(task_id="time", model="acme/detector", newer_than=datetime.now(UTC), release_notes="^v1")
@@ -63,7 +63,7 @@ def wait(result: XComArg) -> None:
 
 
 def prune(result: XComArg) -> None:
-    """Every parameter of the cleanup operator takes the result of another task, and so does every item of a list."""
+    """Pass the result of another task to every parameter of the cleanup operator, and to the items of a list."""
     WriftAICleanupVersionsOperator(
         task_id="everything",
         model=result,
@@ -90,7 +90,7 @@ def prune(result: XComArg) -> None:
 
 
 def others(result: XComArg) -> None:
-    """The other operators and the assets."""
+    """Use the other operators and the assets."""
     WriftAIGetVersionOperator(task_id="get", version=result, include_schemas=result)
     WriftAIDeleteVersionOperator(task_id="delete", version={"reference": "acme/detector:7"}, fail_if_missing=result)
     WriftAIUpdateVersionConfigurationOperator(

@@ -57,39 +57,41 @@ def read_archive(path: Path, head: bytes, selector: str | None) -> Image:
     for magic, name in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise InvalidImageError(
-                f"{shown} is a {name} file. Decompress it if it is an OCI archive. Otherwise: {_USE_INSTEAD}."
+                f"{shown} is compressed with {name}. If it is an OCI archive, decompress it. {_USE_INSTEAD} otherwise."
             )
-    what = f"The archive {shown}"
+    subject = f"The archive {shown}"
     with path.open("rb") as file:
         if not head.startswith(_GZIP):
-            return _read(_Bounded(file, None, what), selector, what)
+            return _read(_BoundedFile(file, None, subject), selector, subject)
         with gzip.GzipFile(fileobj=file) as decompressed:
-            return _read(_Bounded(cast("IO[bytes]", decompressed), _LARGEST_DECOMPRESSED, what), selector, what)
+            return _read(
+                _BoundedFile(cast("IO[bytes]", decompressed), _LARGEST_DECOMPRESSED, subject), selector, subject
+            )
 
 
-def _read(file: _Bounded, selector: str | None, what: str) -> Image:
-    archive = _Archive(file, what)
+def _read(file: _BoundedFile, selector: str | None, subject: str) -> Image:
+    archive = _Archive(file, subject)
     if INDEX in archive.members:
-        return read_layout(archive, selector, what)
+        return read_layout(archive, selector, subject)
     if _DOCKER_MANIFEST in archive.members:
         raise InvalidImageError(
-            f"{what} is a Docker archive (docker save), which lacks the digest that a registry gives the image. "
+            f"{subject} is a Docker archive (docker save), which lacks the digest that a registry gives the image. "
             f"{_USE_INSTEAD}."
         )
-    raise InvalidImageError(f"{what} is not an OCI archive: it has no {INDEX}. {_USE_INSTEAD}.")
+    raise InvalidImageError(f"{subject} is not an OCI archive: it has no {INDEX}. {_USE_INSTEAD}.")
 
 
-class _Bounded:
+class _BoundedFile:
     """A file that refuses large reads, and to be read beyond a limit: a header can claim any size."""
 
-    def __init__(self, file: IO[bytes], limit: int | None, what: str) -> None:
+    def __init__(self, file: IO[bytes], limit: int | None, subject: str) -> None:
         self._file = file
         self._limit = limit
-        self._what = what
+        self._subject = subject
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _LARGEST_READ:
-            raise InvalidImageError(f"{self._what} is damaged: a header in it claims {size} bytes.")
+            raise InvalidImageError(f"{self._subject} is damaged: a header in it claims {size} bytes.")
         self._check(self._file.tell() + size)
         return self._file.read(size)
 
@@ -103,18 +105,18 @@ class _Bounded:
     def _check(self, offset: int) -> None:
         if self._limit is not None and offset > self._limit:
             raise InvalidImageError(
-                f"{self._what} has more than {self._limit // _MEBIBYTE} MiB when decompressed. Decompress it first."
+                f"{self._subject} has more than {self._limit // _MEBIBYTE} MiB when decompressed. Decompress it first."
             )
 
 
 class _Archive:
     """The files of a layout in a tar."""
 
-    def __init__(self, file: _Bounded, what: str) -> None:
+    def __init__(self, file: _BoundedFile, subject: str) -> None:
         self._file = file
-        self._what = what
+        self._subject = subject
         self.members: dict[str, tuple[int, int]] = {}
-        with self._damage():
+        with self._report_damage():
             self._scan()
 
     def _scan(self) -> None:
@@ -131,21 +133,23 @@ class _Archive:
                 name = member.name.removeprefix("./")
                 if member.isreg() and _WANTED.fullmatch(name):
                     self.members[name] = (member.offset_data, member.size)
-        raise InvalidImageError(f"{self._what} has more than {_MOST_MEMBERS} files, which no image's archive has.")
+        raise InvalidImageError(
+            f"{self._subject} has more than {_MOST_MEMBERS:,} files, so it is not the archive of an image."
+        )
 
     def read(self, name: str, limit: int) -> bytes | None:
         if name not in self.members:
             return None
         offset, size = self.members[name]
         if size > limit:
-            raise too_large(self._what, name, limit)
-        with self._damage():
+            raise too_large(self._subject, name, limit)
+        with self._report_damage():
             self._file.seek(offset)
             return self._file.read(size)
 
     @contextmanager
-    def _damage(self) -> Iterator[None]:
+    def _report_damage(self) -> Iterator[None]:
         try:
             yield
         except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OverflowError, RecursionError) as error:
-            raise InvalidImageError(f"{self._what} is damaged, or not a tar archive.") from error
+            raise InvalidImageError(f"{self._subject} is damaged, or not a tar archive.") from error

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.domain.images.descriptor import read_digest
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
-from airflow_provider_wriftai.domain.images.image import Entry, Unusable, names_of, within
+from airflow_provider_wriftai.domain.images.image import Entry, UnusableEntry, names_of, within
 
 _STATUSES = {
     0: "STATUS_UNKNOWN",
@@ -32,39 +32,40 @@ def is_cloud_build(metadata: Mapping[str, Any]) -> bool:
         (isinstance(metadata.get("results"), Mapping) and "images" in metadata["results"])
         or isinstance(metadata.get("images"), list)
         or ("status" in metadata and any(key in metadata for key in _BUILD_KEYS))
-        or _running(metadata) is not None
+        or _build_in_operation(metadata) is not None
     )
 
 
-def read_cloud_build(metadata: Mapping[str, Any], what: str) -> Iterator[Entry]:
+def read_cloud_build(metadata: Mapping[str, Any], subject: str) -> Iterator[Entry]:
     """Read the images that a build pushed. ``build_step_images`` are other images, those of its steps.
 
     Raises:
-        InvalidImageError: The build has not succeeded, or something else than images is in the list.
+        InvalidImageError: The build has not succeeded, or its list of images has other entries.
     """
-    build = _running(metadata) or metadata
-    _check_status(build, what)
+    build = _build_in_operation(metadata) or metadata
+    _check_status(build, subject)
     results = build.get("results")
     images = results.get("images") if isinstance(results, Mapping) else build.get("images")
     for image in images or () if isinstance(images, list) or images is None else (images,):
         if isinstance(image, str):
-            yield Unusable(
-                f"{what} lists image {truncated_repr(image)} without a digest: it is a request or an unfinished build.",
+            yield UnusableEntry(
+                f"{subject} lists image {truncated_repr(image)} without a digest: it is a request or an unfinished "
+                "build.",
                 names_of(image),
             )
         elif not isinstance(image, Mapping):
-            raise InvalidImageError(f"{what} has a list of 'images' with something else than an image in it.")
+            raise InvalidImageError(f"{subject} has an entry in 'images' that is not an image.")
         else:
-            yield read_digest(image, "digest", f"An image of {within(what)}", names_of(image.get("name")))
+            yield read_digest(image, "digest", f"An image of {within(subject)}", names_of(image.get("name")))
 
 
-def _running(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _build_in_operation(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
     inner = metadata.get("metadata")
     build = inner.get("build") if isinstance(inner, Mapping) else None
     return build if isinstance(build, Mapping) else None
 
 
-def _check_status(build: Mapping[str, Any], what: str) -> None:
+def _check_status(build: Mapping[str, Any], subject: str) -> None:
     status = build.get("status")
     if isinstance(status, int) and not isinstance(status, bool):
         status = _STATUSES.get(status, str(status))
@@ -72,10 +73,10 @@ def _check_status(build: Mapping[str, Any], what: str) -> None:
         return
     if status in _UNFINISHED:
         raise InvalidImageError(
-            f"{what} is a Cloud Build build that is not finished (status {status}). Let the task wait for it "
+            f"{subject} is a Cloud Build build that is not finished (status {status}). Let the task wait for it "
             "(CloudBuildCreateBuildOperator with wait=True, its default), or wait for it in between."
         )
     raise InvalidImageError(
-        f"{what} is a Cloud Build build that did not succeed (status {truncated_repr(status)}); what it pushed is not "
-        "to be published."
+        f"{subject} is a Cloud Build build that did not succeed (status {truncated_repr(status)}); do not publish what "
+        "it pushed."
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_wriftai.client.references import is_digest
 from airflow_provider_wriftai.client.text import truncated_repr
-from airflow_provider_wriftai.domain.images.image import Entry, Image, Unusable, names_of
+from airflow_provider_wriftai.domain.images.image import Entry, Image, UnusableEntry, names_of
 
 INDEX_TYPES = frozenset(
     {
@@ -32,13 +32,13 @@ _COSIGN_KIND = re.compile(r"dev\.cosignproject\.cosign/(?!image$|imageIndex$).*"
 _DEFAULT_VARIANTS = {("arm64", "v8"), ("arm", "v7"), ("amd64", "v1")}
 
 
-def read_digest(holder: Mapping[str, Any], key: str, what: str, names: tuple[str, ...] = ()) -> Entry:
+def read_digest(holder: Mapping[str, Any], key: str, subject: str, names: tuple[str, ...] = ()) -> Entry:
     """Read the digest of an image.
 
     Args:
         holder: What has it.
         key: Under which key.
-        what: What that is, to begin a sentence with.
+        subject: How messages name the source, at the start of a sentence.
         names: What the image can be called.
 
     Returns:
@@ -46,14 +46,15 @@ def read_digest(holder: Mapping[str, Any], key: str, what: str, names: tuple[str
     """
     digest = holder.get(key)
     if not is_digest(digest):
-        return Unusable(
-            f"{what} has {truncated_repr(digest)} as {key!r}; expected sha256: and 64 lower-case hexadecimal digits.",
+        return UnusableEntry(
+            f"{subject} has {truncated_repr(digest)} as {key!r}; expected sha256: and 64 lower-case hexadecimal "
+            "digits.",
             names,
         )
     return Image(str(digest), names)
 
 
-def is_certain(descriptor: object, digest: object) -> bool:
+def describes_image(descriptor: object, digest: object) -> bool:
     """Return whether a descriptor states that a digest is that of a manifest or an index."""
     return (
         isinstance(descriptor, Mapping)
@@ -62,16 +63,18 @@ def is_certain(descriptor: object, digest: object) -> bool:
     )
 
 
-def read_descriptor(descriptor: Mapping[str, Any], what: str, names: tuple[str, ...] = ()) -> Entry:
+def read_descriptor(descriptor: Mapping[str, Any], subject: str, names: tuple[str, ...] = ()) -> Entry:
     """Read a descriptor.
 
     Returns:
         The image, with the names and the platform that the descriptor adds; or why it describes none.
     """
     names = tuple(dict.fromkeys((*names, *_annotated_names(descriptor), *_platforms(descriptor))))
-    if (other := _what_else(descriptor)) is not None:
-        return Unusable(f"{what} describes {other}, which is not an image.", _with_digest(descriptor, names), False)
-    return read_digest(descriptor, "digest", what, names)
+    if (other := _describe_non_image(descriptor)) is not None:
+        return UnusableEntry(
+            f"{subject} describes {other}, which is not an image.", _with_digest(descriptor, names), False
+        )
+    return read_digest(descriptor, "digest", subject, names)
 
 
 def annotations_of(descriptor: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,7 +88,7 @@ def _with_digest(descriptor: Mapping[str, Any], names: tuple[str, ...]) -> tuple
     return (*names, digest) if isinstance(digest, str) else names
 
 
-def _what_else(descriptor: Mapping[str, Any]) -> str | None:
+def _describe_non_image(descriptor: Mapping[str, Any]) -> str | None:
     """Return what a descriptor describes instead of an image; None for an image."""
     media_type, artifact_type = descriptor.get("mediaType"), descriptor.get("artifactType")
     annotations, platform = annotations_of(descriptor), descriptor.get("platform")

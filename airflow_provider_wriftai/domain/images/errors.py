@@ -1,4 +1,4 @@
-"""What can go wrong with reading an image."""
+"""The errors of reading an image."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from airflow_provider_wriftai.client.references import is_digest
 from airflow_provider_wriftai.client.text import truncated_repr
 
 _MOST_NAMES = 10
-_TRANSPORT = "docker://"
+_TRANSPORT = re.compile(r"^(docker|https?)://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Unusable:
+class UnusableEntry:
     """An entry of a build's output that cannot be published.
 
     Attributes:
         reason: Why, as a sentence.
         names: What ``image_selector`` can call it.
-        is_image: Whether it is an image all the same, so that it could be the one that is meant.
+        is_image: Whether it is nevertheless an image, so that the user may mean it.
     """
 
     reason: str
@@ -51,7 +52,7 @@ class Unusable:
     is_image: bool = True
 
 
-Entry = Image | Part | Unusable
+Entry = Image | Part | UnusableEntry
 """What a reader finds in a build's output."""
 
 
@@ -61,9 +62,9 @@ def label(digest: str, names: tuple[str, ...]) -> str:
     return " ".join(filter(None, (digest, f"({shown})" if names and digest else shown)))
 
 
-def within(what: str) -> str:
+def within(subject: str) -> str:
     """Return what begins a sentence as it is written inside one."""
-    return what[:1].lower() + what[1:]
+    return subject[:1].lower() + subject[1:]
 
 
 def parse_image(reference: str) -> Image | None:
@@ -79,7 +80,7 @@ def parse_image(reference: str) -> Image | None:
 
 
 def names_of(*names: object) -> tuple[str, ...]:
-    """List what an image can be called: each name as it is, and without its tag; a registry needs no transport."""
+    """List what an image can be called: each name as it is, and without its tag. None has ``docker://``."""
     found: list[str] = []
     for each in names:
         if not isinstance(each, str):
@@ -90,8 +91,10 @@ def names_of(*names: object) -> tuple[str, ...]:
 
 
 def without_transport(name: str) -> str:
-    """Return a name as a registry knows it."""
-    return name.removeprefix(_TRANSPORT)
+    """Return a name as a registry knows it: without a transport, and without credentials, which are not to be shown."""
+    name = _TRANSPORT.sub("", name)
+    host, slash, path = name.partition("/")
+    return f"{host.rpartition('@')[2]}/{path}" if slash else name
 
 
 def without_tag(name: str) -> str:
@@ -101,7 +104,7 @@ def without_tag(name: str) -> str:
 
 
 def tagged_names(repository: object, tags: object) -> tuple[str, ...]:
-    """List what an image can be called that has tags in a repository: the repository, with each tag, each tag."""
+    """List the names of an image with tags in a repository: the repository, it with each tag, and each tag."""
     listed = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list | tuple) else []
     if not isinstance(repository, str) or not repository:
         return tuple(dict.fromkeys(listed))

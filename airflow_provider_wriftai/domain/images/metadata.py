@@ -55,17 +55,17 @@ READERS = (
     Reader("'RepoDigests' (docker image inspect)", inspected.is_docker, inspected.read_docker),
     Reader("'aux' (docker push)", push_output.is_message, push_output.read_message),
     Reader("'Name' and 'Digest' (skopeo inspect)", inspected.is_skopeo, inspected.read_skopeo),
-    Reader("'digest' (OCI descriptor)", oci_index.is_descriptor, oci_index.read_one_descriptor),
+    Reader("'mediaType' and 'digest' (OCI descriptor)", oci_index.has_digest, oci_index.read_one_descriptor),
 )
 """Tried in this order: the first one that recognizes the metadata reads it."""
 
 
-def read_metadata(metadata: Mapping[str, Any], what: str) -> list[Entry]:
+def read_metadata(metadata: Mapping[str, Any], subject: str) -> list[Entry]:
     """Find the images in the metadata of a build.
 
     Args:
         metadata: What the build wrote.
-        what: What that is, to begin a sentence with.
+        subject: How messages name the source, at the start of a sentence.
 
     Returns:
         The images, in the order in which they are written, and what is in the metadata beside them.
@@ -75,10 +75,10 @@ def read_metadata(metadata: Mapping[str, Any], what: str) -> list[Entry]:
     """
     for reader in READERS:
         if reader.recognizes(metadata):
-            return list(reader.read(metadata, what))
+            return list(reader.read(metadata, subject))
     if "layers" in metadata and "config" in metadata:
-        raise InvalidImageError(f"{what} is a manifest itself, which does not contain its digest. Pass the digest.")
+        raise InvalidImageError(f"{subject} is a manifest itself, which does not contain its digest. Pass the digest.")
     keys = ", ".join(truncated_repr(key) for key in list(metadata)[:_MOST_KEYS]) or "no keys"
     raise InvalidImageError(
-        f"{what} names no image. Known keys are {'; '.join(reader.shape for reader in READERS)}. It has {keys}."
+        f"{subject} names no image. Known keys are {'; '.join(reader.shape for reader in READERS)}. It has {keys}."
     )

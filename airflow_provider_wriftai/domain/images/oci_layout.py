@@ -44,9 +44,9 @@ class Blobs(Protocol):
 class Folder:
     """The files of a layout in a folder."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, subject: str) -> None:
         self._path = path
-        self._what = what
+        self._subject = subject
 
     def read(self, name: str, limit: int) -> bytes | None:
         """Read a file; None if there is none."""
@@ -56,30 +56,30 @@ class Folder:
         with path.open("rb") as file:
             content = file.read(limit + 1)
         if len(content) > limit:
-            raise too_large(self._what, name, limit)
+            raise too_large(self._subject, name, limit)
         return content
 
 
-def too_large(what: str, name: str, limit: int) -> InvalidImageError:
+def too_large(subject: str, name: str, limit: int) -> InvalidImageError:
     """Return the error for a file that is larger than such a file can be."""
-    return InvalidImageError(f"{what} has a file {path_repr(name)} of more than {limit // _MEBIBYTE} MiB.")
+    return InvalidImageError(f"{subject} has a file {path_repr(name)} of more than {limit // _MEBIBYTE} MiB.")
 
 
 def read_folder(path: Path, selector: str | None) -> Image:
     """Find the image in a layout that is a folder: see :func:`read_layout`."""
-    what = f"The OCI layout {path_repr(path)}"
+    subject = f"The OCI layout {path_repr(path)}"
     if not (path / INDEX).is_file():
         raise InvalidImageError(f"The folder {path_repr(path)} is not an OCI image layout: it has no {INDEX}.")
-    return read_layout(Folder(path, what), selector, what)
+    return read_layout(Folder(path, subject), selector, subject)
 
 
-def read_layout(blobs: Blobs, selector: str | None, what: str) -> Image:
+def read_layout(blobs: Blobs, selector: str | None, subject: str) -> Image:
     """Find the image in a layout, and check that its manifest is there and whole.
 
     Args:
         blobs: The layout's files.
         selector: The image's name (an annotation), platform or digest; None where there is only one.
-        what: What the layout is, to begin a sentence with.
+        subject: How messages name the source, at the start of a sentence.
 
     Returns:
         The image, with a warning where a push will change its digest.
@@ -91,17 +91,17 @@ def read_layout(blobs: Blobs, selector: str | None, what: str) -> Image:
     content = blobs.read(INDEX, _LARGEST_INDEX)
     index = _parse(content)
     if index is None:
-        raise InvalidImageError(f"{what} is damaged: its {INDEX} is not a JSON object.")
-    entries = read_manifests(index, what)
+        raise InvalidImageError(f"{subject} is damaged: its {INDEX} is not a JSON object.")
+    entries = read_manifests(index, subject)
     if selector is not None:
-        entries += _parts(blobs, index, what)
-    image = select_image(entries, selector, what)
-    manifest = _manifest(blobs, image.digest, what)
+        entries += _parts(blobs, index, subject)
+    image = select_image(entries, selector, subject)
+    manifest = _manifest(blobs, image.digest, subject)
     if not _has_uncompressed_layers(blobs, manifest):
         return image
     warning = (
-        f"{what} has uncompressed layers. Most tools compress them when they push, which changes the digest. Pass the "
-        "digest that the push reports (--digestfile) if the registry does not have this one."
+        f"{subject} has uncompressed layers. Most tools compress them when they push, which changes the digest. Pass "
+        "the digest that the push reports (--digestfile) if the registry does not have this one."
     )
     return replace(image, warnings=(*image.warnings, warning))
 
@@ -114,7 +114,7 @@ def _parse(content: bytes | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _parts(blobs: Blobs, index: Mapping[str, Any], what: str) -> list[Entry]:
+def _parts(blobs: Blobs, index: Mapping[str, Any], subject: str) -> list[Entry]:
     """List the images inside the indexes of an index."""
     found: list[Entry] = []
     pending = list(_indexes_in(index))
@@ -123,9 +123,9 @@ def _parts(blobs: Blobs, index: Mapping[str, Any], what: str) -> list[Entry]:
             break
         try:
             child = _parse(blobs.read(_blob(pending.pop(0)), _LARGEST_MANIFEST)) or {}
-            found += [Part(each) if isinstance(each, Image) else each for each in read_manifests(child, what)]
+            found += [Part(each) if isinstance(each, Image) else each for each in read_manifests(child, subject)]
         except InvalidImageError:
-            continue  # It matters only if the image that is meant is in it, which then is not found.
+            continue  # It matters only if it contains the selected image, which is then reported as not found.
         pending += _indexes_in(child)
     return found
 
@@ -141,13 +141,13 @@ def _blob(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
-def _manifest(blobs: Blobs, digest: str, what: str) -> dict[str, Any]:
+def _manifest(blobs: Blobs, digest: str, subject: str) -> dict[str, Any]:
     content = blobs.read(_blob(digest), _LARGEST_MANIFEST)
     if content is None:
-        raise InvalidImageError(f"{what} lacks the manifest {digest} that its index names.")
+        raise InvalidImageError(f"{subject} lacks the manifest {digest} that its index names.")
     found = "sha256:" + hashlib.sha256(content).hexdigest()
     if found != digest:
-        raise InvalidImageError(f"{what} is damaged: its manifest {digest} has the digest {found}.")
+        raise InvalidImageError(f"{subject} is damaged: its manifest {digest} has the digest {found}.")
     return _parse(content) or {}
 
 

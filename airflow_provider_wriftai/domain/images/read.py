@@ -1,4 +1,4 @@
-"""The image in what a build left behind."""
+"""Read the image from the output of a build."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_wriftai.client.text import format_count, path_repr, truncated_repr
+from airflow_provider_wriftai.domain.empty_values import explain_empty
 from airflow_provider_wriftai.domain.images.archive import is_archive, read_archive
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
@@ -53,19 +54,22 @@ def read_image(build: BuildResult, selector: str | None = None) -> Image:
     """
     if isinstance(build, str):
         text = build.removeprefix(BYTE_ORDER_MARK).strip()
-        if not text:
-            raise InvalidImageError("The image is empty; expected a digest or the output of a build tool.")
+        if explain_empty(text):
+            raise InvalidImageError(
+                f"The image is empty; expected a digest or the output of a build tool.{explain_empty(text)}"
+            )
         if entries := read_text(text, "The image"):
             return select_image(entries, selector, "The image")
-        return _of_path(Path(text), selector)
+        return _read_path(Path(text), text, selector)
     if isinstance(build, os.PathLike):
         path = os.fspath(build)
         if isinstance(path, str):
-            return _of_path(Path(path), selector)
+            return _read_path(Path(path), path, selector)
     elif isinstance(build, Mapping) or (isinstance(build, Sequence) and not isinstance(build, bytes | bytearray)):
-        what = "The build's metadata"
-        return select_image(read_value(build, what), selector, what)
-    raise InvalidImageError(f"The image is a {type(build).__name__}; expected a string, a path, or metadata.")
+        subject = "The build's metadata"
+        return select_image(read_value(build, subject), selector, subject)
+    got = "None" if build is None else type(build).__name__
+    raise InvalidImageError(f"The image must be a string, a path, or metadata; got {got}.{explain_empty(build)}")
 
 
 def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
@@ -73,32 +77,32 @@ def read_image_digest(build: BuildResult, selector: str | None = None) -> str:
     return read_image(build, selector).digest
 
 
-def _of_path(path: Path, selector: str | None) -> Image:
+def _read_path(path: Path, shown: str, selector: str | None) -> Image:
     try:
         if path.is_dir():
             return read_folder(path, selector)
         if path.name == INDEX and (path.parent / "oci-layout").is_file():
             return read_folder(path.parent, selector)
         if path.is_file():
-            return _of_file(path, selector)
+            return _read_file(path, selector)
     except InvalidImageError:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise InvalidImageError(f"{path_repr(path)} cannot be read: {reason}.") from error
-    if malformed := _MALFORMED_DIGEST.fullmatch(str(path)):
-        what = truncated_repr(str(path), _LONGEST_REFERENCE)
+    if malformed := _MALFORMED_DIGEST.fullmatch(shown):
+        subject = truncated_repr(shown, _LONGEST_REFERENCE)
         raise InvalidImageError(
-            f"{what} is not a digest: {_why_malformed(malformed[1])}. A digest is sha256: and 64 lower-case "
+            f"{subject} is not a digest: {_describe_malformed(malformed[1])}. A digest is sha256: and 64 lower-case "
             "hexadecimal digits."
         )
     raise InvalidImageError(
-        f"{path_repr(path)} is neither a digest (sha256: and 64 lower-case hexadecimal digits), nor an image "
+        f"{path_repr(shown)} is neither a digest (sha256: and 64 lower-case hexadecimal digits), nor an image "
         "reference with one (name@sha256:…), nor an existing file or folder of a build on this worker."
     )
 
 
-def _why_malformed(digits: str) -> str:
+def _describe_malformed(digits: str) -> str:
     if not re.fullmatch("[0-9a-fA-F]*", digits):
         return "not all of its digits are hexadecimal"
     if len(digits) != _DIGITS:
@@ -106,36 +110,36 @@ def _why_malformed(digits: str) -> str:
     return "it is not in lower case"
 
 
-def _of_file(path: Path, selector: str | None) -> Image:
-    what = path_repr(path)
+def _read_file(path: Path, selector: str | None) -> Image:
+    subject = path_repr(path)
     if _ID_FILE.search(path.name):
         raise InvalidImageError(
-            f"{what} is an image id file by its name. It holds the digest of the image's config, which is not that of "
-            "the image. Use --metadata-file or --digestfile."
+            f"{subject} is an image id file, judging by its name. Such a file holds the digest of the image's config, "
+            "not that of the image. Use --metadata-file or --digestfile."
         )
     with path.open("rb") as file:
         content = file.read(_LARGEST_FILE + 1)
     if is_archive(content):
         return read_archive(path, content[:512], selector)
     if len(content) > _LARGEST_FILE:
-        raise InvalidImageError(f"{what} is larger than 8 MiB; no build tool writes that for a digest.")
-    text = _decode(content, what)
+        raise InvalidImageError(f"{subject} is larger than 8 MiB, so it is not the output of a build tool.")
+    text = _decode(content, subject)
     if not text.strip():
         raise InvalidImageError(
-            f"{what} is empty: the build has not written a digest to it, although it may have ended well."
+            f"{subject} is empty: the build has not written a digest to it, although it may have succeeded."
         )
-    entries = read_text(text, what)
+    entries = read_text(text, subject)
     if entries is None:
-        raise InvalidImageError(f"{what} holds neither digests, one on each line, nor a build's metadata.")
-    return select_image(entries, selector, what)
+        raise InvalidImageError(f"{subject} contains neither digests, one per line, nor the metadata of a build.")
+    return select_image(entries, selector, subject)
 
 
-def _decode(content: bytes, what: str) -> str:
+def _decode(content: bytes, subject: str) -> str:
     if content.startswith(_UTF_16):
         raise InvalidImageError(
-            f"{what} is in UTF-16, as > in Windows PowerShell writes it. Write UTF-8: | Out-File -Encoding utf8."
+            f"{subject} is in UTF-16, as > in Windows PowerShell writes it. Write UTF-8: | Out-File -Encoding utf8."
         )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidImageError(f"{what} is a binary file or not in UTF-8.") from error
+        raise InvalidImageError(f"{subject} is a binary file or not in UTF-8.") from error

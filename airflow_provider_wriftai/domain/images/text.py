@@ -1,4 +1,4 @@
-"""Text that a build left behind: lines, JSON, lines of JSON, TOML."""
+"""The text output of a build: lines, JSON, lines of JSON, TOML."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from airflow_provider_wriftai.domain.object_text import BYTE_ORDER_MARK, Unreada
 _IMAGE_TABLE = re.compile(r"^\s*\[image\]\s*$", re.MULTILINE)
 
 
-def read_text(text: str, what: str) -> list[Entry] | None:
+def read_text(text: str, subject: str) -> list[Entry] | None:
     """Find the images in text.
 
     Args:
         text: The text.
-        what: What it is, to begin a sentence with.
+        subject: How messages name the source, at the start of a sentence.
 
     Returns:
         The images; None if no build writes such text.
@@ -33,32 +33,32 @@ def read_text(text: str, what: str) -> list[Entry] | None:
     """
     text = text.removeprefix(BYTE_ORDER_MARK).strip()
     if _IMAGE_TABLE.search(text):
-        return _read_toml(text, what)
+        return _read_toml(text, subject)
     if text.startswith("[") and (printed := _read_go_list(text)):
         return printed
     if text.startswith(("{", "[", '"')):
-        return read_value(_parse(text, what), what)
+        return read_value(_parse(text, subject), subject)
     return _read_lines(text)
 
 
-def read_value(value: object, what: str) -> list[Entry]:
+def read_value(value: object, subject: str) -> list[Entry]:
     """Find the images in metadata, in a list of it, or in text.
 
     Raises:
         InvalidImageError: There are none.
     """
     if isinstance(value, Mapping):
-        return read_metadata(value, what)
+        return read_metadata(value, subject)
     if isinstance(value, str):
         if entries := _read_lines(value):
             return entries
-        raise InvalidImageError(f"{what} is a JSON string and not a digest.")
+        raise InvalidImageError(f"{subject} is a JSON string and not a digest.")
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return _read_list(list(value), what)
-    raise InvalidImageError(f"{what} is a {type(value).__name__}; expected metadata of a build.")
+        return _read_list(list(value), subject)
+    raise InvalidImageError(f"{subject} must be the metadata of a build; got {type(value).__name__}.")
 
 
-def _parse(text: str, what: str) -> object:
+def _parse(text: str, subject: str) -> object:
     try:
         return parse_value(text)
     except UnreadableObjectError as error:
@@ -68,33 +68,35 @@ def _parse(text: str, what: str) -> object:
                 return [json.loads(line) for line in lines]
             except (ValueError, RecursionError):
                 pass
-        raise InvalidImageError(f"{what} looks like JSON, but {error}.") from error
+        raise InvalidImageError(f"{subject} looks like JSON, but {error}.") from error
 
 
-def _read_list(items: list[object], what: str) -> list[Entry]:
+def _read_list(items: list[object], subject: str) -> list[Entry]:
     if not items:
-        raise InvalidImageError(f"{what} is an empty list. If it is docker's RepoDigests, {NOT_PUSHED}.")
+        raise InvalidImageError(f"{subject} is an empty list. If it is docker's RepoDigests, {NOT_PUSHED}.")
     mappings = [each for each in items if isinstance(each, Mapping)]
     if len(mappings) == len(items):
-        messages = read_messages(mappings, what)
+        messages = read_messages(mappings, subject)
         if messages is not None:
             return messages
-        return [entry for each in mappings for entry in read_metadata(each, what)]
+        return [entry for each in mappings for entry in read_metadata(each, subject)]
     found: list[Entry] = []
     for each in items:
         entries = _read_lines(each) if isinstance(each, str) else None
         if entries is None:
-            raise InvalidImageError(f"{what} is a list with a {type(each).__name__} in it that names no image.")
+            raise InvalidImageError(
+                f"{subject} is a list with an entry of type {type(each).__name__}, which names no image."
+            )
         found += entries
     return found
 
 
-def _read_toml(text: str, what: str) -> list[Entry]:
+def _read_toml(text: str, subject: str) -> list[Entry]:
     try:
         metadata = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidImageError(f"{what} looks like TOML but is not: {truncated_repr(str(error))}.") from error
-    return read_metadata(metadata, what)
+        raise InvalidImageError(f"{subject} looks like TOML but is not: {truncated_repr(str(error))}.") from error
+    return read_metadata(metadata, subject)
 
 
 def _read_go_list(text: str) -> list[Entry] | None:

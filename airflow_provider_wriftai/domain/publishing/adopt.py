@@ -33,8 +33,14 @@ def adopt(publication: Publication, entry: JournalEntry, why: str) -> Operations
         publication.raise_unresolved(f"{why} Searching for it failed: {error}", error)
     if found is None:
         return None
+    if found.release_notes is not None and not has_release_notes(found, entry.release_notes):
+        # Only mode "reuse" accepts the version of another task.
+        log.info("Another task created %s, a version of the same image.", found.reference)
+        report_differences(found, publication.params, is_own=False)
+        yield from record(publication, entry.resolve(found.reference))
+        return PublishResult(found, PublishOutcome.REUSED)
     decided_by = "its image" if found.digest else "its release notes; the service does not report its image"
-    log.info("The create request was executed: it made %s (recognized by %s).", found.reference, decided_by)
+    log.info("The create request was executed: it created %s (recognized by %s).", found.reference, decided_by)
     report_differences(found, publication.params, is_own=False)
     yield from record(publication, entry.resolve(found.reference))
     return PublishResult(found, PublishOutcome.ADOPTED)
@@ -55,12 +61,12 @@ def _search_made(publication: Publication, entry: JournalEntry) -> Operations[Ve
         is_any_good = publication.options.if_exists == "reuse" and result.first is not None
         if entry.watermark.compare(found) is Age.UNKNOWN and not is_any_good:
             publication.raise_unresolved(
-                f"{found.reference} may be it, or an older version: its time of creation does not say."
+                f"{found.reference} may be that version or an older one: its creation time does not distinguish them."
             )
         return found
     if result.missing:
         publication.raise_unresolved(
-            f"{result.missing[0].reference} may be it: the list has it, but its details cannot be fetched yet."
+            f"{result.missing[0].reference} may be that version: it is listed, but its details cannot be fetched yet."
         )
     if publication.options.if_exists != "reuse":
         return None

@@ -27,9 +27,13 @@ def report_differences(version: VersionRecord, params: CreateVersionParams, *, i
             differing.insert(0, "release_notes")
         else:
             # Expected where the release notes hold a date or a run id.
-            log.info("%s has other release_notes than this task's. Versions never change.", version.reference)
+            log.info(
+                "The release notes of %s differ from those of this task. Versions never change.", version.reference
+            )
     if differing:
-        log.warning("%s has other %s than requested. Versions never change.", version.reference, ", ".join(differing))
+        log.warning(
+            "%s differs from what was requested in %s. Versions never change.", version.reference, ", ".join(differing)
+        )
 
 
 def _agrees(reported: object, requested: object) -> bool:

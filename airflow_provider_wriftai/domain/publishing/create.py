@@ -7,8 +7,9 @@ import logging
 from airflow_provider_wriftai.client.endpoints import create_version
 from airflow_provider_wriftai.client.errors import RequestError
 from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.errors import TaskStoppedError
 from airflow_provider_wriftai.domain.publishing.adopt import adopt
-from airflow_provider_wriftai.domain.publishing.errors import TaskStoppedError, VersionExistsError
+from airflow_provider_wriftai.domain.publishing.errors import VersionExistsError
 from airflow_provider_wriftai.domain.publishing.finish import finish_created, reuse
 from airflow_provider_wriftai.domain.publishing.journal import JournalEntry
 from airflow_provider_wriftai.domain.publishing.outcome import PublishResult

@@ -30,17 +30,23 @@ def warn_of_duplicates(publication: Publication, found: VersionRecord, candidate
         )
 
 
-def warn_of_concurrent(publication: Publication, created: VersionRecord, watermark: Watermark) -> None:
+def warn_of_concurrent(publication: Publication, created: VersionRecord, watermark: Watermark) -> Operations[None]:
     """Warn if other versions were published since the search. Whether they are of the image is not looked up."""
     if created.number is None or watermark.number is None or created.number <= watermark.number + 1:
         return
-    first, last = watermark.number + 1, created.number - 1
-    between = f"{publication.model}:{first}" + (f" to {publication.model}:{last}" if last > first else "")
+    # The numbers in between may also be those of versions that were deleted before.
+    try:
+        newer = yield from list_newer(publication.model, watermark)
+    except WriftAIError:
+        return
+    between = ", ".join(str(each.reference) for each in reversed(newer) if each.reference != created.reference)
+    if not between:
+        return
     log.warning(
-        "%s was published while this task created %s. Check whether it is of the same image; "
+        "While this task created %s, others published %s. Check whether the image is the same; "
         "on_duplicate='delete_own' does that.",
-        between,
         created.reference,
+        between,
     )
 
 
@@ -60,7 +66,7 @@ def delete_if_duplicate(
         others = [version for version in newer if version.reference != created.reference]
         result = yield from search_versions(others, match_digest(publication.digest), find_all=True)
     except WriftAIError as error:
-        log.warning("Whether %s is a duplicate cannot be determined. It is kept: %s", created.reference, error)
+        log.warning("Cannot determine whether %s is a duplicate, so it is kept. %s", created.reference, error)
         return None
     older = [version for version in result.found if age_order(version) < age_order(created)]
     if not older:
@@ -76,5 +82,5 @@ def delete_if_duplicate(
     except NotFoundError:
         pass
     except WriftAIError as error:
-        log.warning("%s may not have been deleted. Delete it, unless it is in use: %s", created.reference, error)
+        log.warning("%s may still exist. Delete it unless it is in use. %s", created.reference, error)
     return oldest

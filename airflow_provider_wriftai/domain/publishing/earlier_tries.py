@@ -16,6 +16,7 @@ from airflow_provider_wriftai.domain.publishing.outcome import PublishOutcome, P
 from airflow_provider_wriftai.domain.publishing.publication import Publication
 from airflow_provider_wriftai.domain.publishing.search import MOST_CHECKS, RECHECK_BACKOFF
 from airflow_provider_wriftai.domain.sansio import Operations, Pause
+from airflow_provider_wriftai.domain.services import is_same_service
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,11 @@ def recall(publication: Publication) -> JournalEntry | None:
         log.warning("%s", problem)
         publication.prior_attempt_unrecorded = True
         return None
+    if not is_same_service(entry.service, publication.service):
+        log.info("An earlier try of this task published to another service (%s). Starting over.", entry.service)
+        return None
     if (entry.model, entry.digest) != (publication.model, publication.digest):
-        log.info("An earlier try of this task published another image or model. Starting anew.")
+        log.info("An earlier try of this task published another image or model. Starting over.")
         return None
     return entry
 

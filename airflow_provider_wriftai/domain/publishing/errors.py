@@ -1,4 +1,4 @@
-"""What can go wrong with publishing, beyond the errors of the client."""
+"""The errors of publishing, beyond those of the client."""
 
 from __future__ import annotations
 
@@ -51,31 +51,9 @@ class VersionDeletedError(WriftAIError):
         self.reference = reference
         super().__init__(
             f"This task published image {digest} as {reference} in an earlier try, and that version has been deleted "
-            "since. Nothing was created, because the image would become the newest version again. To publish it anew, "
-            "set remember=False, or trigger a new run."
+            "since. Nothing was created, because the image would become the newest version again. To publish it again, "
+            "set remember=False or trigger a new run."
         )
-
-
-class TaskStoppedError(WriftAIError):
-    """Airflow stopped the task. No request began after that."""
-
-    retryable = True
-
-    def __init__(self, activity: str, next_step: str) -> None:
-        super().__init__(f"Airflow stopped the task while it {activity}. {next_step}")
-
-    @classmethod
-    def while_publishing(cls, model: object) -> TaskStoppedError:
-        """The error of a publish."""
-        return cls(
-            f"published a version of {model}",
-            "If a create request was under way, the next try searches for its version before it creates one.",
-        )
-
-    @classmethod
-    def while_changing(cls, activity: str) -> TaskStoppedError:
-        """The error of a request that is safe to repeat."""
-        return cls(activity, "If the request was under way, it may have been executed. Repeating it is safe.")
 
 
 class UnresolvedPublishError(WriftAIError):

@@ -22,7 +22,7 @@ def reuse(publication: Publication, found: VersionRecord, entry: JournalEntry) -
         raise VersionExistsError(
             publication.model, publication.digest, str(found.reference), is_retry=publication.options.is_retry
         )
-    log.info("%s is a version of image %s. No other version is created.", found.reference, publication.digest)
+    log.info("%s is already a version of image %s. Creating no other version.", found.reference, publication.digest)
     report_differences(found, publication.params, is_own=False)
     yield from record(publication, entry.resolve(found.reference))
     return PublishResult(found, PublishOutcome.REUSED)
@@ -32,14 +32,14 @@ def finish_created(publication: Publication, created: VersionRecord, entry: Jour
     """End with the version that was just created, unless it is to be deleted as a duplicate of an older one."""
     log.info("Created %s.", created.reference)
     report_differences(created, publication.params, is_own=True)
-    if publication.options.if_exists != "create":
-        if publication.options.on_duplicate == "delete_own":
-            older = yield from delete_if_duplicate(publication, created, entry)
-            if older is not None:
-                return (yield from reuse(publication, older, entry))
-        else:
-            warn_of_concurrent(publication, created, entry.watermark)
+    deletes_own = publication.options.if_exists != "create" and publication.options.on_duplicate == "delete_own"
+    if deletes_own:
+        older = yield from delete_if_duplicate(publication, created, entry)
+        if older is not None:
+            return (yield from reuse(publication, older, entry))
     yield from record(publication, entry.resolve(created.reference))
+    if publication.options.if_exists != "create" and not deletes_own:
+        yield from warn_of_concurrent(publication, created, entry.watermark)
     return PublishResult(created, PublishOutcome.CREATED)
 
 
@@ -50,7 +50,7 @@ def record(publication: Publication, entry: JournalEntry) -> Operations[None]:
             publication.save(entry)
         except Exception as error:  # noqa: BLE001 - the version exists, and the task has its result
             if attempt == 2:
-                log.warning("That this task published %s could not be stored: %s", entry.reference, error)
+                log.warning("Cannot store that this task published %s. %s", entry.reference, error)
                 break
             yield Pause(1.0)
         else:

@@ -32,6 +32,7 @@ class JournalEntry:
     """A create request that may have been sent.
 
     Attributes:
+        service: The base URL of the service.
         model: The model.
         digest: The digest of the image.
         release_notes: The release notes of the version.
@@ -39,6 +40,7 @@ class JournalEntry:
         reference: The version that the task ended with; None while that is unknown.
     """
 
+    service: str
     model: ModelReference
     digest: str
     release_notes: str
@@ -53,6 +55,7 @@ class JournalEntry:
         """Return the entry as JSON."""
         return {
             "format": _FORMAT,
+            "service": self.service,
             "model": str(self.model),
             "digest": self.digest,
             "release_notes": self.release_notes,
@@ -68,12 +71,13 @@ class JournalEntry:
             ValueError: It is something else.
         """
         if not isinstance(value, Mapping):
-            raise ValueError(f"it is a {type(value).__name__} instead of an object")  # noqa: TRY004 - all is one kind of damage
+            raise ValueError(f"it is of type {type(value).__name__} instead of an object")  # noqa: TRY004 - all is one kind of damage
         if value.get("format") != _FORMAT:
             raise ValueError(f"this release does not know its format {truncated_repr(value.get('format'))}")
         try:
             reference = value["reference"]
             return cls(
+                service=str(value["service"]),
                 model=ModelReference.parse(value["model"]),
                 digest=str(value["digest"]),
                 release_notes=str(value["release_notes"]),

@@ -1,4 +1,4 @@
-"""What a publish ends with."""
+"""The outcome of a publish."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from airflow_provider_wriftai.client.errors import InvalidReferenceError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.text import path_repr, truncated_repr
 from airflow_provider_wriftai.client.versions import CreateVersionParams
+from airflow_provider_wriftai.domain.empty_values import explain_empty
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
 from airflow_provider_wriftai.domain.images.read import BuildResult, read_image
@@ -63,7 +64,7 @@ def check_new_version(
         release_notes: What changed, at most 255 characters.
         schemas: The version's JSON Schemas.
         image_selector: Which image, where the build made several: see ``read_image``.
-        compatibilities: Which foreign endpoints the version can stand in for (generation 2); None to leave it out.
+        compatibilities: Which endpoints of other vendors the version can serve (generation 2); None to leave it out.
         configuration: ``hardware_identifier`` and ``variable_names`` (generation 2); None to leave it out, which
             keeps that of the previous version.
         problems: What the caller found wrong already, to be reported together.
@@ -80,7 +81,7 @@ def check_new_version(
     try:
         reference = ModelReference.parse(model)
     except InvalidReferenceError as error:
-        problems.append(f"model: {error}")
+        problems.append(f"model: {error}{explain_empty(model)}")
     try:
         found = read_image(image, image_selector)
     except InvalidImageError as error:
@@ -117,7 +118,7 @@ def _read_object(value: object) -> Mapping[str, Any]:
     """Read a parameter that must be an object.
 
     Raises:
-        UnreadableObjectError: It is none.
+        UnreadableObjectError: It is not an object.
     """
     given = value
     if isinstance(value, str):
@@ -126,16 +127,17 @@ def _read_object(value: object) -> Mapping[str, Any]:
         except UnreadableObjectError as error:
             raise UnreadableObjectError(
                 f"expected an object or JSON of one; got the text {truncated_repr(given)}, but {error}."
+                + explain_empty(given)
             ) from error
     if not isinstance(value, Mapping):
-        got = f"the text {truncated_repr(given)}" if isinstance(given, str) else f"a {type(given).__name__}"
-        raise UnreadableObjectError(f"expected an object; got {got}.")
+        got = f"the text {truncated_repr(given)}" if isinstance(given, str) else type(given).__name__
+        raise UnreadableObjectError(f"expected an object; got {got}.{explain_empty(given)}")
     return value
 
 
 def _problems_of_notes(notes: object) -> Iterator[str]:
     if not isinstance(notes, str):
-        yield f"expected a string; got a {type(notes).__name__}."
+        yield f"expected a string; got {type(notes).__name__}.{explain_empty(notes)}"
     elif (problem := find_text_problem(notes)) is not None:
         yield f"has {problem}."
     elif len(notes) > LONGEST_RELEASE_NOTES:
@@ -149,6 +151,9 @@ def _problems_of_compatibilities(compatibilities: Mapping[str, Any]) -> Iterator
 
 
 def _problems_of_configuration(configuration: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("hardware_identifier", "variable_names"):
+        if name not in configuration:
+            yield f"{name!r} is missing."
     for name, value in configuration.items():
         match name, value:
             case ("hardware_identifier", str()):
@@ -156,7 +161,7 @@ def _problems_of_configuration(configuration: Mapping[str, Any]) -> Iterator[str
             case ("variable_names", [*names]) if all(isinstance(each, str) for each in names):
                 continue
             case ("hardware_identifier", _):
-                yield f"'hardware_identifier' must be a string; got a {type(value).__name__}."
+                yield f"'hardware_identifier' must be a string; got {type(value).__name__}."
             case ("variable_names", _):
                 yield "'variable_names' must be a list of strings."
             case _:
@@ -178,14 +183,14 @@ def _problems_of_schemas(schemas: Mapping[str, Any]) -> Iterator[str]:
 
 def _problems_of_schema(schema: object) -> Iterator[str]:
     if not isinstance(schema, Mapping):
-        yield f"must be a JSON Schema object; got a {type(schema).__name__}."
+        yield f"must be a JSON Schema object; got {type(schema).__name__}."
         return
     draft = schema.get("$schema", _DRAFT)
     if not isinstance(draft, str) or draft.rstrip("#") != _DRAFT:
         yield f"declares $schema {truncated_repr(draft)}; the service takes Draft 2020-12 ({_DRAFT})."
         return
     try:
-        # Without a check of formats: that of patterns is Python's, and schemas write them as ECMA-262 has them.
+        # Without a check of formats: Python's format checker does not support the regular expressions of ECMA-262.
         Draft202012Validator.check_schema(cast("Any", schema), format_checker=FormatChecker(formats=()))
     except RecursionError:
         yield "is nested too deeply."

@@ -20,6 +20,7 @@ class Publication:
     """One try at publishing, with what all its steps need.
 
     Attributes:
+        service: The base URL of the service.
         model: The model to publish to.
         params: The checked parameters of the version.
         options: How to publish.
@@ -32,6 +33,7 @@ class Publication:
             their details are not fetched again.
     """
 
+    service: str
     model: ModelReference
     params: CreateVersionParams
     options: PublishOptions
@@ -71,14 +73,13 @@ class Publication:
         retryable = not is_final and (cause is None or cause.retryable)
         if is_final:
             next_step = (
-                f"Look at the newest versions of {self.model}. To publish anew all the same, set remember=False and "
-                "clear the task."
+                f"Check the newest versions of {self.model}. To publish anyway, set remember=False and clear the task."
             )
         elif self.options.if_exists == "create" and self.state is None:
             retryable = False
             next_step = (
-                f"Look at the newest versions of {self.model}. No other try is made, because with if_exists='create' "
-                "and without a task state store (Airflow 3.3) it could create a second version."
+                f"Check the newest versions of {self.model}. The task is not retried, because with if_exists='create' "
+                "and without a task state store (Airflow 3.3) a retry could create a second version."
             )
         elif not retryable:
             next_step = (

@@ -40,6 +40,7 @@ def publish(
     params: CreateVersionParams,
     options: PublishOptions | None = None,
     *,
+    service: str,
     state: StateStore | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
@@ -50,8 +51,9 @@ def publish(
         model: The model to publish to.
         params: The checked parameters of the version: see ``preflight``.
         options: How to publish.
+        service: The base URL of the service. What the task keeps of another service does not count.
         state: What the task keeps over all its tries; None if it can keep nothing.
-        is_stopped: Returns whether the task was stopped. Asked right before each create request.
+        is_stopped: Returns whether the task was stopped. Checked right before each create request.
         clock: Returns the time in seconds.
 
     Returns:
@@ -64,7 +66,7 @@ def publish(
         TaskStoppedError: The task was stopped before the create request.
         WriftAIError: What the client raises. Nothing was created then.
     """
-    publication = Publication(model, params, options or PublishOptions(), state, is_stopped, clock)
+    publication = Publication(service, model, params, options or PublishOptions(), state, is_stopped, clock)
     return _publish(publication)
 
 
@@ -86,6 +88,7 @@ def _run(publication: Publication) -> Operations[PublishResult]:
             return result
     page, found = yield from search_newest(publication)
     entry = JournalEntry(
+        service=publication.service,
         model=publication.model,
         digest=publication.digest,
         release_notes=publication.release_notes,

@@ -82,13 +82,14 @@ def search_among(publication: Publication, candidates: Sequence[VersionRecord]) 
             publication.others.add(key)
         return verdict
 
-    # Those with the same release notes are the likeliest, and need the fewest requests then.
+    # Versions with the same release notes are the likeliest match, so searching them first saves requests.
     ordered = sorted(candidates, key=lambda version: not has_release_notes(version, publication.release_notes))
     result = yield from search_versions(ordered, match, find_all=prefers_oldest)
     if prefers_oldest:
         result.found.sort(key=age_order)
-    elif result.first is not None:
-        warn_of_duplicates(publication, result.first, candidates)
+    if result.first is not None:
+        # If duplicates are deleted, all versions of the image were searched for, also by their details.
+        warn_of_duplicates(publication, result.first, result.found if prefers_oldest else candidates)
     return result
 
 
@@ -109,13 +110,13 @@ def _search_once(
         if result.missing:
             listed = result.missing[0].reference
             publication.raise_unresolved(
-                f"{listed} may be of the image: the list has it, but its details cannot be fetched."
+                f"{listed} may be a version of this image: it is listed, but its details cannot be fetched."
             )
         suspects = [v for v in result.unknown if must_be_certain or v.reference not in known]
         _refuse_unknown(publication, suspects)
         if result.unknown:
             log.warning(
-                "The service does not report the images of %s. None of them is reused.",
+                "The service does not report the image of %s, so no version was reused.",
                 ", ".join(str(version.reference) for version in result.unknown),
             )
         log.info(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from airflow_provider_wriftai.client.references import VersionReference
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
+from airflow_provider_wriftai.domain.times import to_utc
 
 
 def _week(time: datetime) -> str:
@@ -50,14 +51,16 @@ class CalendarRules:
         """The rules that are given."""
         return tuple(name for name, _ in self._counts())
 
-    def kept(self, newest_first: Iterable[Sequence[tuple[VersionRecord, datetime]]]) -> dict[VersionReference, str]:
+    def reasons_to_keep(
+        self, newest_first: Iterable[Sequence[tuple[VersionRecord, datetime]]]
+    ) -> dict[VersionReference, str]:
         """Return the versions that a rule keeps, each with the reason.
 
         Args:
             newest_first: All versions with their times of creation, in groups of which none is newer than another:
                 the newest group first.
         """
-        groups = [[(version, time.astimezone(UTC)) for version, time in group] for group in newest_first]
+        groups = [[(version, to_utc(time)) for version, time in group] for group in newest_first]
         reasons: dict[VersionReference, str] = {}
         counts = dict(self._counts())
         for name, period_of in _PERIODS:

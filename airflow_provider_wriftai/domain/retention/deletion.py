@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from airflow_provider_wriftai.client import endpoints
 from airflow_provider_wriftai.client.api import API
@@ -23,7 +24,7 @@ from airflow_provider_wriftai.client.references import ModelReference, VersionRe
 from airflow_provider_wriftai.client.text import format_count
 from airflow_provider_wriftai.domain.progress import Progress
 from airflow_provider_wriftai.domain.retention.concurrency import run_concurrently
-from airflow_provider_wriftai.domain.retention.listing import iterate_versions
+from airflow_provider_wriftai.domain.retention.listing import find_repeated, iterate_versions
 from airflow_provider_wriftai.domain.retention.record import Outcome, PruneRecord, Status
 
 log = logging.getLogger(__name__)
@@ -37,15 +38,16 @@ MOST_REFUSALS_AT_FIRST = 3
 _VERIFY_BACKOFF = Backoff(initial=2.0, maximum=8.0)
 _VERIFY_ATTEMPTS = 4
 
-_NOT_FOUND = "The service answered 404, but still lists the version."
+_UNKNOWN = "The service did not confirm the delete, and whether the version is gone is unknown"
+_NOT_FOUND = "The service answered 404 or 410, but still lists the version."
 _UNCONFIRMED = "The service did not confirm the delete as its contract says, and still lists the version."
 
 
 class Deleter:
-    """Deletes versions until there is no point in going on.
+    """Deletes versions, and gives up when further deletes would be pointless.
 
-    The first deletes go one by one: where the token may not delete, it is known after a few. The others go several at
-    once.
+    The first deletes are sent one by one, so that a token without permission is noticed after a few. The others are
+    sent several at once.
 
     Args:
         api: For asynchronous requests.
@@ -53,7 +55,8 @@ class Deleter:
         progress: Counts the versions that are done.
 
     Attributes:
-        unverified: The versions that count as gone though the service did not confirm it, and why that may be wrong.
+        unverified: The versions of which the service did not confirm that they are gone, each with the outcome if it is
+            still listed.
     """
 
     def __init__(self, api: API, record: PruneRecord, progress: Progress) -> None:
@@ -64,7 +67,7 @@ class Deleter:
         self._refusals = 0
         self._failures_in_a_row = 0
         self._stopped_by: str | None = None
-        self.unverified: dict[VersionReference, str] = {}
+        self.unverified: dict[VersionReference, Outcome] = {}
 
     async def delete_all(self, references: Sequence[VersionReference]) -> None:
         """Delete versions, in order. What becomes of each is in the record."""
@@ -84,14 +87,14 @@ class Deleter:
             confirmed = await self._api.async_request(endpoints.delete_version(reference))
         except NotFoundError:
             self._note_success()
-            self.unverified[reference] = _NOT_FOUND
+            self.unverified[reference] = Outcome(Status.FAILED, _NOT_FOUND)
             self._record.add(reference, Outcome(Status.ALREADY_GONE))
-        except UnreadableResponseError as error:
-            # Something between us and the service may have replaced its response to a delete that was executed.
-            self.unverified[reference] = str(error)
-            self._note_failure(error)
         except WriftAIError as error:
-            self._record.add(reference, Outcome(Status.FAILED, str(error), error.retryable))
+            failure = Outcome(Status.FAILED, str(error), error.retryable)
+            if _may_have_been_executed(error):
+                self.unverified[reference] = failure
+            else:
+                self._record.add(reference, failure)
             self._note_failure(error)
         else:
             self._note_success()
@@ -99,7 +102,7 @@ class Deleter:
                 self._record.add(reference, Outcome(Status.DELETED))
             else:
                 # Not on record as deleted before it is verified.
-                self.unverified[reference] = _UNCONFIRMED
+                self.unverified[reference] = Outcome(Status.FAILED, _UNCONFIRMED)
         if self._progress.step():
             self._record.flush()
 
@@ -108,11 +111,13 @@ class Deleter:
         self._failures_in_a_row = 0
 
     def _note_failure(self, error: WriftAIError) -> None:
+        # By class, because this is not about repeating the request: the errors tell whether the token, the service, or
+        # this version is to blame, and so whether further deletes can succeed.
         if isinstance(error, AuthenticationError):
             self._stop("the service refused the access token", refused=True)
         is_refusal = isinstance(error, PermissionDeniedError)
         self._refusals += is_refusal
-        if is_refusal or _is_of_the_service(error):
+        if is_refusal or _is_service_failure(error):
             self._failures_in_a_row += 1
         else:
             self._is_allowed = True
@@ -127,21 +132,35 @@ class Deleter:
         if self._stopped_by is None:
             self._stopped_by = reason
             self._record.is_refused = refused
-            log.error("No further delete is sent, because %s.", reason)
+            log.error("Sending no further deletes, because %s.", reason)
 
 
-def _is_of_the_service(error: WriftAIError) -> bool:
+def _may_have_been_executed(error: WriftAIError) -> bool:
+    """Return whether a delete may have been executed although its response was lost, unreadable, or replaced."""
+    return isinstance(error, UnreadableResponseError) or (isinstance(error, RequestError) and error.ambiguous)
+
+
+def _is_service_failure(error: WriftAIError) -> bool:
     """Return whether a failure is one of the service or the network, rather than of one version."""
-    if isinstance(error, ConnectionFailedError | RateLimitedError):
-        return True
-    return isinstance(error, RequestError) and error.ambiguous
+    return isinstance(error, ConnectionFailedError | RateLimitedError) or _may_have_been_executed(error)
+
+
+async def _find_listed(
+    api: API, model: ModelReference, wanted: Collection[VersionReference]
+) -> tuple[set[VersionReference], str]:
+    """Return which versions are still listed; and why that is unknown, or an empty text."""
+    listed: set[VersionReference] = set()
+    async for page in iterate_versions(api, model):
+        if (repeated := find_repeated(page, listed)) is not None:
+            return set(wanted), f"{_UNKNOWN}: the service listed {repeated} twice."
+    return listed.intersection(wanted), ""
 
 
 async def verify_deleted(
     api: API,
     model: ModelReference,
     record: PruneRecord,
-    unverified: dict[VersionReference, str],
+    unverified: Mapping[VersionReference, Outcome],
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
     """Make sure that versions are gone whose delete the service did not confirm.
@@ -152,8 +171,8 @@ async def verify_deleted(
     Args:
         api: For asynchronous requests.
         model: The model.
-        record: Is corrected.
-        unverified: The versions, each with what is wrong if it is still listed.
+        record: The record to correct.
+        unverified: The versions, each with the outcome if it is still listed.
         sleep: Waits a number of seconds.
     """
     if not unverified:
@@ -162,25 +181,21 @@ async def verify_deleted(
     failure = ""
     for attempt in range(1, _VERIFY_ATTEMPTS + 1):
         try:
-            pages = iterate_versions(api, model)
-            listed = {
-                version.reference async for page in pages for version in page.items if version.reference in unverified
-            }
-            failure = ""
+            listed, failure = await _find_listed(api, model, unverified)
         except WriftAIError as error:
-            failure = f"The service did not confirm the delete, and whether the version is gone is unknown: {error}"
+            failure = f"{_UNKNOWN}: {error}"
             if not error.retryable:
                 break
         if not listed or attempt == _VERIFY_ATTEMPTS:
             break
         delay = _VERIFY_BACKOFF.delay(attempt)
         log.info(
-            "%s of %s may still exist after its delete. Listing the versions again in %.0f s.",
+            "%s of %s may still exist after being deleted. Listing the versions again in %.0f s.",
             format_count(len(listed), "version"), model, delay,
         )  # fmt: skip
         await sleep(delay)
-    for reference, problem in unverified.items():
+    for reference, outcome in unverified.items():
         if reference in listed:
-            record.add(reference, Outcome(Status.FAILED, failure or problem))
+            record.add(reference, replace(outcome, error=failure) if failure else outcome)
         elif record.outcomes[reference].status is Status.SENT:
             record.add(reference, Outcome(Status.DELETED))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.text import format_count, join_limited
+from airflow_provider_wriftai.domain.errors import TaskStoppedError
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai.domain.retention.report import PruneReport
@@ -22,6 +23,13 @@ class UnplannableError(WriftAIError):
     retryable = True
 
 
+def listed_twice(reference: object) -> UnplannableError:
+    """Return the error for a version that a list names twice."""
+    return UnplannableError(
+        f"The service listed {reference} twice, so its list cannot be relied on. Nothing was deleted."
+    )
+
+
 class UnmatchedProtectionError(WriftAIError):
     """A protection matches no version, and ``fail_on_unmatched_protection`` is set. Nothing was deleted.
 
@@ -33,7 +41,8 @@ class UnmatchedProtectionError(WriftAIError):
         self.report = report
         super().__init__(
             f"{format_count(len(unmatched), 'protection')} of {report['model']} matched no version, so nothing was "
-            "deleted. Correct or remove them, or unset fail_on_unmatched_protection." + join_limited(unmatched)
+            "deleted. Correct or remove what is listed here, or unset fail_on_unmatched_protection."
+            + join_limited(unmatched)
         )
 
 
@@ -67,13 +76,13 @@ class PruneIncompleteError(WriftAIError):
         self.report = report
         self.retryable = retryable
         next_step = (
-            "Another attempt deletes the rest."
+            "Another attempt may delete the rest."
             if retryable
             else "Another attempt would fail, too: correct what the reasons below name, or protect these versions."
         )
         super().__init__(
-            f"{report['failed_count']} of {format_count(report['planned_count'], 'version')} of {report['model']} "
-            f"could not be deleted; {report['deleted_count']} were. {next_step}"
+            f"{report['failed_count']} of {format_count(report['planned_count'], 'planned delete')} of "
+            f"{report['model']} failed, and {report['deleted_count']} succeeded. {next_step}"
             + join_limited([f"{entry['reference']}: {entry['error']}" for entry in report["failed"]])
         )
 
@@ -90,14 +99,12 @@ class UnconfirmedDeleteError(WriftAIError):
         )
 
 
-class PruneStoppedError(WriftAIError):
+class PruneStoppedError(TaskStoppedError):
     """Airflow stopped the task. Another attempt deletes the rest.
 
     Attributes:
         report: What was done until then: see ``prune``; None if nothing was planned yet.
     """
-
-    retryable = True
 
     def __init__(self, model: str, report: PruneReport | None) -> None:
         self.report = report

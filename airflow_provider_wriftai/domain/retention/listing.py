@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from airflow_provider_wriftai.client import endpoints
 from airflow_provider_wriftai.client.api import API
@@ -17,8 +17,9 @@ from airflow_provider_wriftai.client.text import format_count
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.progress import Progress
 from airflow_provider_wriftai.domain.retention.concurrency import run_concurrently
-from airflow_provider_wriftai.domain.retention.errors import UnplannableError
+from airflow_provider_wriftai.domain.retention.errors import UnplannableError, listed_twice
 from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy, creation_time, plan
+from airflow_provider_wriftai.domain.times import to_utc
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +51,46 @@ def iterate_versions(api: API, model: ModelReference) -> AsyncIterator[Paginated
     return aiterate_pages(lambda options: api.async_request(endpoints.list_versions(model, options)))
 
 
-async def read_listing(api: API, model: ModelReference, own_clock: Callable[[], datetime]) -> Listing:
+def find_repeated(page: PaginatedResponse[VersionRecord], listed: set[VersionReference]) -> VersionReference | None:
+    """Return a version that a list names twice; None if there is none.
+
+    A list without an end repeats itself, so this ends it long before the limit of pages does.
+
+    Args:
+        page: The next page.
+        listed: The versions on the pages before it. Those of the page are added.
+    """
+    for version in page.items:
+        if version.reference in listed:
+            return version.reference
+        listed.add(version.reference)
+    return None
+
+
+async def read_listing(
+    api: API, model: ModelReference, own_clock: Callable[[], datetime], clock: Callable[[], float]
+) -> Listing:
     """Read all versions of a model.
 
     Raises:
-        UnplannableError: The service's clock is unknown or cannot be right, or a time of creation is missing or in the
-            future.
+        UnplannableError: The service's clock is unknown or cannot be right, a version is listed twice, or a time of
+            creation is missing or in the future.
         WriftAIError: The list could not be read.
     """
     versions: list[VersionRecord] = []
+    listed: set[VersionReference] = set()
+    progress = Progress(None, f"Read versions of {model}", clock)
     own = own_clock()
     service: datetime | None = None
     async for page in iterate_versions(api, model):
         # The first page's Date, not the last: versions published while we read the rest must look younger, never older.
         service = service or page.served_at
+        if (repeated := find_repeated(page, listed)) is not None:
+            raise listed_twice(repeated)
         for version in page.items:
             creation_time(version)
             versions.append(version.without_body())
+            progress.step()
     if service is None:
         raise UnplannableError(
             f"The service returned the versions of {model} without a readable Date header, so their ages are unknown. "
@@ -92,7 +116,7 @@ def _check_clocks(service: datetime, own: datetime, versions: Iterable[VersionRe
 
 
 def _format_time(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds")
+    return to_utc(time).isoformat(timespec="seconds")
 
 
 async def add_images(api: API, listing: Listing, policy: RetentionPolicy, clock: Callable[[], float]) -> Listing:

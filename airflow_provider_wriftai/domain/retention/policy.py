@@ -14,9 +14,9 @@ from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.retention.calendar import CalendarRules
 from airflow_provider_wriftai.domain.retention.durations import LONGEST_AGE, format_age
-from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
+from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError, listed_twice
 from airflow_provider_wriftai.domain.retention.protection import Protection
-from airflow_provider_wriftai.domain.retention.selectors import NamedVersions
+from airflow_provider_wriftai.domain.retention.selectors import SelectedVersions
 from airflow_provider_wriftai.domain.search import Match
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ class RetentionPolicy:
     older_than: timedelta | None = None
     calendar: CalendarRules = field(default_factory=CalendarRules)
     protection: Protection = field(default_factory=Protection)
-    only: NamedVersions | None = None
+    only: SelectedVersions | None = None
     max_deletions: int | None = None
     fail_on_unmatched_protection: bool = False
 
@@ -111,13 +111,13 @@ def creation_time(version: VersionRecord) -> datetime:
     """Return when a version was created.
 
     Raises:
-        UnplannableError: The service did not say, not as ISO 8601 with a time zone, or not as a time that can be.
+        UnplannableError: The creation time is missing, is not ISO 8601 with a time zone, or is implausible.
     """
     if version.created_at is None or version.created_at < EARLIEST:
         raise UnplannableError(
             f"The service returned {version.reference} with created_at "
-            f"{truncated_repr(version.body.get('created_at', version.created_at))}, which is not an ISO 8601 time with "
-            "a time zone since the year 2000. Without it, no safe decision is possible, so nothing was deleted."
+            f"{truncated_repr(version.body.get('created_at', version.created_at))}, which is not an ISO 8601 time "
+            "since the year 2000, with a time zone. Without it, no safe decision is possible, so nothing was deleted."
         )
     return version.created_at
 
@@ -138,7 +138,7 @@ def plan(versions: Iterable[VersionRecord], policy: RetentionPolicy, now: dateti
         PatternTimeoutError: The search for a protected pattern took too long.
     """
     groups = _newest_first(list(versions))
-    by_calendar = policy.calendar.kept(groups)
+    by_calendar = policy.calendar.reasons_to_keep(groups)
     decisions: list[Decision] = []
     for group in groups:
         # Of versions that were created at the same time, any may be the newer one: each has the place of the newest.
@@ -154,9 +154,7 @@ def _newest_first(versions: Sequence[VersionRecord]) -> list[list[tuple[VersionR
     counts = Counter(version.reference for version in versions)
     if len(counts) != len(versions):
         twice = next(reference for reference, count in counts.items() if count > 1)
-        raise UnplannableError(
-            f"The service listed {twice} twice, so its list cannot be relied on. Nothing was deleted."
-        )
+        raise listed_twice(twice)
     timed = [(version, creation_time(version)) for version in versions]
     numbers = [version.number for version in versions if version.number is not None]
     if numbers and len(numbers) != len(versions):
@@ -187,13 +185,15 @@ def _decide(
     if policy.keep_last is not None:
         criteria.append(f"number {place + 1} from the newest, {policy.keep_last} kept")
     if policy.older_than is not None:
-        criteria.append(f"{_age_beside(age, policy.older_than)} old, older than {format_age(policy.older_than)}")
+        criteria.append(
+            f"{_format_age_against(age, policy.older_than)} old, older than {format_age(policy.older_than)}"
+        )
     if policy.calendar.names:
         criteria.append(f"not kept by {', '.join(policy.calendar.names)}")
     return Decision(version, delete=True, reason="; ".join(criteria))
 
 
-def _age_beside(age: timedelta, limit: timedelta) -> str:
+def _format_age_against(age: timedelta, limit: timedelta) -> str:
     """Format an age so that it differs from a limit that it differs from."""
     shown = format_age(age)
     if shown != format_age(limit) or age == limit:
@@ -213,7 +213,7 @@ def _reason_to_keep(
     if policy.keep_last is not None and place < policy.keep_last:
         return f"one of the newest {policy.keep_last}"
     if policy.older_than is not None and age <= policy.older_than:
-        return f"{_age_beside(age, policy.older_than)} old, not older than {format_age(policy.older_than)}"
+        return f"{_format_age_against(age, policy.older_than)} old, not older than {format_age(policy.older_than)}"
     if reference in by_calendar:
         return by_calendar[reference]
     if policy.only is not None and reference not in policy.only:

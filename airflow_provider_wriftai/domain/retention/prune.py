@@ -1,4 +1,8 @@
-"""Prune a model: read all versions, decide, delete, verify, report."""
+"""Prune a model: read all versions, decide, delete, verify, report.
+
+Unlike the other activities, this is not a generator of operations (see ``sansio``): thousands of deletes are under way
+and recorded one by one, and a task that is stopped must not lose the outcome of any of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from airflow_provider_wriftai.client.api import API
@@ -61,6 +66,7 @@ async def prune(
 
     Raises:
         UnplannableError: The service's list does not allow a safe decision. Nothing was deleted.
+        InvalidPolicyError: Versions are named in another way than the service names them. Nothing was deleted.
         UnmatchedProtectionError: A protection matches no version, and the policy forbids that. Nothing was deleted.
         TooManyDeletionsError: The plan deletes more than the policy allows. Nothing was deleted.
         PruneIncompleteError: Some versions could not be deleted. It carries the report.
@@ -68,7 +74,10 @@ async def prune(
     """
     began = clock()
     record = record or PruneRecord()
-    decided, unmatched = _decide(await _read(api, model, policy, clock, own_clock), model, policy)
+    listing = await read_listing(api, model, own_clock, clock)
+    policy = replace(policy, protection=await policy.protection.search_notes(listing.versions))
+    listing = await _check_names_and_add_images(api, model, policy, listing, clock)
+    decided, unmatched = _decide(listing, model, policy)
     record.begin(model, decided, dry_run=dry_run, unmatched=unmatched)
     _log_plan(model, decided)
     if dry_run:
@@ -90,14 +99,9 @@ async def prune(
     return _report(record)
 
 
-async def _read(
-    api: API,
-    model: ModelReference,
-    policy: RetentionPolicy,
-    clock: Callable[[], float],
-    own_clock: Callable[[], datetime],
+async def _check_names_and_add_images(
+    api: API, model: ModelReference, policy: RetentionPolicy, listing: Listing, clock: Callable[[], float]
 ) -> Listing:
-    listing = await read_listing(api, model, own_clock)
     policy.protection.check_names(listing.versions)
     if policy.only is not None:
         missing = policy.only.missing(listing.versions, "named in 'only'")
@@ -156,7 +160,7 @@ async def _delete(
         await verify_deleted(api, model, record, deleter.unverified, sleep)
     except asyncio.CancelledError:
         log.warning(
-            "The task was stopped: %d of %s deleted, %d without an answer yet.",
+            "The task was stopped: %d of %s deleted, %d without a response yet.",
             len(record.with_status(Status.DELETED)), format_count(len(references), "version"),
             len(record.with_status(Status.SENT)),
         )  # fmt: skip

@@ -21,7 +21,7 @@ from airflow_provider_wriftai.domain.retention.report import (
     MOST_REPORTED,
     FailedDeletion,
     PruneReport,
-    reported,
+    to_reported_versions,
 )
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class PruneRecord:
     """What a prune has planned and done so far. It may be read from any thread.
 
     Attributes:
-        plan: The plan; None as long as there is none.
+        plan: The plan; None before it is known.
         outcomes: The outcome of each delete that was sent or not attempted.
         unmatched: The protections that match no version.
         is_refused: Whether the service refused the access token, so that no further delete was sent.
@@ -143,9 +143,9 @@ class PruneRecord:
             already_gone_count=len(gone),
             interrupted_count=len(sent),
             failed_count=len(failed),
-            planned=reported(plan.to_delete, MOST_REPORTED),
-            kept=reported(plan.kept, MOST_KEPT_REPORTED),
-            protected=reported(plan.protected, MOST_KEPT_REPORTED),
+            planned=to_reported_versions(plan.to_delete, MOST_REPORTED),
+            kept=to_reported_versions(plan.kept, MOST_KEPT_REPORTED),
+            protected=to_reported_versions(plan.protected, MOST_KEPT_REPORTED),
             deleted=[str(reference) for reference in deleted[:MOST_REPORTED]],
             already_gone=[str(reference) for reference in gone[:MOST_REPORTED]],
             interrupted=[str(reference) for reference in sent[:MOST_REPORTED]],

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TypedDict
 
 from airflow_provider_wriftai.domain.retention.policy import Decision, Plan
+from airflow_provider_wriftai.domain.times import to_utc
 
 MOST_REPORTED = 1000
 """Versions that ``planned``, ``deleted``, ``already_gone``, ``interrupted``, and ``failed`` list at most."""
@@ -57,7 +58,7 @@ class PruneReport(TypedDict):
     already_gone: list[str]
     """The versions that somebody else had deleted."""
     interrupted: list[str]
-    """The versions whose delete had no answer yet when the task was stopped."""
+    """The versions whose delete had no response yet when the task was stopped."""
     failed: list[FailedDeletion]
     unmatched_protections: list[str]
     """The protections that match no version."""
@@ -67,13 +68,13 @@ class PruneReport(TypedDict):
     """In a dry run, all versions to delete, by number or id: for the parameter ``only``. Never truncated."""
 
 
-def reported(decisions: Sequence[Decision], most: int) -> list[ReportedVersion]:
+def to_reported_versions(decisions: Sequence[Decision], most: int) -> list[ReportedVersion]:
     """Return the first decisions as JSON."""
     return [_as_json(decision) for decision in islice(decisions, most)]
 
 
 def format_table(plan: Plan) -> Iterator[str]:
-    """Return a plan as the lines of a table, newest first; of a long one, the beginning and the end."""
+    """Yield the lines of a table, newest first; of a long plan, only the beginning and the end."""
     decisions = plan.decisions
     half = _MOST_ROWS // 2
     omitted = max(0, len(decisions) - _MOST_ROWS)
@@ -84,7 +85,8 @@ def format_table(plan: Plan) -> Iterator[str]:
     for row, (reference, decision) in enumerate(zip(references, shown, strict=True)):
         if omitted and row == half:
             yield f"{'':6}  … {omitted} more …"
-        created = format(decision.version.created_at or "", "%Y-%m-%d %H:%M")
+        created_at = decision.version.created_at
+        created = f"{to_utc(created_at):%Y-%m-%d %H:%M}" if created_at else ""
         yield f"{'delete' if decision.delete else 'keep':6}  {reference:<{width}}  {created:<16}  {decision.reason}"
 
 

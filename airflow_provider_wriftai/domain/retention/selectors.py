@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from airflow_provider_wriftai.client.references import (
     VersionNumber,
     VersionReference,
     is_digest,
+    is_literal,
     parse_number,
     parse_version,
 )
@@ -22,15 +22,12 @@ from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.results import find_reference
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
 
-Named: TypeAlias = str | int | Mapping[str, Any]
+VersionSelector: TypeAlias = str | int | Mapping[str, Any]
 """A version or an image: a reference, a number, a digest, or a version as the provider's tasks return it."""
-
-# What a value written out as Python or JSON has, and no id does.
-_NO_ID = re.compile(r"[\'\"()\[\]{};<>,]")
 
 
 @dataclass(frozen=True, slots=True)
-class NamedVersions:
+class SelectedVersions:
     """Versions of one model, by name.
 
     Attributes:
@@ -48,33 +45,53 @@ class NamedVersions:
             case VersionId(id=version_id):
                 return version_id.lower() in self.ids
 
-    def missing(self, versions: Collection[VersionRecord], what: str) -> list[str]:
+    def missing(self, versions: Collection[VersionRecord], purpose: str) -> list[str]:
         """Return the names of versions that do not exist.
 
         Args:
             versions: All versions of the model.
-            what: What the names are for, for the error, such as "protected".
+            purpose: What the names are for, for the error, such as "protected".
+
+        Raises:
+            InvalidPolicyError: See :meth:`check_kind`.
+        """
+        self.check_kind(versions, purpose)
+        numbers, ids = _names_in(versions)
+        return [*(str(number) for number in sorted(self.numbers - numbers)), *sorted(self.ids - ids)]
+
+    def check_kind(self, versions: Collection[VersionRecord], purpose: str) -> None:
+        """Check that versions are named as the service names them.
 
         Raises:
             InvalidPolicyError: They are numbers where the service has ids, or the other way round, so that it is
                 unknown which versions are meant.
         """
-        if not self.numbers and not self.ids:
-            return []
-        numbers = {version.number for version in versions if version.number is not None}
-        ids = {version.reference.id.lower() for version in versions if isinstance(version.reference, VersionId)}
+        numbers, ids = _names_in(versions)
         by_number, by_id = bool(self.numbers and not numbers), bool(self.ids and not ids)
         if versions and (by_number or by_id):
             given, other = ("number", "id") if by_number else ("id", "number")
             example = truncated_repr(min(self.numbers if by_number else self.ids))
             raise InvalidPolicyError(
-                f"Versions are {what} by {given}, such as {example}, but the service names them by {other}, so it is "
-                "unknown which are meant. Nothing was deleted."
+                f"Versions are {purpose} by {given}, such as {example}, but the service names them by {other}, so the "
+                "versions are ambiguous. Nothing was deleted."
             )
-        return [*(str(number) for number in sorted(self.numbers - numbers)), *sorted(self.ids - ids)]
 
 
-def read_named(parameter: str, model: ModelReference, named: Iterable[Named]) -> tuple[NamedVersions, frozenset[str]]:
+def _names_in(versions: Iterable[VersionRecord]) -> tuple[set[int], set[str]]:
+    """Return the numbers of versions, and their ids in lower case."""
+    numbers, ids = set(), set()
+    for version in versions:
+        match version.reference:
+            case VersionNumber(number=number):
+                numbers.add(number)
+            case VersionId(id=version_id):
+                ids.add(version_id.lower())
+    return numbers, ids
+
+
+def parse_selectors(
+    parameter: str, model: ModelReference, named: Iterable[VersionSelector]
+) -> tuple[SelectedVersions, frozenset[str]]:
     """Read versions and images.
 
     Args:
@@ -91,7 +108,7 @@ def read_named(parameter: str, model: ModelReference, named: Iterable[Named]) ->
     """
     numbers, ids, digests = set(), set(), set()
     for each in named:
-        text = _name_of(parameter, each)
+        text = _selector_text(parameter, each)
         digest = text.rpartition("@")[2]
         number = parse_number(text)
         if is_digest(digest):
@@ -106,22 +123,24 @@ def read_named(parameter: str, model: ModelReference, named: Iterable[Named]) ->
                 numbers.add(counted)
             case VersionId(id=version_id):
                 ids.add(version_id.lower())
-    return NamedVersions(frozenset(numbers), frozenset(ids)), frozenset(digests)
+    return SelectedVersions(frozenset(numbers), frozenset(ids)), frozenset(digests)
 
 
-def read_versions(parameter: str, model: ModelReference, named: Iterable[Named]) -> NamedVersions:
-    """Read versions as :func:`read_named` does, and refuse images.
+def parse_version_selectors(
+    parameter: str, model: ModelReference, named: Iterable[VersionSelector]
+) -> SelectedVersions:
+    """Read versions as :func:`parse_selectors` does, and refuse images.
 
     Raises:
         InvalidPolicyError: One of them is invalid, is a version of another model, or is an image.
     """
-    versions, digests = read_named(parameter, model, named)
+    versions, digests = parse_selectors(parameter, model, named)
     if digests:
         raise InvalidPolicyError(f"{parameter} contains the image {min(digests)}; it takes versions only.")
     return versions
 
 
-def _name_of(parameter: str, each: object) -> str:
+def _selector_text(parameter: str, each: object) -> str:
     name = find_reference(each)
     if isinstance(name, int) and not isinstance(name, bool) and 0 < name < 10**18:
         return str(name)
@@ -135,7 +154,7 @@ def _name_of(parameter: str, each: object) -> str:
 
 def _parse(parameter: str, text: str) -> VersionReference:
     try:
-        if not _NO_ID.search(text):
+        if not is_literal(text):
             return parse_version(text)
         reason = "It looks like a value that was written out as text."
     except InvalidReferenceError as error:

@@ -20,8 +20,9 @@ _ATTEMPTS = 5
 def delete(reference: VersionReference) -> Operations[None]:
     """Delete a version.
 
-    If the service answers with success, but not as its contract says (200 or 204 with an empty body), or something
-    between us and the service answers in its place, the version is fetched until it is gone, for about 15 seconds.
+    If the service answers with success, but not as its contract says (200 or 204 with an empty body, ``{}``, or
+    ``null``), or something between us and the service answers in its place, the version is fetched until it is gone,
+    for about 15 seconds. (A prune lists the versions instead: one request for many of them.)
 
     Args:
         reference: The version.

@@ -32,15 +32,15 @@ class ConnectionSource:
     """One connection, for all waits of an event loop that name it.
 
     Args:
-        adopt: Takes an API that was opened, and returns the one that all waits with equal settings share.
+        share: Takes an API that was opened, and returns the one that all waits with equal settings share.
 
     Attributes:
         users: How many waits use it.
     """
 
-    def __init__(self, adopt: Callable[[API], Awaitable[API]]) -> None:
+    def __init__(self, share: Callable[[API], Awaitable[API]]) -> None:
         self.users = 0
-        self._adopt = adopt
+        self._share = share
         self._current: asyncio.Task[API | Exception] | None = None
         self._next: asyncio.Task[API | Exception] | None = None
         self._waits: dict[Wait, str] = {}
@@ -63,7 +63,7 @@ class ConnectionSource:
         # From here on, callers need another read.
         self._current, self._next = self._next, None
         try:
-            api = await self._adopt(await open_api())
+            api = await self._share(await open_api())
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers
             return error
         self._interrupt([wait for wait, fingerprint in self._waits.items() if fingerprint != api.fingerprint])
@@ -93,7 +93,7 @@ class ConnectionSource:
             await asyncio.sleep(MAX_AGE)
             outcome = await self.read(open_api)
             if isinstance(outcome, Exception):
-                log.warning("Cannot read a connection in use again. %s", outcome)
+                log.warning("Cannot re-read the connection of open waits. %s", outcome)
                 self._interrupt(self._waits)
 
     async def close(self) -> None:

@@ -24,6 +24,7 @@ from airflow_provider_wriftai.client.references import (
 )
 from airflow_provider_wriftai.client.text import truncated_repr
 from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.empty_values import explain_empty
 from airflow_provider_wriftai.domain.patterns import Pattern
 from airflow_provider_wriftai.domain.results import find_reference
 from airflow_provider_wriftai.domain.search import Match, match_digest
@@ -61,7 +62,7 @@ Target: TypeAlias = ModelReference | VersionId
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What is waited for. All criteria that are given have to match.
+    """The criteria of a wait. All of them have to match.
 
     Attributes:
         version: A given version. Then there are no other criteria.
@@ -115,6 +116,12 @@ class Criteria:
             time: When it began, by Airflow's clock.
         """
         return replace(self, newer_than=Start(time)) if self.newer_than == START else self
+
+    @property
+    def subject(self) -> str:
+        """The criteria at the start of a sentence. A reference keeps its case."""
+        text = str(self)
+        return text if self.version is not None else text[:1].upper() + text[1:]
 
     def __str__(self) -> str:
         if self.version is not None:
@@ -251,7 +258,9 @@ def read_newer_than(model: ModelReference | None, value: object) -> NewerThan:
             return Watermark(oldest=text)
         case str() if text not in ("", "None"):
             return _parse_version(model, text)
-    raise InvalidCriteriaError(f"newer_than must be {NEWER_THAN_FORMS}; got {truncated_repr(value)}.")
+    raise InvalidCriteriaError(
+        f"newer_than must be {NEWER_THAN_FORMS}; got {truncated_repr(value)}.{explain_empty(value)}"
+    )
 
 
 def read_pattern(text: str) -> Pattern:

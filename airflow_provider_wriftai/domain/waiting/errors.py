@@ -1,4 +1,4 @@
-"""What can go wrong with waiting, beyond the errors of the client."""
+"""The errors of waiting, beyond those of the client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class InvalidCriteriaError(WriftAIError, ValueError):
     """The criteria of a wait are invalid."""
 
 
-class NeverThereError(WriftAIError):
+class VersionGoneError(WriftAIError):
     """The version does not exist and never will: newer ones exist, and numbers only count up."""
 
 

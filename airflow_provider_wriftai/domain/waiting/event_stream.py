@@ -1,4 +1,4 @@
-"""Every version that is published for a model, one after the other, for as long as somebody listens.
+"""Stream every version that is published for a model, one after the other.
 
 The stream is a loop of waits (see ``poller_pool``) for what is newer than a checkpoint. It never ends by itself:
 whatever goes wrong is logged and tried again at growing intervals, because nobody else could do anything about it.
@@ -22,10 +22,11 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.backoff import Backoff
 from airflow_provider_wriftai.client.errors import WriftAIError
 from airflow_provider_wriftai.client.version import VersionRecord
+from airflow_provider_wriftai.domain.services import is_same_service
 from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, NewerThan, Start
 from airflow_provider_wriftai.domain.waiting.poll_interval import PollInterval
 from airflow_provider_wriftai.domain.waiting.poller_pool import OpenAPI, wait_for
-from airflow_provider_wriftai.domain.waiting.wait import LONGEST_PAUSE, Found, Wait
+from airflow_provider_wriftai.domain.waiting.wait import LONGEST_PAUSE, Wait, WaitResult
 from airflow_provider_wriftai.domain.watermark import Age, Watermark
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,11 @@ class Checkpoint:
 
     def covers(self, version: VersionRecord, service: str) -> bool:
         """Return whether a version of a service was delivered already."""
-        return service == self.service and self.watermark.compare(version) is Age.NOT_NEWER
+        return is_same_service(service, self.service) and self.watermark.compare(version) is Age.NOT_NEWER
 
     def merge(self, other: Checkpoint) -> Checkpoint:
         """Return the checkpoint past everything that either of the two is past; this one if the services differ."""
-        if other.service != self.service:
+        if not is_same_service(other.service, self.service):
             return self
         return replace(self, watermark=self.watermark.merge(other.watermark))
 
@@ -147,9 +148,9 @@ class _Stream:
         for version in found.versions:
             watermark = watermark.advance(version)
             events.append(VersionEvent(version, Checkpoint(service, watermark)))
-        # In generation 1, what was seen replaces what was known, which would grow forever otherwise.
-        seen = found.processed_through
-        self._newer_than = seen if watermark.number is None else watermark.merge(seen)
+        # In generation 1, the processed versions replace the known ones, which would otherwise grow forever.
+        processed = found.processed_through
+        self._newer_than = processed if watermark.number is None else watermark.merge(processed)
         return events
 
     def _make_wait(self) -> Wait:
@@ -165,17 +166,17 @@ class _Stream:
         api = await self._open_api()
         if self._service is None:
             self._service = api.base_url
-        if self._service != api.base_url:
+        if not is_same_service(self._service, api.base_url):
             # A wait survives errors of its connection. This one has to end.
             self._scope.reschedule(asyncio.get_running_loop().time())
             raise ServiceChangedError(f"The connection leads to {api.base_url} now, and no longer to {self._service}.")
         return api
 
-    async def _wait(self) -> Found:
+    async def _wait(self) -> WaitResult:
         async with asyncio.timeout(None) as self._scope:
             return await wait_for(self._connection, self._open, self._make_wait())
 
-    async def _retry_forever(self) -> Found:
+    async def _retry_forever(self) -> WaitResult:
         backoff = Backoff(max(self._poll_interval.seconds, 1.0), maximum=LONGEST_PAUSE)
         failures, began = 0, datetime.now(UTC)
         while True:

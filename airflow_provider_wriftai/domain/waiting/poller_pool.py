@@ -1,8 +1,8 @@
 """All waits of an event loop: one client for equal settings, and one poll for each model.
 
-``wait_for`` reads the connection (see ``connection_source``), and joins the ``PollerPool`` of its settings. Pools are
-keyed by a fingerprint of the settings, never by the id of a connection: two connections that say the same share their
-polls, and no request uses the settings of another connection. What nobody uses any more is closed.
+``wait_for`` reads the connection (see ``connection_source``) and joins the ``PollerPool`` of its settings. Pools are
+keyed by a fingerprint of the settings, which includes the id of the connection, because errors name it. No request
+therefore uses the settings of another wait. A pool that nobody uses any more is closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_provider_wriftai.domain.waiting.connection_source import Connection
 from airflow_provider_wriftai.domain.waiting.criteria import Target
 from airflow_provider_wriftai.domain.waiting.poller import Poller, WaitMetrics
 from airflow_provider_wriftai.domain.waiting.version_cache import VersionCache
-from airflow_provider_wriftai.domain.waiting.wait import LONGEST_PAUSE, ConnectionChangedError, Found, Wait
+from airflow_provider_wriftai.domain.waiting.wait import LONGEST_PAUSE, ConnectionChangedError, Wait, WaitResult
 
 __all__ = ["OpenAPI", "PollerPool", "wait_for"]
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class PollerPool:
-    """What waits with equal settings share.
+    """The client and the pollers that waits with equal settings share.
 
     Args:
         api: Sends the requests.
@@ -44,7 +44,7 @@ class PollerPool:
         self.users = 0
         self._pollers: dict[Target, Poller] = {}
 
-    async def wait(self, wait: Wait, metrics: WaitMetrics) -> Found:
+    async def wait(self, wait: Wait, metrics: WaitMetrics) -> WaitResult:
         """Wait, together with all that wait on the same target."""
         target = wait.criteria.target
         poller = self._pollers.get(target)
@@ -66,7 +66,7 @@ class PollerPool:
 
 @dataclass(eq=False, slots=True)
 class _Shared:
-    """What the waits of one event loop share.
+    """The state that the waits of one event loop share.
 
     Attributes:
         pools: The pools, by the fingerprint of their settings.
@@ -87,7 +87,7 @@ class _Shared:
         """Return the source of a connection, to be released with :meth:`release_source`."""
         source = self.sources.get(connection)
         if source is None:
-            source = self.sources[connection] = ConnectionSource(partial(self._adopt, connection))
+            source = self.sources[connection] = ConnectionSource(partial(self._share, connection))
         source.users += 1
         return source
 
@@ -101,7 +101,7 @@ class _Shared:
                 await self.release_pool(pool)
 
     def acquire_pool(self, api: API) -> PollerPool:
-        """Return the pool of an API that a connection was adopted with, to be released with :meth:`release_pool`."""
+        """Return the pool of an API that :meth:`_share` returned, to be released with :meth:`release_pool`."""
         pool = self.pools[api.fingerprint]
         pool.users += 1
         return pool
@@ -113,7 +113,7 @@ class _Shared:
             self.pools = {fingerprint: each for fingerprint, each in self.pools.items() if each is not pool}
             await pool.close()
 
-    async def _adopt(self, connection: str, opened: API) -> API:
+    async def _share(self, connection: str, opened: API) -> API:
         pool = self.pools.get(opened.fingerprint)
         if pool is None:
             pool = self.pools[opened.fingerprint] = PollerPool(opened)
@@ -132,7 +132,7 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictiona
 _NO_METRICS = WaitMetrics()
 
 
-async def wait_for(connection: str, open_api: OpenAPI, wait: Wait, metrics: WaitMetrics = _NO_METRICS) -> Found:
+async def wait_for(connection: str, open_api: OpenAPI, wait: Wait, metrics: WaitMetrics = _NO_METRICS) -> WaitResult:
     """Wait for a version, sharing client and polls with all that wait in this event loop with equal settings.
 
     Args:
@@ -186,9 +186,9 @@ async def _pause_after_failed_read(wait: Wait, error: Exception) -> None:
     # Even a connection that does not exist, if it existed before: a secrets backend that is down for a moment looks the
     # same.
     wait.fail(error, tolerate=wait.connection_was_read)
-    wait.step(now, now, f"The connection could not be read: {error}")
-    if wait.found.done():
-        await wait.found
+    wait.record_poll(now, now, f"The connection could not be read: {error}")
+    if wait.result.done():
+        await wait.result
     log.warning("A poll for %s failed, because the connection could not be read. %s", wait.criteria, error)
     pause = max(wait.due - now, 0.0)
     if math.isinf(wait.seconds):

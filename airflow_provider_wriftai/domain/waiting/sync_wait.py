@@ -7,6 +7,7 @@ Each poll is one call of :meth:`SyncWait.poll`. Between two polls the task may b
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -82,8 +83,9 @@ class SyncWait:
 
     def _search(self) -> Operations[VersionRecord | None]:
         cache, processed_through = self._cache, self._processed_through
+        began = time.monotonic()
         yield from cache.refresh()
-        resolved = yield from cache.resolve(self.criteria)
+        resolved = yield from cache.resolve(self.criteria, began)
         self.criteria = resolved.as_criteria()
         among = None
         if processed_through is not None:
@@ -104,7 +106,7 @@ class SyncWait:
         }
 
     def resume(self, value: Mapping[str, Any], *, is_same_try: bool) -> None:
-        """Continue from what :meth:`to_json` returned; for anything else, the wait begins anew.
+        """Continue from what :meth:`to_json` returned; for anything else, the wait starts over.
 
         Args:
             value: What :meth:`to_json` returned.
@@ -116,7 +118,7 @@ class SyncWait:
             processed_through = Watermark.from_json(value["processed_through"]) if value["processed_through"] else None
             polls, failures = int(value["polls"]), int(value["failures"])
         except (KeyError, TypeError, ValueError) as error:
-            log.warning("The stored state of the wait is invalid (%s), so the wait begins anew.", error)
+            log.warning("The stored state of the wait is invalid (%s), so the wait starts over.", error)
             return
         self.criteria, self._processed_through = criteria, processed_through
         if is_same_try:

@@ -20,6 +20,7 @@ from airflow_provider_wriftai.client.references import ModelReference, VersionId
 from airflow_provider_wriftai.client.version import VersionRecord
 from airflow_provider_wriftai.domain.sansio import Operations
 from airflow_provider_wriftai.domain.search import fetch_details
+from airflow_provider_wriftai.domain.times import subtract
 from airflow_provider_wriftai.domain.waiting.criteria import Criteria, ResolvedCriteria, Start, Target
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 from airflow_provider_wriftai.domain.watermark import Age, Watermark
@@ -33,7 +34,12 @@ MOST_TEXT = 8 * 1024 * 1024
 when they are needed."""
 
 _MOST_DETAILS = 1000
-_CLOCK_PRECISION = timedelta(seconds=1)  # of the Date header
+_CLOCK_PRECISION = timedelta(seconds=1)
+"""Of a time of creation that has no fraction."""
+
+_OLDEST_DATE = timedelta(seconds=5)
+"""How far the service's clock may be past a Date header when the response is processed: the header has no fraction,
+servers refresh it only once a second, and the network or a busy process delay the response."""
 
 
 class VersionCache:
@@ -58,14 +64,16 @@ class VersionCache:
         self._details_text = 0
         self._confirmed: set[VersionReference] = set()
         self._missing_since: dict[VersionReference, float] = {}
+        self._was_polled = False
         self._was_listed = False
         self._is_all = False
         self._newest_number = 0
         self._served_at: datetime | None = None
+        self._received_at = 0.0
 
     def __str__(self) -> str:
         if not self._was_listed:
-            return f"The service does not know {self.target}."
+            return f"{self.target} does not exist." if self._was_polled else f"{self.target} has not been polled yet."
         newest = next(iter(self._newest_first), None)
         return f"The newest version is {newest}." if newest else f"{self.target} has no versions."
 
@@ -83,6 +91,7 @@ class VersionCache:
         self._confirmed.clear()
         if isinstance(self.target, VersionId):
             yield from self.confirm(self.target)
+            self._was_polled = True
             return []
         if not self._was_listed:
             return (yield from self._list_first(self.target))
@@ -94,6 +103,7 @@ class VersionCache:
                 page = yield endpoints.list_versions(self.target, cursor.options)
             except NotFoundError:
                 self._clear()
+                self._was_polled = True
                 return []
             versions: list[VersionRecord] = page.items
             fresh.update((each.reference, each) for each in versions if each.reference not in self._newest_first)
@@ -102,7 +112,7 @@ class VersionCache:
                 self._clear()
                 return (yield from self._list_first(self.target))
             goes_on = goes_on and bool(versions) and versions[-1].reference in fresh
-            self._served_at = page.served_at or self._served_at
+            self._served_at, self._received_at = page.served_at or self._served_at, self._clock()
         self._add(fresh)
         return list(fresh.values())
 
@@ -112,11 +122,12 @@ class VersionCache:
         try:
             page = yield endpoints.list_versions(model, cursor.options)
         except NotFoundError:
+            self._was_polled = True
             return []
         versions: list[VersionRecord] = page.items
         self._is_all = not cursor.advance(page)
         self._was_listed = True
-        self._served_at = page.served_at
+        self._served_at, self._received_at = page.served_at, self._clock()
         self._add({each.reference: each for each in versions})
         return None
 
@@ -126,7 +137,7 @@ class VersionCache:
 
     def _add(self, fresh: dict[VersionReference, VersionRecord]) -> None:
         if fresh:
-            self._newest_first = _bounded(_sorted({**fresh, **self._newest_first}))
+            self._newest_first = _limit_text(_sort({**fresh, **self._newest_first}))
             self._newest_number = max(self._newest_number, *(each.number or 0 for each in fresh.values()))
 
     def read_back_to(self, watermark: Watermark) -> Operations[None]:
@@ -150,17 +161,21 @@ class VersionCache:
                 break
         else:
             self._is_all = met_known
-        self._newest_first = _bounded({**self._newest_first, **read, **self._newest_first})
+        self._newest_first = _limit_text({**self._newest_first, **read, **self._newest_first})
 
-    def resolve(self, criteria: Criteria) -> Operations[ResolvedCriteria]:
+    def resolve(self, criteria: Criteria, began: float | None = None) -> Operations[ResolvedCriteria]:
         """Find out what a version has to be newer than, if that depends on what exists now.
+
+        Args:
+            criteria: The criteria.
+            began: When the wait began, by the monotonic clock; None if that was just now.
 
         Raises:
             InvalidCriteriaError: It has to be newer than a version that does not exist.
         """
         match criteria.newer_than:
             case Start(at=None):
-                newer_than: Watermark | None = self.watermark()
+                newer_than: Watermark | None = self.watermark() if began is None else self._watermark_since(began)
             case Start(at=datetime() as time):
                 newer_than = self._watermark_at(time)
             case VersionId() as reference:
@@ -185,20 +200,37 @@ class VersionCache:
     def _watermark_at(self, start: datetime) -> Watermark:
         """Return the watermark of an earlier moment: a wait may have begun before this process knew of it."""
         now = datetime.now(UTC)
-        # By the service's clock, in case that of this machine is wrong.
-        start = (self._served_at or now) - max(now - start, timedelta(0)) + _CLOCK_PRECISION
-        existed = [each for each in self.newest_first if each.created_at is None or each.created_at <= start]
+        # By the service's clock, in case that of this machine is wrong. That clock is at the Date header or up to two
+        # seconds past it, so this is the earliest time of the start: nothing that was published after it must be lost.
+        start = subtract(self._served_at or now, max(now - start, timedelta(0)))
+        return self._watermark_of_existing([each for each in self.newest_first if _existed_at(start, each)], start)
+
+    def _watermark_since(self, began: float) -> Watermark:
+        """Return the watermark of a wait that began before its first poll was answered: the poll may have been slow.
+
+        Only what was certainly published since is left out.
+        """
+        if self._served_at is None:
+            return self.watermark()
+        waited = timedelta(seconds=max(self._received_at - began, 0.0))
+        latest = subtract(self._served_at, waited - _OLDEST_DATE)
+        existed = [each for each in self.newest_first if each.created_at is None or each.created_at <= latest]
+        return self._watermark_of_existing(existed, latest)
+
+    def _watermark_of_existing(self, existed: list[VersionRecord], start: datetime) -> Watermark:
         newer = len(self._newest_first) - len(existed)
         if newer and not existed and not self._is_all:
             return Watermark(oldest=start)
-        return Watermark.of_versions(existed[:LARGEST_PAGE], is_all=self._has_all(len(existed)))
+        return Watermark.of_versions(existed[:LARGEST_PAGE], is_all=self._is_complete(len(existed)))
 
     def _check_kind(self, version: VersionReference | None, newer_than: Watermark | None) -> None:
         newest = next(iter(self._newest_first.values()), None)
         if newest is None or newest.number is not None:
             return
         if isinstance(version, VersionNumber):
-            raise InvalidCriteriaError(f"{version} is a number, but this service names versions by id.")
+            raise InvalidCriteriaError(
+                f"{version} names a version by number, but this service names versions by id. Give its id."
+            )
         if newer_than is not None and newer_than.number is not None:
             raise InvalidCriteriaError(
                 "newer_than is a number, but this service names versions by id. Give an id, a time, or 'start'."
@@ -206,9 +238,11 @@ class VersionCache:
 
     def watermark(self) -> Watermark:
         """Return the watermark of what exists now, to decide later what is newer."""
-        return Watermark.of_versions(self.newest_first[:LARGEST_PAGE], is_all=self._has_all(len(self._newest_first)))
+        return Watermark.of_versions(
+            self.newest_first[:LARGEST_PAGE], is_all=self._is_complete(len(self._newest_first))
+        )
 
-    def _has_all(self, count: int) -> bool:
+    def _is_complete(self, count: int) -> bool:
         return not self._was_listed or (self._is_all and count <= LARGEST_PAGE)
 
     def details_of(self, references: Sequence[VersionReference]) -> Operations[list[VersionRecord | None]]:
@@ -217,7 +251,7 @@ class VersionCache:
         fetched = (yield from fetch_details(unknown)) if unknown else []
         found = dict(zip(unknown, fetched, strict=True))
         for reference, version in found.items():
-            self._note(reference, version)
+            self._store_details(reference, version)
         # What was fetched is returned even where the cache had no room for it.
         return [found.get(each) or self._details.get(each) for each in references]
 
@@ -225,14 +259,14 @@ class VersionCache:
         """Fetch the details of a version to see whether it still exists; once after each refresh."""
         if reference not in self._confirmed:
             (version,) = yield from fetch_details([reference])
-            self._note(reference, version)
+            self._store_details(reference, version)
         return self._details.get(reference)
 
-    def _note(self, reference: VersionReference, version: VersionRecord | None) -> None:
+    def _store_details(self, reference: VersionReference, version: VersionRecord | None) -> None:
         self._confirmed.add(reference)
         self._details_text -= _text_of(self._details.pop(reference, None))
         if version is None:
-            self._note_missing(reference)
+            self._record_missing(reference)
             return
         self._missing_since.pop(reference, None)
         self._details[reference] = slim = _without_schemas(version)
@@ -243,7 +277,7 @@ class VersionCache:
             # It is not known any more, so it may be fetched again even before the next refresh.
             self._confirmed.discard(oldest)
 
-    def _note_missing(self, reference: VersionReference) -> None:
+    def _record_missing(self, reference: VersionReference) -> None:
         # For a while a version may be in the list and not be found. What is not found for longer was deleted.
         missing_since = self._missing_since.setdefault(reference, self._clock())
         if self._clock() - missing_since > SETTLED_AFTER.total_seconds():
@@ -267,7 +301,7 @@ class VersionCache:
         now = self._served_at
         return now is not None and version.created_at is not None and now - version.created_at <= SETTLED_AFTER
 
-    def has_older_above(self, number: int) -> bool:
+    def has_settled_above(self, number: int) -> bool:
         """Return whether a higher number has existed for so long that a lower one would be visible too."""
         return any(
             each.number is not None and each.number > number and each.created_at is not None and not self.is_young(each)
@@ -275,14 +309,22 @@ class VersionCache:
         )
 
 
-def _sorted(newest_first: dict[VersionReference, VersionRecord]) -> dict[VersionReference, VersionRecord]:
+def _existed_at(time: datetime, version: VersionRecord) -> bool:
+    """Return whether a version must have existed at a time. One without a time of creation counts as old."""
+    if version.created_at is None:
+        return True
+    # A time without a fraction may have lost it.
+    return version.created_at <= (time if version.created_at.microsecond else subtract(time, _CLOCK_PRECISION))
+
+
+def _sort(newest_first: dict[VersionReference, VersionRecord]) -> dict[VersionReference, VersionRecord]:
     if any(each.number is None for each in newest_first.values()):
         return newest_first
     by_number = sorted(newest_first.values(), key=lambda each: each.number or 0, reverse=True)
     return {each.reference: each for each in by_number}
 
 
-def _bounded(newest_first: dict[VersionReference, VersionRecord]) -> dict[VersionReference, VersionRecord]:
+def _limit_text(newest_first: dict[VersionReference, VersionRecord]) -> dict[VersionReference, VersionRecord]:
     """Keep no JSON, and of the release notes only those of the newest versions."""
     text = 0
     for reference, version in newest_first.items():

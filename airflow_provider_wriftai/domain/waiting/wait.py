@@ -32,8 +32,8 @@ class ConnectionChangedError(WriftAIError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a wait found.
+class WaitResult:
+    """The result of a wait.
 
     Attributes:
         versions: The versions, with their details, oldest first.
@@ -61,7 +61,7 @@ class Wait:
         single_poll: Whether the wait ends with its first poll, whatever that finds.
         log_progress: Writes a line to the log of the wait.
         connection_was_read: Whether the connection could be read before, here or in the process that began the wait.
-        found: What was found.
+        result: What was found.
         due: When the next poll is due, by the clock of the event loop.
         is_evaluated: Whether all known versions were searched for it.
     """
@@ -74,7 +74,9 @@ class Wait:
     single_poll: bool = False
     log_progress: Callable[[str], None] = log.info
     connection_was_read: bool = True
-    found: asyncio.Future[Found] = field(init=False, default_factory=lambda: asyncio.get_running_loop().create_future())
+    result: asyncio.Future[WaitResult] = field(
+        init=False, default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
     due: float = field(init=False, default=0.0)
     is_evaluated: bool = field(init=False, default=False)
     _resolved: ResolvedCriteria | None = field(init=False, default=None)
@@ -94,6 +96,11 @@ class Wait:
         return self._failures.count
 
     @property
+    def began(self) -> float:
+        """When the wait began, by the clock of the event loop."""
+        return self._began
+
+    @property
     def _ends(self) -> float:
         return self._began + self.seconds
 
@@ -104,8 +111,8 @@ class Wait:
             now: The time, by the clock of the event loop.
             polled_at: When the poll was made whose result the wait can use; None if there is none.
         """
-        if self.found.done():
-            self.found = asyncio.get_running_loop().create_future()
+        if self.result.done():
+            self.result = asyncio.get_running_loop().create_future()
         self.is_evaluated = False
         self.due = now if polled_at is None else min(polled_at + self.interval.after(1), max(self._ends, now))
 
@@ -128,8 +135,8 @@ class Wait:
         """Record what a poll found."""
         self.is_evaluated = True
         self._failures.reset()
-        if (result.versions or self.single_poll) and not self.found.done():
-            self.found.set_result(Found(result.versions, criteria, result.processed_through))
+        if (result.versions or self.single_poll) and not self.result.done():
+            self.result.set_result(WaitResult(result.versions, criteria, result.processed_through))
 
     def fail(self, error: Exception, *, tolerate: bool = False) -> None:
         """Record a failed poll; too many in a row end the wait, and so does what no poll can fix.
@@ -147,27 +154,32 @@ class Wait:
 
     def end(self, error: WriftAIError) -> None:
         """End the wait with an error."""
-        if not self.found.done():
+        if not self.result.done():
             # A copy: raised in many tasks, one error would collect the tracebacks of all of them.
-            self.found.set_exception(copy.copy(error))
+            self.result.set_exception(copy.copy(error))
 
-    def step(self, began: float, now: float, status: str) -> None:
-        """Go on after a poll: count it if it was due, and end the wait if its time is over.
+    def record_poll(self, began: float, now: float, status: str) -> None:
+        """Process the end of a poll: count it if it was due, and end the wait if its time is over.
 
         Args:
             began: When the poll began.
             now: When it ended.
-            status: The state of things, as a sentence.
+            status: The state of the poller, as a sentence.
         """
         if self.due <= began:
             self._polls += 1
             self.due = min(began + self.interval.after(self._polls), max(self._ends, began))
         if self._ends <= now and (self.is_evaluated or self._failures.count > 0):
-            self.end(WaitTimedOutError(f"{self.criteria} did not appear in time, after {self._spent(now)}. {status}"))
+            self.end(
+                WaitTimedOutError(
+                    f"{self.criteria.subject} did not appear in time, after {self._format_elapsed(now)}. {status}"
+                )
+            )
         elif now - self._reported >= PROGRESS_INTERVAL:
             self._reported = now
-            message = f"{self.criteria} does not exist yet, after {self._spent(now)}. {status}"
+            message = f"{self.criteria.subject} does not exist yet, after {self._format_elapsed(now)}. {status}"
             self._context.run(self.log_progress, message)
 
-    def _spent(self, now: float) -> str:
-        return f"{now - self._began:.0f} s and {format_polls(self._polls)}"
+    def _format_elapsed(self, now: float) -> str:
+        # What the wait spent on a worker, or in a triggerer that was restarted, is not known here.
+        return f"{now - self._began:.0f} s and {format_polls(self._polls)} in this triggerer"

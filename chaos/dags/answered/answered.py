@@ -1,4 +1,4 @@
-"""Deferred waits, each for a version whose release notes name it and the round."""
+"""Deferred waits, each for a version whose release notes name the wait and the round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deferred waits, and tasks that somebody marks and clears, in another file that mentions the watched model, too."""
+"""Deferred waits, and tasks that are marked and cleared; a second file that uses the watched model."""
 
 from __future__ import annotations
 

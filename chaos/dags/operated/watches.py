@@ -1,4 +1,4 @@
-"""A DAG that is scheduled on a watched model. It never runs, which leaves the processors to the others."""
+"""A DAG that is scheduled on a watched model; it never runs, to save CPU."""
 
 from __future__ import annotations
 

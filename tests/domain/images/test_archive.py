@@ -1,4 +1,4 @@
-"""OCI archives: read whatever their size, and without trust in what their headers claim."""
+"""OCI archives are read at any size, and the claims of their headers are not trusted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GOOD: dict[str, str | bytes] = {"oci-layout": "{}", BLOB: MANIFEST, "index.json"
 @pytest.mark.parametrize("prefix", ["", "./"])
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("is_compressed", [False, True])
-def test_an_oci_archive(tmp_path: Path, prefix: str, form: int, is_compressed: bool) -> None:
+def test_an_oci_archive_is_read_in_every_format(tmp_path: Path, prefix: str, form: int, is_compressed: bool) -> None:
     content = _tar({prefix + name: each for name, each in GOOD.items()}, format=form)
     path = tmp_path / "image.tar"
     path.write_bytes(gzip.compress(content) if is_compressed else content)
@@ -50,8 +50,8 @@ def test_an_oci_archive(tmp_path: Path, prefix: str, form: int, is_compressed: b
     assert read_image_digest(str(path), DIGEST) == DIGEST
 
 
-def test_size_does_not_matter(tmp_path: Path) -> None:
-    # A layer of 20 GiB, most of it a hole: 8 MiB is nothing for an archive.
+def test_an_archive_may_be_of_any_size(tmp_path: Path) -> None:
+    # A sparse layer of 20 GiB: the limit of 8 MiB applies to index.json only.
     path = tmp_path / "image.tar"
     with path.open("wb") as file:
         member = tarfile.TarInfo("blobs/sha256/" + "00" * 32)
@@ -62,7 +62,7 @@ def test_size_does_not_matter(tmp_path: Path) -> None:
     assert read_image_digest(path) == DIGEST
 
 
-def test_uncompressed_layers_have_a_warning(tmp_path: Path) -> None:
+def test_uncompressed_layers_cause_a_warning(tmp_path: Path) -> None:
     manifest = MANIFEST.replace("+gzip", "")
     digest = hashlib.sha256(manifest.encode()).hexdigest()
     path = tmp_path / "image.tar"
@@ -71,7 +71,7 @@ def test_uncompressed_layers_have_a_warning(tmp_path: Path) -> None:
     assert "has uncompressed layers" in warning
 
 
-def test_uncompressed_layers_of_a_platform_have_a_warning(tmp_path: Path) -> None:
+def test_uncompressed_layers_of_a_platform_cause_a_warning(tmp_path: Path) -> None:
     manifest = MANIFEST.replace("+gzip", "")
     child = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
     index = json.dumps({"manifests": [{"digest": child}, {"digest": DIGEST}, {"digest": "x"}, 7]})
@@ -90,11 +90,11 @@ def test_uncompressed_layers_of_a_platform_have_a_warning(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (bz2.compress(b"x"), "is a bzip2 file. Decompress it"),
-        (lzma.compress(b"x"), "is a xz file. Decompress it"),
-        (b"\x28\xb5\x2f\xfd" + b"x" * 600, "is a zstd file"),
+        (bz2.compress(b"x"), "is compressed with bzip2. If it is an OCI archive, decompress it"),
+        (lzma.compress(b"x"), "is compressed with xz. If it is an OCI archive, decompress it"),
+        (b"\x28\xb5\x2f\xfd" + b"x" * 600, "is compressed with zstd"),
         (_tar({"manifest.json": "[]", "repositories": "{}"}), "is a Docker archive"),
         (_tar({"model.bin": "x"}), "not an OCI archive: it has no index.json"),
         (_tar({"index.json": "{"}), "not a JSON object"),
@@ -108,18 +108,18 @@ def test_uncompressed_layers_of_a_platform_have_a_warning(tmp_path: Path) -> Non
         (b"\x1f\x8b" + b"x" * 600, "not a tar archive"),
     ],
 )
-def test_archives_that_name_no_image(tmp_path: Path, content: bytes, said: str) -> None:
+def test_archives_without_an_image_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(content)
     with pytest.raises(InvalidImageError) as caught:
         read_image_digest(path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_zip_file(tmp_path: Path) -> None:
+def test_a_zip_file_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "image.zip", "w") as file:
         file.writestr("index.json", INDEX)
-    with pytest.raises(InvalidImageError, match="is a zip file"):
+    with pytest.raises(InvalidImageError, match="is compressed with zip"):
         read_image_digest(tmp_path / "image.zip")
 
 
@@ -143,7 +143,7 @@ def _header(name: str, size: int, kind: bytes) -> bytes:
     ],
     ids=["pax", "long name", "size", "negative", "negative pax", "a loop", "many headers"],
 )
-def test_headers_that_claim_too_much(tmp_path: Path, head: bytes, is_compressed: bool) -> None:
+def test_headers_that_claim_too_much_are_refused(tmp_path: Path, head: bytes, is_compressed: bool) -> None:
     path = tmp_path / "image.tar"
     content = head + b"\0" * 1024
     path.write_bytes(gzip.compress(content) if is_compressed else content)
@@ -151,7 +151,7 @@ def test_headers_that_claim_too_much(tmp_path: Path, head: bytes, is_compressed:
         read_image_digest(path)
 
 
-def test_what_decompresses_to_too_much_is_not_decompressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_decompresses_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_LARGEST_DECOMPRESSED", 2**20)
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(_tar({"blobs/sha256/" + "00" * 32: b"\0" * 2**21, **GOOD})))
@@ -159,7 +159,7 @@ def test_what_decompresses_to_too_much_is_not_decompressed(tmp_path: Path, monke
         read_image_digest(path)
 
 
-def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_MOST_MEMBERS", 10)
     (tmp_path / "image.tar").write_bytes(_tar({str(n): "" for n in range(11)}))
     with pytest.raises(InvalidImageError, match="more than 10 files"):

@@ -51,7 +51,7 @@ manifest-size = 1083
 @pytest.mark.parametrize(
     ("build", "selector", "digest"),
     [
-        # Jib with several platforms: both are the manifest list's.
+        # Jib with several platforms: both digests are that of the manifest list.
         ({**JIB, "imageId": DIGEST}, None, DIGEST),
         (JIB, "1.2", DIGEST),
         (JIB, "registry.example/acme/detector:1.2", DIGEST),
@@ -70,7 +70,7 @@ manifest-size = 1083
             None,
             DIGEST,
         ),
-        # The index is what the tag names; a platform only on request.
+        # The tag names the index. A platform is selected only on request.
         (IMAGETOOLS, None, DIGEST),
         (IMAGETOOLS, "linux/amd64", OTHER),
         (IMAGETOOLS, OTHER, OTHER),
@@ -141,15 +141,17 @@ manifest-size = 1083
         ({"Tag": "1.2", "Digest": DIGEST, "Size": 524}, "1.2", DIGEST),
         ([{"status": "x"}, {"progressDetail": {}, "aux": {"Tag": "1.2", "Digest": DIGEST, "Size": 5}}], None, DIGEST),
         ([{"aux": {"ID": OTHER}}, {"aux": {"Tag": "1.2", "Digest": DIGEST, "Size": 5}}], None, DIGEST),
-        # Cloud Build's operation of a build that is not waited for, once it has ended.
+        # The operation that Cloud Build returns if the build is not waited for, after the build has ended.
         ({"metadata": {"build": {"status": "SUCCESS", "results": {"images": [{"digest": DIGEST}]}}}}, None, DIGEST),
-        # Quotes around it.
+        # In quotes.
         (json.dumps(DIGEST), None, DIGEST),
         (json.dumps(json.dumps({"imageDigest": DIGEST})), None, DIGEST),
         (repr({"imageDigest": DIGEST, "imagePushed": True}), None, DIGEST),
         (repr([{"aux": {"Tag": "1", "Digest": DIGEST, "Size": 1}}]), None, DIGEST),
         # A name from a reference with a transport.
         (f"docker://a.example/x:1@{DIGEST}\nb.example/x@{OTHER}", "docker://a.example/x:1", DIGEST),
+        (f"user:secret@a.example:5000/x:1@{DIGEST}\nb.example/x@{OTHER}", "a.example:5000/x:1", DIGEST),
+        (f"https://user:secret@a.example/x:1@{DIGEST}\nb.example/x@{OTHER}", "a.example/x:1", DIGEST),
     ],
 )
 def test_what_is_accepted(build: Any, selector: str | None, digest: str) -> None:
@@ -159,7 +161,7 @@ def test_what_is_accepted(build: Any, selector: str | None, digest: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("build", "selector", "said"),
+    ("build", "selector", "message"),
     [
         ({"imageid": DIGEST, "digest": DIGEST}, None, "image id and not the digest, because the image was not pushed"),
         ({"imageid": DIGEST, "digest": DIGEST, "metadata": "{}"}, None, "Push it"),
@@ -184,10 +186,13 @@ def test_what_is_accepted(build: Any, selector: str | None, digest: str) -> None
         ({"imageDetails": {}}, None, "no list of imageDetails"),
         (SKAFFOLD, None, "more than one image"),
         (SKAFFOLD, "classifier", "skaffold did not push it"),
-        ({"builds": [{}]}, None, "something else than a build"),
+        ({"builds": [{}]}, None, "an entry in 'builds' that is not a build"),
         ({"image": {"tags": ["x"], "image-id": OTHER}}, None, "image id and no digest"),
         ("[image]\ntags = [", None, "looks like TOML but is not"),
         ([{"Id": OTHER, "Digest": DIGEST, "RepoDigests": [f"x@{DIGEST}"]}], None, "from podman image inspect"),
+        ([{"id": "9f2d", "names": ["localhost/x:1"], "digest": DIGEST, "size": "3 KB"}], None, "from buildah images"),
+        ({"Name": "localhost/x", "Digest": DIGEST, "RepoTags": []}, None, "from skopeo inspect of a local copy"),
+        ({"digest": DIGEST, "tag": "1.2"}, None, "is not an OCI descriptor: it has 'tag' and no 'mediaType'"),
         ([{"Id": OTHER, "RepoDigests": [], "RepoTags": ["x:1"]}], None, "not pushed to, or pulled from"),
         ([{"status": "Preparing", "progressDetail": {}}], None, "not read to its end"),
         ([{"errorDetail": {"message": "denied"}, "error": "denied"}], None, "push failed: 'denied'"),
@@ -197,24 +202,37 @@ def test_what_is_accepted(build: Any, selector: str | None, digest: str) -> None
         (JIB, "2.0", "no image named '2.0'. It has sha256:"),
         (JIB, 1.2, "image_selector must be a string; got 1.2"),
         ("{'a': datetime.datetime(2026, 1, 1)}", None, "`| tojson`"),
-        ("{'a': {1, 2}}", None, "a set in it"),
+        ("{'a': {1, 2}}", None, "a value of type set"),
         ("{'a': " * 10_000, None, "neither JSON nor a Python literal"),
         ("{'a': '" + "x" * 2**20 + "'}", None, "that a template wrote out"),
         ("{\n}\n{", None, "looks like JSON, but"),
-        ([[DIGEST]], None, "a list with a list in it"),
+        ([[DIGEST]], None, "a list with an entry of type list"),
     ],
 )
-def test_what_is_refused(build: Any, selector: Any, said: str) -> None:
+def test_what_is_refused(build: Any, selector: Any, message: str) -> None:
     with pytest.raises(InvalidImageError) as caught:
         read_image_digest(build, selector)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1500
 
 
-def test_an_image_that_jib_did_not_push_has_a_warning() -> None:
+def test_an_image_that_jib_did_not_push_causes_a_warning() -> None:
     (warning,) = read_image({**JIB, "imagePushed": False}).warnings
     assert "Jib did not push" in warning
     assert read_image({**JIB, "imagePushed": True}).warnings == ()
+
+
+def test_an_inspected_image_without_tags_causes_a_warning() -> None:
+    inspected = {"Name": "registry.example/acme/detector", "Digest": DIGEST, "RepoTags": []}
+    (warning,) = read_image(inspected).warnings
+    assert "may be about a local copy" in warning
+    assert DIGEST in warning
+    assert read_image({**inspected, "RepoTags": ["1.2"]}).warnings == ()
+
+
+def test_credentials_in_a_reference_are_in_no_name() -> None:
+    image = read_image(f"https://user:secret@a.example:5000/x:1@{DIGEST}")
+    assert image.names == ("a.example:5000/x:1", "a.example:5000/x")
 
 
 def test_every_reader_is_named_in_the_error() -> None:
@@ -255,9 +273,9 @@ HOSTILE = "x\n[2026-01-01] INFO - Created acme/m:99\r\x1b[31m\u202e::group::\x00
 def test_hostile_text_cannot_pretend_to_be_a_log_line(build: Any, selector: str) -> None:
     with pytest.raises(InvalidImageError) as caught:
         read_image_digest(build, selector)
-    said = str(caught.value)
-    assert said.isprintable()
-    assert len(said) < 5000
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 5000
 
 
 scalars = (
@@ -315,7 +333,7 @@ values = st.recursive(
 @given(
     st.dictionaries(st.sampled_from(KEYS), values, max_size=5) | st.lists(values, max_size=3), st.none() | st.just("x")
 )
-def test_anything_gives_a_digest_that_is_in_it_or_a_clear_error(build: Any, selector: str | None) -> None:
+def test_any_value_yields_one_of_its_digests_or_a_clear_error(build: Any, selector: str | None) -> None:
     try:
         digest = read_image_digest(build, selector)
     except InvalidImageError:

@@ -1,4 +1,4 @@
-"""The digest in what a build left behind: recorded and documented outputs, and everything that is none."""
+"""Read the digest from recorded and documented outputs of builds, and refuse everything else."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ CONFIG = "sha256:" + "cd" * 32
 
 
 class Bytes(os.PathLike[bytes]):
-    """A path of bytes."""
+    """A path-like object whose path is bytes."""
 
     def __fspath__(self) -> bytes:
         return b"/tmp/x"
 
 
-def _documented(name: str) -> Any:
+def _read_documented(name: str) -> Any:
     text = (BUILDS / "documented" / name).read_text()
     return json.loads(text) if name.endswith(".json") else text
 
 
 TOOLS = ("buildah", "podman", "skopeo", "umoci", "docker-registry")
 
-# What was pushed as which tag: the registry's word for it is in registry.json.
+# The tag that each output was pushed as. registry.json contains the digest of each tag according to the registry.
 PUSHED = {
     "buildah.digestfile": "1.2",
     "podman.digestfile": "podman",
@@ -64,42 +64,41 @@ DOCKER_PUSHED = (
 )
 
 
-@pytest.fixture(scope="module")
-def made_now(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the tools on this machine leave behind."""
-    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
-        pytest.skip(f"not on this machine: {', '.join(missing)}; what they wrote elsewhere is tested all the same")
-    folder = tmp_path_factory.mktemp("builds")
-    done = subprocess.run([BUILDS / "record.sh", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def _record(script: str, tools: tuple[str, ...], folder: Path) -> Path:
+    """Record outputs of the tools on this machine in a folder."""
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
+        pytest.skip(f"not on this machine: {', '.join(missing)}; their recorded outputs are tested")
+    process = subprocess.run([BUILDS / script, folder], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
-def made_by_docker_now(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Docker Engine on this machine leaves behind."""
-    if missing := [tool for tool in DOCKER_TOOLS if shutil.which(tool) is None]:
-        pytest.skip(f"not on this machine: {', '.join(missing)}; what they wrote elsewhere is tested all the same")
+def new_outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with new outputs of the build tools."""
+    return _record("record.sh", TOOLS, tmp_path_factory.mktemp("builds"))
+
+
+@pytest.fixture(scope="module")
+def new_docker_outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with new outputs of Docker Engine."""
     if os.geteuid() != 0:
         pytest.skip("only root can start Docker Engine")
-    folder = tmp_path_factory.mktemp("docker")
-    done = subprocess.run([BUILDS / "record_docker.sh", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return _record("record_docker.sh", DOCKER_TOOLS, tmp_path_factory.mktemp("docker"))
 
 
-@pytest.fixture(params=["recorded", "made now"])
+@pytest.fixture(params=["recorded", "new"])
 def docker(request: pytest.FixtureRequest) -> Path:
-    """A folder with what Docker Engine left behind."""
+    """Return a folder with outputs of Docker Engine: the recorded ones, and new ones."""
     is_recorded = request.param == "recorded"
-    folder: Path = BUILDS / "recorded" if is_recorded else request.getfixturevalue("made_by_docker_now")
+    folder: Path = BUILDS / "recorded" if is_recorded else request.getfixturevalue("new_docker_outputs")
     return folder
 
 
-@pytest.fixture(params=["recorded", "made now"])
+@pytest.fixture(params=["recorded", "new"])
 def builds(request: pytest.FixtureRequest) -> Path:
-    """A folder with what build tools left behind."""
-    folder: Path = BUILDS / "recorded" if request.param == "recorded" else request.getfixturevalue("made_now")
+    """Return a folder with outputs of the build tools: the recorded ones, and new ones."""
+    folder: Path = BUILDS / "recorded" if request.param == "recorded" else request.getfixturevalue("new_outputs")
     return folder
 
 
@@ -131,46 +130,52 @@ def test_the_last_line_of_a_docker_push_is_enough(docker: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
-        ("docker-push-failed.jsonl", "says that the push failed: 'tag does not exist"),
+        ("docker-push-failed.jsonl", "reports that the push failed: 'tag does not exist"),
         ("docker-inspect-not-pushed.json", "no digest in 'RepoDigests'"),
         ("docker-save.tar", "is a Docker archive"),
         ("docker.iidfile", "image id file"),
     ],
 )
-def test_what_docker_says_of_an_image_that_is_not_in_a_registry(docker: Path, name: str, said: str) -> None:
-    with pytest.raises(InvalidImageError, match=said):
+def test_docker_outputs_without_a_registry_digest_are_refused(docker: Path, name: str, message: str) -> None:
+    with pytest.raises(InvalidImageError, match=message):
         read_image_digest(docker / name)
 
 
-def test_the_image_id_that_a_quiet_build_prints_cannot_be_told_from_a_digest(docker: Path) -> None:
-    # The guide says so.
+def test_the_image_id_that_a_quiet_build_prints_looks_like_a_digest(docker: Path) -> None:
+    # The guide warns of this.
     registry = json.loads((docker / "docker-registry.json").read_text())["1.2"]
     assert read_image_digest(docker / "docker-build-q.txt") != registry
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("podman-inspect.json", "from podman image inspect"),
+        ("buildah-images.json", "from buildah images"),
+        ("skopeo-inspect-local.json", "from skopeo inspect of a local copy"),
         ("podman.docker.tar", "is a Docker archive"),
         ("skopeo-raw-index.json", "more than one image"),
     ],
 )
-def test_what_podman_and_skopeo_say_of_something_else(builds: Path, name: str, said: str) -> None:
-    with pytest.raises(InvalidImageError, match=said):
+def test_podman_and_skopeo_outputs_without_the_digest_of_one_image_are_refused(
+    builds: Path, name: str, message: str
+) -> None:
+    with pytest.raises(InvalidImageError, match=message):
         read_image_digest(builds / name)
 
 
-def test_podmans_digest_of_the_local_copy_is_not_the_registrys(builds: Path) -> None:
-    # Why podman image inspect is refused; its bare RepoDigests cannot be told from docker's, and the guide says so.
+def test_the_digest_of_a_local_copy_is_not_the_registrys(builds: Path) -> None:
+    # This is why these outputs are refused. Podman's bare RepoDigests look like docker's; the guide warns of them.
     registry = json.loads((builds / "registry.json").read_text())["1.2"]
     assert json.loads((builds / "podman-inspect.json").read_text())[0]["Digest"] != registry
+    assert json.loads((builds / "buildah-images.json").read_text())[0]["digest"] != registry
+    assert json.loads((builds / "skopeo-inspect-local.json").read_text())["Digest"] != registry
     assert read_image_digest(builds / "podman-repodigests.json") != registry
 
 
-def test_a_layout_with_uncompressed_layers_has_a_warning(builds: Path) -> None:
+def test_a_layout_with_uncompressed_layers_causes_a_warning(builds: Path) -> None:
     registry = json.loads((builds / "registry.json").read_text())["1.2"]
     image = read_image(builds / "podman-uncompressed.layout")
     assert image.digest != registry
@@ -180,12 +185,12 @@ def test_a_layout_with_uncompressed_layers_has_a_warning(builds: Path) -> None:
         assert read_image(builds / name).warnings == ()
 
 
-@pytest.mark.parametrize("layout", ["skopeo-two.layout"])
-def test_a_platform_inside_a_nested_index_can_be_chosen(builds: Path, layout: str) -> None:
+def test_a_platform_inside_a_nested_index_can_be_chosen(builds: Path) -> None:
+    layout = builds / "skopeo-two.layout"
     index = json.loads((builds / "skopeo-raw-index.json").read_text())
     expected = {entry["platform"]["architecture"]: entry["digest"] for entry in index["manifests"]}
-    assert read_image_digest(builds / layout, "linux/arm64") == expected["arm64"]
-    assert read_image_digest(builds / layout, expected["amd64"]) == expected["amd64"]
+    assert read_image_digest(layout, "linux/arm64") == expected["arm64"]
+    assert read_image_digest(layout, expected["amd64"]) == expected["amd64"]
     assert read_image_digest(builds / "skopeo-raw-index.json", "linux/arm64/v8") == expected["arm64"]
 
 
@@ -193,16 +198,16 @@ def test_a_platform_inside_a_nested_index_can_be_chosen(builds: Path, layout: st
     "name",
     ["cloud-build-success.json", "cloud-build-rest.json", "azure-run-succeeded.json", "azure-run-succeeded-rest.json"],
 )
-def test_what_sdks_make_of_a_build(name: str) -> None:
+def test_builds_are_accepted_as_sdks_return_them(name: str) -> None:
     text = (BUILDS / "recorded" / name).read_text()
     assert read_image_digest(BUILDS / "recorded" / name) == DIGEST
-    # As a plain template writes the mapping out, too.
+    # Also as text, in the form that a template renders.
     for build in (json.loads(text), text, repr(json.loads(text))):
         assert read_image_digest(build) == DIGEST
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("cloud-build-failure.json", "did not succeed .status 'FAILURE'"),
         ("cloud-build-working.json", "not finished .status WORKING.*wait=True"),
@@ -212,12 +217,12 @@ def test_what_sdks_make_of_a_build(name: str) -> None:
         ("azure-run-running-rest.json", "not finished"),
     ],
 )
-def test_builds_that_failed_or_are_not_finished(name: str, said: str) -> None:
-    with pytest.raises(InvalidImageError, match=said):
+def test_builds_that_failed_or_are_not_finished_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InvalidImageError, match=message):
         read_image_digest(json.loads((BUILDS / "recorded" / name).read_text()))
 
 
-def test_a_layout_of_an_image_that_never_saw_a_registry(builds: Path) -> None:
+def test_a_layout_of_an_image_that_was_never_pushed_is_accepted(builds: Path) -> None:
     (entry,) = json.loads((builds / "umoci.layout" / "index.json").read_text())["manifests"]
     assert read_image_digest(builds / "umoci.layout") == entry["digest"]
 
@@ -233,7 +238,7 @@ def test_a_layout_of_two_images_needs_a_selector(builds: Path) -> None:
         read_image_digest(layout, "1.3")
 
 
-def test_an_image_id_is_not_taken_for_the_image(builds: Path) -> None:
+def test_an_image_id_is_not_taken_for_the_digest(builds: Path) -> None:
     with pytest.raises(InvalidImageError, match="image id file"):
         read_image_digest(builds / "buildah.iidfile")
 
@@ -242,25 +247,25 @@ def test_an_image_id_is_not_taken_for_the_image(builds: Path) -> None:
     ("build", "selector", "digest"),
     [
         (DIGEST, None, DIGEST),
-        (_documented("kaniko.digest-file"), None, DIGEST),
+        (_read_documented("kaniko.digest-file"), None, DIGEST),
         (f"  {DIGEST}\n", None, DIGEST),
         (f"registry.example:5000/acme/detector@{DIGEST}", None, DIGEST),
         (f"registry.example/acme/detector:1.2@{DIGEST}", None, DIGEST),
-        (_documented("buildx-build.json"), None, DIGEST),
-        (_documented("buildx-build.json"), "registry.example/acme/detector:1.2", DIGEST),
-        (_documented("buildx-build.json"), "registry.example/acme/detector", DIGEST),
-        (_documented("buildx-bake.json"), None, DIGEST),
-        (_documented("buildx-bake.json"), "detector", DIGEST),
-        (_documented("buildx-bake-two.json"), "classifier", OTHER),
-        (_documented("buildx-bake-two.json"), "registry.example/acme/detector", DIGEST),
-        (_documented("buildx-imagetools.json"), None, DIGEST),
-        (_documented("jib-image.json"), None, DIGEST),
-        (_documented("cloud-build.json"), None, DIGEST),
-        (_documented("cloud-build.json")["results"], "registry.example/acme/detector:latest", DIGEST),
-        (_documented("kaniko.image-name-with-digest-file"), None, DIGEST),
-        (_documented("kaniko.image-name-with-digest-file"), "mirror.example:5000/acme/detector", DIGEST),
-        (_documented("skopeo-sync.digestfile"), "registry.example/acme/classifier", OTHER),
-        (_documented("skopeo-sync.digestfile"), "registry.example/acme/detector:1.2", DIGEST),
+        (_read_documented("buildx-build.json"), None, DIGEST),
+        (_read_documented("buildx-build.json"), "registry.example/acme/detector:1.2", DIGEST),
+        (_read_documented("buildx-build.json"), "registry.example/acme/detector", DIGEST),
+        (_read_documented("buildx-bake.json"), None, DIGEST),
+        (_read_documented("buildx-bake.json"), "detector", DIGEST),
+        (_read_documented("buildx-bake-two.json"), "classifier", OTHER),
+        (_read_documented("buildx-bake-two.json"), "registry.example/acme/detector", DIGEST),
+        (_read_documented("buildx-imagetools.json"), None, DIGEST),
+        (_read_documented("jib-image.json"), None, DIGEST),
+        (_read_documented("cloud-build.json"), None, DIGEST),
+        (_read_documented("cloud-build.json")["results"], "registry.example/acme/detector:latest", DIGEST),
+        (_read_documented("kaniko.image-name-with-digest-file"), None, DIGEST),
+        (_read_documented("kaniko.image-name-with-digest-file"), "mirror.example:5000/acme/detector", DIGEST),
+        (_read_documented("skopeo-sync.digestfile"), "registry.example/acme/classifier", OTHER),
+        (_read_documented("skopeo-sync.digestfile"), "registry.example/acme/detector:1.2", DIGEST),
         ({"digest": DIGEST}, None, DIGEST),
         ({"mediaType": "application/vnd.docker.distribution.manifest.v2+json", "digest": DIGEST}, None, DIGEST),
         ({"manifests": [{"digest": DIGEST}]}, None, DIGEST),
@@ -272,11 +277,13 @@ def test_an_image_id_is_not_taken_for_the_image(builds: Path) -> None:
         ),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("handed_over", ["as it is", "as text", "as a file"])
-def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, digest: str, handed_over: str) -> None:
-    if handed_over != "as it is":
+@pytest.mark.parametrize("form", ["as it is", "as text", "as a file"])
+def test_build_outputs_are_accepted_in_every_form(
+    tmp_path: Path, build: Any, selector: str | None, digest: str, form: str
+) -> None:
+    if form != "as it is":
         build = build if isinstance(build, str) else json.dumps(build, indent=2)
-    if handed_over == "as a file":
+    if form == "as a file":
         file = tmp_path / "build-output"
         file.write_text(build, encoding="utf-8-sig")
         build = file
@@ -284,7 +291,7 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
         ("", "empty"),
         (" \n", "empty"),
@@ -322,9 +329,9 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
         ({"manifests": [7]}, "no list of 'manifests'"),
         ({"results": {"images": []}}, "names no image"),
         ({"results": {"images": ["x"]}}, "'x' without a digest"),
-        ({"results": {"images": [7]}}, "something else than an image"),
-        (_documented("buildx-bake-two.json"), "choose one with image_selector"),
-        (_documented("skopeo-sync.digestfile"), "choose one with image_selector"),
+        ({"results": {"images": [7]}}, "an entry in 'images' that is not an image"),
+        (_read_documented("buildx-bake-two.json"), "choose one with image_selector"),
+        (_read_documented("skopeo-sync.digestfile"), "choose one with image_selector"),
         ({"x" * 100_000: {"containerimage.digest": "no"}}, "expected sha256: and 64"),
         (
             {
@@ -334,48 +341,48 @@ def test_what_builds_say(tmp_path: Path, build: Any, selector: str | None, diges
             },
             "more than one image",
         ),
-        (None, "NoneType"),
+        (None, "got None. The template or task rendered to an empty value."),
         (7, "int"),
         (Bytes(), "Bytes"),
         ([], "an empty list"),
-        ([7], "a list with a int"),
+        ([7], "a list with an entry of type int"),
         ([DIGEST, OTHER], "more than one image"),
         ("[]", "RepoDigests"),
         ('"' * 3, "looks like JSON, but"),
         (b"x", "bytes"),
     ],
 )
-def test_what_tells_no_digest(build: Any, said: str) -> None:
+def test_values_without_a_digest_are_refused(build: Any, message: str) -> None:
     with pytest.raises(InvalidImageError) as caught:
         read_image_digest(build)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 5000
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"\n", "is empty"),
         (f"{DIGEST}\n{CONFIG}\n".encode(), "more than one image"),
-        (f"{DIGEST}\nhello\n".encode(), "neither digests, one on each line"),
+        (f"{DIGEST}\nhello\n".encode(), "neither digests, one per line"),
         (b"\xff\xfe\x00", "UTF-16.*PowerShell"),
         (b"\xff\xff", "not in UTF-8"),
         (b"{broken", "looks like JSON"),
         (b"[]", "an empty list"),
-        (b'["x"]', "a list with a str in it"),
+        (b'["x"]', "a list with an entry of type str"),
         (b'"x"', "a JSON string and not a digest"),
         (b"x" * (8 * 1024 * 1024 + 1), "larger than 8 MiB"),
     ],
 )
-def test_files_that_tell_no_digest(tmp_path: Path, content: bytes, said: str) -> None:
+def test_files_without_a_digest_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "digest"
     file.write_bytes(content)
-    with pytest.raises(InvalidImageError, match=said):
+    with pytest.raises(InvalidImageError, match=message):
         read_image_digest(file)
 
 
-def test_what_is_in_a_file_is_not_shown(tmp_path: Path) -> None:
+def test_the_content_of_a_file_is_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "not-a-build"
     file.write_text("password=s3cret")
     with pytest.raises(InvalidImageError) as caught:
@@ -387,25 +394,25 @@ def test_what_is_in_a_file_is_not_shown(tmp_path: Path) -> None:
     "name",
     ["iidfile", "app.iid", "image-id.txt", "IMAGEID", "image_iid", "image_id", "image.id", "img-id", "imageid_file"],
 )
-def test_names_of_image_id_files(tmp_path: Path, name: str) -> None:
+def test_files_with_the_name_of_an_image_id_file_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(DIGEST)
     with pytest.raises(InvalidImageError, match="image id file"):
         read_image_digest(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["digest", "siid", "image-idea.digest", "metadata.json"])
-def test_names_of_other_files(tmp_path: Path, name: str) -> None:
+def test_files_with_other_names_are_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(DIGEST)
     assert read_image_digest(tmp_path / name) == DIGEST
 
 
-def _layout(folder: Path, *manifests: dict[str, Any]) -> Path:
+def _write_layout(folder: Path, *manifests: dict[str, Any]) -> Path:
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": list(manifests)}))
     return folder
 
 
-def _manifest(folder: Path, content: bytes = b'{"schemaVersion": 2}') -> dict[str, Any]:
+def _write_manifest(folder: Path, content: bytes = b'{"schemaVersion": 2}') -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
@@ -413,41 +420,41 @@ def _manifest(folder: Path, content: bytes = b'{"schemaVersion": 2}') -> dict[st
     return {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": f"sha256:{digest}"}
 
 
-def test_attestations_are_no_images(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path)
+def test_attestations_are_not_images(tmp_path: Path) -> None:
+    manifest = _write_manifest(tmp_path)
     attestation = {"digest": CONFIG, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
-    assert read_image_digest(str(_layout(tmp_path, manifest, attestation))) == manifest["digest"]
+    assert read_image_digest(str(_write_layout(tmp_path, manifest, attestation))) == manifest["digest"]
 
 
 def test_the_same_image_under_two_names_is_one(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path)
+    manifest = _write_manifest(tmp_path)
     names = [{**manifest, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("1.2", "latest")]
-    assert read_image_digest(_layout(tmp_path, *names)) == manifest["digest"]
+    assert read_image_digest(_write_layout(tmp_path, *names)) == manifest["digest"]
 
 
-def test_layouts_that_tell_no_digest(tmp_path: Path) -> None:
+def test_layouts_without_a_digest_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidImageError, match=r"no index\.json"):
         read_image_digest(tmp_path)
     with pytest.raises(InvalidImageError, match="names no image"):
-        read_image_digest(_layout(tmp_path / "none"))
+        read_image_digest(_write_layout(tmp_path / "none"))
     with pytest.raises(InvalidImageError, match="expected sha256: and 64"):
-        read_image_digest(_layout(tmp_path / "odd", {"digest": "../../etc/passwd"}))
+        read_image_digest(_write_layout(tmp_path / "odd", {"digest": "../../etc/passwd"}))
     with pytest.raises(InvalidImageError, match="lacks the manifest"):
-        read_image_digest(_layout(tmp_path / "lost", {"digest": DIGEST}))
+        read_image_digest(_write_layout(tmp_path / "lost", {"digest": DIGEST}))
     (tmp_path / "large").mkdir()
     (tmp_path / "large" / "index.json").write_bytes(b" " * (8 * 1024 * 1024 + 1))
     with pytest.raises(InvalidImageError, match="more than 8 MiB"):
         read_image_digest(tmp_path / "large")
 
 
-def test_damage_to_what_is_not_chosen_is_not_in_the_way(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path)
+def test_damage_to_other_images_of_a_layout_does_not_matter(tmp_path: Path) -> None:
+    manifest = _write_manifest(tmp_path)
     index_type = "application/vnd.oci.image.index.v1+json"
-    whole = _manifest(tmp_path, json.dumps({"manifests": [{**manifest, "platform": {"os": "linux"}}]}).encode())
+    whole = _write_manifest(tmp_path, json.dumps({"manifests": [{**manifest, "platform": {"os": "linux"}}]}).encode())
     entries = [{"mediaType": index_type, "digest": OTHER}]
     for content in (b"{}", b"[]", b" " * (4 * 1024 * 1024 + 1)):
-        entries.append({**_manifest(tmp_path, content), "mediaType": index_type})
-    layout = _layout(tmp_path, *entries, {**whole, "mediaType": index_type})
+        entries.append({**_write_manifest(tmp_path, content), "mediaType": index_type})
+    layout = _write_layout(tmp_path, *entries, {**whole, "mediaType": index_type})
     assert read_image_digest(layout, "linux") == manifest["digest"]
     assert read_image_digest(layout, whole["digest"]) == whole["digest"]
     with pytest.raises(InvalidImageError, match="lacks the manifest"):
@@ -455,24 +462,24 @@ def test_damage_to_what_is_not_chosen_is_not_in_the_way(tmp_path: Path) -> None:
 
 
 def test_many_indexes_in_one_layout_are_not_all_read(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path)
+    manifest = _write_manifest(tmp_path)
     index_type = "application/vnd.oci.image.index.v1+json"
     inner: dict[str, Any] = {**manifest, "platform": {"os": "linux"}}
     for _ in range(40):
-        inner = {**_manifest(tmp_path, json.dumps({"manifests": [inner]}).encode()), "mediaType": index_type}
+        inner = {**_write_manifest(tmp_path, json.dumps({"manifests": [inner]}).encode()), "mediaType": index_type}
     with pytest.raises(InvalidImageError, match="no image named 'linux'"):
-        read_image_digest(_layout(tmp_path, inner), "linux")
+        read_image_digest(_write_layout(tmp_path, inner), "linux")
 
 
-def test_a_layer_check_past_a_platform_that_is_too_large(tmp_path: Path) -> None:
-    children = [_manifest(tmp_path, b" " * (4 * 1024 * 1024 + 1)), _manifest(tmp_path)]
-    index = _manifest(tmp_path, json.dumps({"manifests": children}).encode())
-    assert read_image(_layout(tmp_path, index)).warnings == ()
+def test_the_check_of_layers_skips_a_platform_whose_manifest_is_too_large(tmp_path: Path) -> None:
+    children = [_write_manifest(tmp_path, b" " * (4 * 1024 * 1024 + 1)), _write_manifest(tmp_path)]
+    index = _write_manifest(tmp_path, json.dumps({"manifests": children}).encode())
+    assert read_image(_write_layout(tmp_path, index)).warnings == ()
 
 
-def test_a_damaged_layout(tmp_path: Path) -> None:
-    manifest = _manifest(tmp_path)
-    blob = _layout(tmp_path, manifest) / "blobs" / manifest["digest"].replace(":", "/")
+def test_a_damaged_layout_is_refused(tmp_path: Path) -> None:
+    manifest = _write_manifest(tmp_path)
+    blob = _write_layout(tmp_path, manifest) / "blobs" / manifest["digest"].replace(":", "/")
     blob.write_bytes(b"other")
     with pytest.raises(InvalidImageError, match="damaged"):
         read_image_digest(tmp_path)
@@ -492,12 +499,12 @@ def test_a_damaged_layout(tmp_path: Path) -> None:
         ("registry:5000/detector:1.2", ("registry:5000/detector:1.2", "registry:5000/detector")),
     ],
 )
-def test_what_an_image_can_be_called(name: str, names: tuple[str, ...]) -> None:
+def test_an_image_is_named_with_and_without_its_tag(name: str, names: tuple[str, ...]) -> None:
     assert names_of(name) == names
 
 
 @given(st.text())
-def test_only_a_digest_is_one(text: str) -> None:
+def test_no_other_text_is_a_digest(text: str) -> None:
     assert not is_digest(text)
     assert not is_digest(DIGEST + text) or text == ""
     image = parse_image(f"{text}@{DIGEST}")
@@ -513,8 +520,8 @@ json_values = st.recursive(
     max_leaves=8,
 )
 KEYS = [
-    *_documented("buildx-build.json"),
-    *_documented("jib-image.json"),
+    *_read_documented("buildx-build.json"),
+    *_read_documented("jib-image.json"),
     "manifests",
     "results",
     "digest",
@@ -524,9 +531,7 @@ KEYS = [
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values), st.none() | st.text() | st.sampled_from(["target"]))
-def test_any_mapping_gives_a_digest_that_is_in_it_or_a_clear_error(
-    metadata: dict[str, Any], selector: str | None
-) -> None:
+def test_any_mapping_yields_one_of_its_digests_or_a_clear_error(metadata: dict[str, Any], selector: str | None) -> None:
     try:
         digest = read_image_digest(metadata, selector)
     except InvalidImageError:

@@ -1,4 +1,4 @@
-"""Choosing one image: by name, platform or digest, past entries that are no images."""
+"""Select one image by name, platform, or digest, and skip entries that are not images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHER = "sha256:" + "ef" * 32
 THIRD = "sha256:" + "cd" * 32
 NAME = "org.opencontainers.image.ref.name"
 
-NO_IMAGES: dict[str, dict[str, Any]] = {
+NOT_IMAGES: dict[str, dict[str, Any]] = {
     "attestation": {"digest": OTHER, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}},
     "unknown platform": {"digest": OTHER, "platform": {"os": "unknown", "architecture": "unknown"}},
     "referrer": {"digest": OTHER, "artifactType": "application/vnd.example.sbom.v1"},
@@ -29,8 +29,8 @@ def _platform(os: str, architecture: str, variant: str | None = None) -> dict[st
     return {"os": os, "architecture": architecture, **({"variant": variant} if variant else {})}
 
 
-@pytest.mark.parametrize("entry", NO_IMAGES.values(), ids=NO_IMAGES)
-def test_entries_that_are_no_images_are_not_in_the_way(entry: dict[str, Any]) -> None:
+@pytest.mark.parametrize("entry", NOT_IMAGES.values(), ids=NOT_IMAGES)
+def test_entries_that_are_not_images_are_skipped(entry: dict[str, Any]) -> None:
     index = {"manifests": [entry, {"digest": DIGEST, "platform": _platform("linux", "amd64")}]}
     assert read_image_digest(index) == DIGEST
     assert read_image_digest(index, "linux/amd64") == DIGEST
@@ -40,12 +40,12 @@ def test_entries_that_are_no_images_are_not_in_the_way(entry: dict[str, Any]) ->
         read_image_digest({"manifests": [entry]})
 
 
-def test_an_image_with_the_artifact_type_of_images_is_one() -> None:
+def test_an_entry_with_the_artifact_type_of_images_is_an_image() -> None:
     artifact_type = "application/vnd.oci.image.config.v1+json"
     assert read_image_digest({"manifests": [{"digest": DIGEST, "artifactType": artifact_type}]}) == DIGEST
 
 
-def test_an_image_of_another_digest_algorithm_is_only_in_the_way_where_none_is_chosen() -> None:
+def test_an_image_with_another_digest_algorithm_does_not_prevent_selecting_others() -> None:
     index = {
         "manifests": [
             {"digest": "sha512:" + "ab" * 64, "platform": _platform("linux", "arm64")},
@@ -70,27 +70,29 @@ def test_an_image_of_another_digest_algorithm_is_only_in_the_way_where_none_is_c
         (_platform("linux", "amd64", "v3"), ["linux/amd64/v3"]),
     ],
 )
-def test_what_a_platform_can_be_called(platform: dict[str, Any], selectors: list[str]) -> None:
+def test_a_platform_is_selected_with_and_without_its_default_variant(
+    platform: dict[str, Any], selectors: list[str]
+) -> None:
     index = {"manifests": [{"digest": DIGEST, "platform": platform}, {"digest": OTHER}]}
     for selector in selectors:
         assert read_image_digest(index, selector) == DIGEST
     assert set(read_image(index, DIGEST).names) == set(selectors)
 
 
-def test_a_digest_chooses_where_names_do_not() -> None:
+def test_a_digest_selects_an_image_whose_name_is_ambiguous() -> None:
     index = {"manifests": [{"digest": each, "annotations": {NAME: "1.2"}} for each in (DIGEST, OTHER)]}
     with pytest.raises(InvalidImageError, match=r"more than one image named '1\.2'"):
         read_image_digest(index, "1.2")
     assert read_image_digest(index, OTHER) == OTHER
 
 
-def test_the_error_lists_what_there_is_but_not_all_of_it() -> None:
+def test_the_error_lists_the_images_up_to_a_limit() -> None:
     index = {"manifests": [{"digest": f"sha256:{n:064x}", "annotations": {NAME: f"v{n}"}} for n in range(100)]}
     with pytest.raises(InvalidImageError, match=r"'v9'\); …\.$"):
         read_image_digest(index)
 
 
-def test_a_target_of_a_bake_that_was_not_pushed_is_only_in_the_way_where_none_is_chosen() -> None:
+def test_a_bake_target_that_was_not_pushed_does_not_prevent_selecting_others() -> None:
     bake = {
         "good": {"containerimage.digest": DIGEST},
         "loaded": {"containerimage.digest": OTHER, "containerimage.config.digest": OTHER},

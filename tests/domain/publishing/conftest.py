@@ -57,7 +57,7 @@ def model(sandbox: Sandbox) -> ModelReference:
 
 @pytest.fixture
 def publish_it(api: API, model: ModelReference, params: CreateVersionParams, time: Time) -> Publish:
-    """Publish the image, in the time of the test."""
+    """Return a function that publishes the image in virtual time."""
 
     def publish_changed(**keywords: Any) -> PublishResult:
         changes = keywords.pop("params", {})

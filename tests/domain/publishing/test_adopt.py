@@ -1,4 +1,4 @@
-"""Which version a create request without a clear response made: what decides, and what cannot be told."""
+"""Find the version that a create request without a clear response created."""
 
 from __future__ import annotations
 
@@ -32,77 +32,81 @@ from tests.support.publishing import (
 from tests.support.sandbox import Sandbox
 
 
-class Untelling(httpx.HTTPTransport):
-    """The network to a service that leaves the digest out of all that it answers."""
+class DigestOmittingTransport(httpx.HTTPTransport):
+    """The network to a service that omits the digest from every response."""
 
     def __init__(self) -> None:
         super().__init__()
         self.posts = 0
-        self.lose_answers = 0
+        self.responses_to_lose = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.posts += request.method == "POST"
         response = super().handle_request(request)
         body = json.loads(response.read())
-        for described in [body, *body.get("items", [])]:
-            described.pop("container_image_digest", None)
-        if request.method == "POST" and self.lose_answers:
-            self.lose_answers -= 1
+        for version in [body, *body.get("items", [])]:
+            version.pop("container_image_digest", None)
+        if request.method == "POST" and self.responses_to_lose:
+            self.responses_to_lose -= 1
             raise httpx.ReadTimeout("lost", request=request)
         return httpx.Response(response.status_code, json=body, headers={"date": response.headers["date"]})
 
 
 @pytest.fixture
-def untelling(sandbox: Sandbox, generation: int) -> Iterator[tuple[API, Untelling]]:
-    network = Untelling()
+def api_without_digests(sandbox: Sandbox, generation: int) -> Iterator[tuple[API, DigestOmittingTransport]]:
+    network = DigestOmittingTransport()
     with API(sandbox.base_url(generation), sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as api:
         yield api, network
 
 
 @pytest.mark.parametrize("if_exists", MODES)
-def test_where_no_digest_is_told_a_lost_version_is_known_by_its_notes(
-    sandbox: Sandbox, untelling: tuple[API, Untelling], model: ModelReference, params: CreateVersionParams, time: Time,
-    state: JsonStateStore, if_exists: IfExists, caplog: pytest.LogCaptureFixture,
+def test_without_digests_a_lost_version_is_recognized_by_its_notes(
+    sandbox: Sandbox, api_without_digests: tuple[API, DigestOmittingTransport], model: ModelReference,
+    params: CreateVersionParams, time: Time, state: JsonStateStore, if_exists: IfExists,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    api, network = untelling
-    network.lose_answers = 1
-    outcome: dict[str, Any] = {"if_exists": if_exists, "state": state, "time": time}
-    assert publish_with(api, model, params, **outcome).outcome == "adopted"
-    assert publish_with(api, model, params, is_retry=True, **outcome).outcome == "remembered"
+    api, network = api_without_digests
+    network.responses_to_lose = 1
+    options: dict[str, Any] = {"if_exists": if_exists, "state": state, "time": time}
+    assert publish_with(api, model, params, **options).outcome == "adopted"
+    assert publish_with(api, model, params, is_retry=True, **options).outcome == "remembered"
     assert (network.posts, sandbox.numbers(str(model))) == (1, [3, 2, 1])
-    assert ("does not report the images" in caplog.text) is (if_exists != "create")
+    assert ("does not report the image" in caplog.text) is (if_exists != "create")
 
 
-def test_where_no_digest_is_told_a_killed_try_without_a_memory_cannot_be_settled(
-    untelling: tuple[API, Untelling], model: ModelReference, params: CreateVersionParams, time: Time
+def test_without_digests_and_state_a_killed_try_cannot_be_reconciled(
+    api_without_digests: tuple[API, DigestOmittingTransport],
+    model: ModelReference,
+    params: CreateVersionParams,
+    time: Time,
 ) -> None:
-    api, network = untelling
+    api, network = api_without_digests
     publish_with(api, model, params)
     with pytest.raises(UnresolvedPublishError, match="the service does not report its image"):
         publish_with(api, model, params, is_retry=True, time=time)
     assert network.posts == 1
-    # With other notes it is none of this task's.
+    # A version with other notes is not from this task.
     other: CreateVersionParams = {**params, "release_notes": "other"}
     assert publish_with(api, model, other, is_retry=True, time=time).outcome == "created"
 
 
 @pytest.mark.parametrize("reported", ["", "registry/det@sha256:" + "ab" * 32, "SHA256:" + "AB" * 32, None, 7])
-def test_whatever_is_no_digest_is_an_unknown_one(params: CreateVersionParams, time: Time, reported: object) -> None:
-    """A lost create is not repeated because the service reports something else than a digest."""
-    made: list[dict[str, Any]] = []
+def test_anything_but_a_digest_counts_as_unknown(params: CreateVersionParams, time: Time, reported: object) -> None:
+    """A lost create request is not repeated because the service reports something other than a digest."""
+    stored: list[dict[str, Any]] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
-            made.append({"number": 7 + len(made), **params, "container_image_digest": reported})
+            stored.append({"number": 7 + len(stored), **params, "container_image_digest": reported})
             return httpx.Response(502)
         if request.url.path.endswith("/versions"):
-            return httpx.Response(200, json={"items": made[::-1]})
-        return httpx.Response(200, json=made[0])
+            return httpx.Response(200, json={"items": stored[::-1]})
+        return httpx.Response(200, json=stored[0])
 
     model = ModelReference.parse("acme/det")
-    with API(transport=httpx.MockTransport(answer)) as api:
+    with API(transport=httpx.MockTransport(respond)) as api:
         published = publish_with(api, model, params, time)
-    assert (published.outcome, published.version.digest, len(made)) == ("adopted", None, 1)
+    assert (published.outcome, published.version.digest, len(stored)) == ("adopted", None, 1)
 
 
 @pytest.mark.parametrize("if_exists", MODES)
@@ -123,36 +127,36 @@ def test_a_lost_version_from_a_clock_that_is_behind_is_found(
 
 
 @pytest.mark.parametrize("if_exists", MODES)
-def test_where_times_tell_nothing_no_second_version_is_made(
+def test_without_usable_times_no_second_version_is_created(
     params: CreateVersionParams, model: ModelReference, time: Time, if_exists: IfExists
 ) -> None:
-    """Times without a zone, and more versions than a page has."""
-    made: list[dict[str, Any]] = [
+    """The times have no zone, and there are more versions than fit on a page."""
+    stored: list[dict[str, Any]] = [
         {"id": f"id-{n}", "created_at": f"2026-01-01T00:00:{n:02}", "release_notes": "x", "schemas": {},
          "container_image_digest": f"sha256:{n:064x}"}
         for n in range(10)
     ]  # fmt: skip
     posts = 0
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         nonlocal posts
         if request.method == "POST":
             posts += 1
-            made.append({"id": "id-new", "created_at": "2026-01-02T00:00:00", **params})
+            stored.append({"id": "id-new", "created_at": "2026-01-02T00:00:00", **params})
             return httpx.Response(504)
-        listed = list(reversed(made))
+        listed = list(reversed(stored))
         first = "cursor" not in request.url.params
         return httpx.Response(
             200, json={"items": listed[:5] if first else listed[5:], "next_cursor": "rest" if first else None}
         )
 
-    with API(transport=httpx.MockTransport(answer)) as api:
-        outcome: dict[str, Any] = {"if_exists": if_exists, "lookback": 5, "time": time}
+    with API(transport=httpx.MockTransport(respond)) as api:
+        options: dict[str, Any] = {"if_exists": if_exists, "lookback": 5, "time": time}
         if if_exists == "reuse":
-            assert publish_with(api, model, params, **outcome).outcome == "adopted"
+            assert publish_with(api, model, params, **options).outcome == "adopted"
         else:
-            with pytest.raises(UnresolvedPublishError, match="its time of creation does not say"):
-                publish_with(api, model, params, **outcome)
+            with pytest.raises(UnresolvedPublishError, match="its creation time does not distinguish them"):
+                publish_with(api, model, params, **options)
     assert posts == 1
 
 
@@ -170,7 +174,7 @@ def test_an_older_version_of_the_image_is_not_mistaken_for_the_lost_one(
 
 
 @pytest.mark.parametrize("if_exists", MODES)
-def test_somebody_elses_version_of_the_image(
+def test_if_exists_applies_to_a_version_that_someone_else_created_meanwhile(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams, if_exists: IfExists,
 ) -> None:  # fmt: skip
@@ -178,8 +182,8 @@ def test_somebody_elses_version_of_the_image(
     network.after_post = lambda: someone_else_publishes(sandbox, model, params, release_notes="theirs")
     match if_exists:
         case "reuse":
-            # One of the image is what was asked for, whoever made it.
-            assert publish_it(if_exists=if_exists).outcome == "adopted"
+            # Any version of the image will do, whoever created it.
+            assert publish_it(if_exists=if_exists).outcome == "reused"
         case "fail":
             with pytest.raises(VersionExistsError):
                 publish_it(if_exists=if_exists)
@@ -188,7 +192,7 @@ def test_somebody_elses_version_of_the_image(
     assert sandbox.numbers(str(model))[0] == (4 if if_exists == "create" else 3)
 
 
-def test_notes_whose_white_space_the_service_tidies_are_the_same(
+def test_notes_match_although_the_service_normalizes_their_white_space(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip
@@ -215,7 +219,7 @@ def test_a_lost_version_is_found_behind_many_newer_ones(
     assert published.version.release_notes == "new"
 
 
-def test_an_old_version_is_not_adopted_though_all_that_was_known_is_gone(
+def test_an_old_version_is_not_adopted_after_all_newer_ones_were_deleted(
     sandbox: Sandbox, publish_it: Publish, model: ModelReference, faults: Faults, network: Network,
     params: CreateVersionParams,
 ) -> None:  # fmt: skip

@@ -29,7 +29,9 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
         (None, "", False),
     ],
 )
-def test_release_notes_are_the_same_but_for_white_space(reported: str | None, requested: str, same: bool) -> None:
+def test_release_notes_are_compared_without_regard_to_white_space(
+    reported: str | None, requested: str, same: bool
+) -> None:
     assert has_release_notes(VersionRecord(VersionId("x"), release_notes=reported), requested) is same
 
 
@@ -42,36 +44,44 @@ PARAMS: CreateVersionParams = {
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"release_notes": "new"}, ""),
         ({"schemas": SCHEMAS}, ""),
-        # What a service adds of its own is no difference.
+        # What a service adds is not a difference.
         ({"schemas": {**SCHEMAS, "webhook": {}}}, ""),
         ({"configuration": {"hardware_identifier": "cpu"}}, ""),
-        ({"schemas": {"prediction": {"input": {}, "output": {}}}}, "acme/det:7 has other schemas than requested."),
-        ({"schemas": None}, "acme/det:7 has other schemas than requested."),
-        ({"release_notes": "x", "schemas": {}}, "acme/det:7 has other release_notes, schemas than requested."),
+        (
+            {"schemas": {"prediction": {"input": {}, "output": {}}}},
+            "differs from what was requested in schemas.",
+        ),
+        ({"schemas": None}, "differs from what was requested in schemas."),
+        (
+            {"release_notes": "x", "schemas": {}},
+            "differs from what was requested in release_notes, schemas.",
+        ),
     ],
 )
-def test_what_differs_is_told(caplog: pytest.LogCaptureFixture, body: dict[str, Any], told: str) -> None:
+def test_differences_are_logged(caplog: pytest.LogCaptureFixture, body: dict[str, Any], message: str) -> None:
     version = VersionRecord.parse(VersionNumber(MODEL, 7), body)
     report_differences(version, PARAMS, is_own=True)
-    assert [record.getMessage() for record in caplog.records] == ([f"{told} Versions never change."] if told else [])
+    assert [record.getMessage() for record in caplog.records] == (
+        [f"acme/det:7 {message} Versions never change."] if message else []
+    )
 
 
-def test_release_notes_of_another_task_are_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -> None:
+def test_release_notes_of_another_task_cause_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     version = VersionRecord.parse(VersionNumber(MODEL, 7), {"release_notes": "x"})
     with caplog.at_level(logging.INFO):
         report_differences(version, PARAMS, is_own=False)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "acme/det:7 has other release_notes than this task's. Versions never change.")
+        ("INFO", "The release notes of acme/det:7 differ from those of this task. Versions never change.")
     ]
 
 
 @given(st.randoms(use_true_random=False))
 def test_all_tasks_agree_which_version_is_the_oldest(order: random.Random) -> None:
-    """Numbers decide; without them times; and without those the references."""
+    """Numbers decide. Without numbers, times decide, and without times, the references."""
     numbered = [VersionRecord(VersionNumber(MODEL, number)) for number in (9, 10, 100)]
     timed = [VersionRecord(VersionId(name), BEGAN + timedelta(seconds=n)) for n, name in enumerate("cab")]
     same_time = [VersionRecord(VersionId(name), BEGAN) for name in "abc"]

@@ -6,15 +6,10 @@ import pytest
 
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams
-from airflow_provider_wriftai.domain.publishing.errors import (
-    VersionExistsError,
-)
+from airflow_provider_wriftai.domain.publishing.errors import VersionExistsError
 from airflow_provider_wriftai.domain.publishing.options import IfExists
-from tests.support.publishing import (
-    Network,
-    Publish,
-    someone_else_publishes,
-)
+from airflow_provider_wriftai.sandbox.faults import Fault, Faults
+from tests.support.publishing import Network, Publish, someone_else_publishes
 from tests.support.sandbox import Sandbox
 
 
@@ -50,4 +45,25 @@ def test_two_tasks_that_create_at_the_same_time_are_reported(
     publish_it()
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
     # In generation 1, nothing in the response shows it.
-    assert (f"{model}:3 was published while this task created {model}:4" in caplog.text) is (generation == 2)
+    assert (f"While this task created {model}:4, others published {model}:3." in caplog.text) is (generation == 2)
+
+
+def test_numbers_of_versions_that_were_deleted_before_are_not_reported(
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.delete(str(model), 2)
+    publish_it()
+    assert sandbox.numbers(str(model)) == [3, 1]
+    assert "others published" not in caplog.text
+
+
+def test_the_version_of_another_task_is_not_adopted_after_a_lost_response(
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, network: Network, params: CreateVersionParams,
+    faults: Faults, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    network.before_post = lambda: someone_else_publishes(sandbox, model, params, release_notes="theirs")
+    faults.add([Fault(method="POST", response="drop")])
+    published = publish_it(on_duplicate="delete_own")
+    assert (published.outcome, published.version.release_notes) == ("reused", "theirs")
+    assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
+    assert "are versions of the same image" in caplog.text

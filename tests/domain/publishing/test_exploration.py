@@ -1,4 +1,4 @@
-"""A part of the exploration of ``chaos.explorer``: every single fault, and that it notices broken code."""
+"""A part of the exploration by ``chaos.explorer``: every single fault, and mutants that it must notice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_no_single_fault_makes_a_second_version_or_loses_one(case: Case) -> None
     ],
     ids=str,
 )
-def test_no_two_faults_do(case: Case) -> None:
+def test_no_two_faults_make_a_second_version_or_lose_one(case: Case) -> None:
     assert case.explore().violations == []
 
 

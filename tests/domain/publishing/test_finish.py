@@ -1,4 +1,4 @@
-"""What a publish ends with is remembered."""
+"""The result of a publish is stored."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import pytest
 
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams
-from tests.support.publishing import (
-    JsonStateStore,
-    Network,
-    Publish,
-    someone_else_publishes,
-)
+from tests.support.publishing import JsonStateStore, Network, Publish, someone_else_publishes
 from tests.support.sandbox import Sandbox
 
 
@@ -25,13 +20,13 @@ def test_a_version_that_was_reused_is_remembered_too(
     assert publish_it(state=state, is_retry=True).outcome == "remembered"
 
 
-def test_a_version_that_could_not_be_noted_down_after_is_returned_all_the_same(
+def test_a_version_that_cannot_be_stored_is_returned_all_the_same(
     publish_it: Publish, state: JsonStateStore, network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
     state.fails_after = 1
     first = publish_it(state=state)
     assert first.outcome == "created"
-    assert "could not be stored" in caplog.text
+    assert "Cannot store that this task published" in caplog.text
     state.fails_after = 1_000
     again = publish_it(state=state, is_retry=True)
     assert (again.outcome, str(again.version.reference)) == ("adopted", str(first.version.reference))

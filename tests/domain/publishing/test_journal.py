@@ -1,4 +1,4 @@
-"""What a task stores before it creates a version comes back as it was, and nothing else passes for it."""
+"""Journal entries survive the state store, and everything else is refused."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ watermarks = st.builds(
 )
 entries = st.builds(
     JournalEntry,
+    service=st.just("https://api.wrift.ai/v1"),
     model=st.just(MODEL),
     digest=st.just(DIGEST),
     release_notes=st.text(st.characters(exclude_categories=["Cs"])),
@@ -35,7 +36,7 @@ entries = st.builds(
     reference=st.none() | numbers | ids,
 )
 
-ENTRY = JournalEntry(MODEL, DIGEST, "new", Watermark(number=2, is_all=True))
+ENTRY = JournalEntry("https://api.wrift.ai/v1", MODEL, DIGEST, "new", Watermark(number=2, is_all=True))
 
 
 @given(entries)
@@ -44,7 +45,7 @@ def test_an_entry_survives_the_store(entry: JournalEntry) -> None:
 
 
 @given(entries, numbers | ids)
-def test_an_entry_changes_only_by_its_version(entry: JournalEntry, reference: VersionNumber | VersionId) -> None:
+def test_resolving_an_entry_changes_only_its_version(entry: JournalEntry, reference: VersionNumber | VersionId) -> None:
     assert entry.resolve(reference).reference == reference
     assert {**entry.resolve(reference).to_json(), "reference": None} == {**entry.to_json(), "reference": None}
 
@@ -60,9 +61,9 @@ def test_an_entry_that_lacks_something_is_refused(missing: str) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("x", "it is a str instead of an object"),
-        ([], "it is a list instead of an object"),
-        (None, "it is a NoneType instead of an object"),
+        ("x", "it is of type str instead of an object"),
+        ([], "it is of type list instead of an object"),
+        (None, "it is of type NoneType instead of an object"),
         ({**ENTRY.to_json(), "format": 2}, "this release does not know its format 2"),
         ({**ENTRY.to_json(), "model": "acme"}, "incomplete or damaged"),
         ({**ENTRY.to_json(), "model": 7}, "incomplete or damaged"),
@@ -70,6 +71,6 @@ def test_an_entry_that_lacks_something_is_refused(missing: str) -> None:
         ({**ENTRY.to_json(), "watermark": []}, "incomplete or damaged"),
     ],
 )
-def test_what_is_no_entry_is_refused_with_the_reason(value: Any, reason: str) -> None:
+def test_anything_but_an_entry_is_refused_with_the_reason(value: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         JournalEntry.from_json(value)

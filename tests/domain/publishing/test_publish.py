@@ -10,13 +10,8 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.client.references import ModelReference
 from airflow_provider_wriftai.client.versions import CreateVersionParams
-from airflow_provider_wriftai.domain.publishing.errors import (
-    VersionExistsError,
-)
-from tests.support.publishing import (
-    Publish,
-    publish_with,
-)
+from airflow_provider_wriftai.domain.publishing.errors import VersionExistsError
+from tests.support.publishing import Publish, publish_with
 from tests.support.sandbox import Sandbox
 
 
@@ -30,11 +25,11 @@ def test_an_image_that_has_a_version_gets_no_second_one(
     assert again.outcome == "reused"
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert str(again.version.reference) == str(first.version.reference)
-    assert "has other release_notes than this task's" in caplog.text
+    assert "differ from those of this task" in caplog.text
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
-def test_fail_names_the_version_that_is_there(sandbox: Sandbox, publish_it: Publish, model: ModelReference) -> None:
+def test_fail_names_the_version_that_exists(sandbox: Sandbox, publish_it: Publish, model: ModelReference) -> None:
     first = publish_it()
     with pytest.raises(VersionExistsError) as caught:
         publish_it(if_exists="fail")
@@ -43,25 +38,25 @@ def test_fail_names_the_version_that_is_there(sandbox: Sandbox, publish_it: Publ
     assert sandbox.numbers(str(model)) == [3, 2, 1]
 
 
-def test_create_makes_another_one(sandbox: Sandbox, publish_it: Publish, model: ModelReference) -> None:
+def test_create_makes_another_version(sandbox: Sandbox, publish_it: Publish, model: ModelReference) -> None:
     publish_it()
     assert publish_it(if_exists="create").outcome == "created"
     assert sandbox.numbers(str(model)) == [4, 3, 2, 1]
 
 
-def test_a_clear_refusal_is_raised_as_it_is(api: API, params: CreateVersionParams) -> None:
+def test_a_clear_refusal_is_raised_unchanged(api: API, params: CreateVersionParams) -> None:
     with pytest.raises(NotFoundError):
         publish_with(api, ModelReference.parse("acme/no-such-model"), params)
 
 
-def test_the_log_tells_the_story(publish_it: Publish, caplog: pytest.LogCaptureFixture, digest: str) -> None:
+def test_the_log_describes_every_step(publish_it: Publish, caplog: pytest.LogCaptureFixture, digest: str) -> None:
     with caplog.at_level(logging.INFO, "airflow_provider_wriftai.domain.publishing"):
         reference = str(publish_it().version.reference)
         publish_it()
-    told = [record.getMessage() for record in caplog.records]
-    assert told[0].startswith("Searched the newest 2 versions of acme/model-")
-    assert told[0].endswith(f": no version of {digest} exists.")
-    assert told[1:] == [
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0].startswith("Searched the newest 2 versions of acme/model-")
+    assert messages[0].endswith(f": no version of {digest} exists.")
+    assert messages[1:] == [
         f"Created {reference}.",
-        f"{reference} is a version of image {digest}. No other version is created.",
+        f"{reference} is already a version of image {digest}. Creating no other version.",
     ]

@@ -1,4 +1,4 @@
-"""How often, and for how long, a version that may still appear is searched."""
+"""How often and for how long reconciling searches for a version that may still appear."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ DOWN = ServerError(RequestInfo("GET", "/versions"), 503, "Down.")
 REVOKED = AuthenticationError(RequestInfo("GET", "/versions"), 401, "Revoked.")
 
 
-class Searches:
-    """Searches that give what they are told to, and note when they were made.
+class ScriptedSearch:
+    """A search with scripted outcomes that records when it runs.
 
     Attributes:
-        outcomes: What the first ones give; the others find nothing.
-        at: When they were made.
+        outcomes: The outcomes of the first runs; later ones find nothing.
+        times: The times of the runs.
     """
 
     def __init__(self, time: Time, outcomes: Sequence[VersionRecord | WriftAIError | None] = ()) -> None:
         self.outcomes = list(outcomes)
-        self.at: list[float] = []
+        self.times: list[float] = []
         self._time = time
         self.appears_at = float("inf")
 
     def __call__(self) -> Operations[VersionRecord | None]:
-        self.at.append(self._time.now)
+        self.times.append(self._time.now)
         yield from ()
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if isinstance(outcome, WriftAIError):
@@ -63,52 +63,52 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         yield
 
 
-def test_what_is_there_at_once_takes_no_time(time: Time) -> None:
-    search = Searches(time, [VERSION])
+def test_a_version_that_exists_already_takes_no_time(time: Time) -> None:
+    search = ScriptedSearch(time, [VERSION])
     assert drive(time, search, 120) == VERSION
-    assert search.at == [0]
+    assert search.times == [0]
 
 
 @given(st.floats(0, 3600), st.floats(0, 1))
-def test_what_appears_in_time_is_found(seconds: float, share: float) -> None:
+def test_a_version_that_appears_in_time_is_found(seconds: float, share: float) -> None:
     time = Time()
-    search = Searches(time)
+    search = ScriptedSearch(time)
     search.appears_at = seconds * share
     assert drive(time, search, seconds) == VERSION
 
 
 @given(st.floats(0, 3600))
-def test_what_never_appears_is_searched_three_times_after_its_time(seconds: float) -> None:
+def test_a_version_that_never_appears_is_searched_three_times_after_the_deadline(seconds: float) -> None:
     time = Time()
-    search = Searches(time)
+    search = ScriptedSearch(time)
     assert drive(time, search, seconds) is None
-    late = [at for at in search.at if at >= seconds]
+    late = [at for at in search.times if at >= seconds]
     assert len(late) == 1 + CONFIRMATIONS
     assert late[-1] - late[0] == pytest.approx(CONFIRMATIONS * CONFIRMATION_SECONDS)
-    assert len(search.at) < 10 + seconds / 30
+    assert len(search.times) < 10 + seconds / 30
 
 
 @pytest.mark.parametrize("stale", [1, 2])
-def test_stale_responses_at_the_end_are_not_believed(time: Time, stale: int) -> None:
-    assert drive(time, Searches(time, [*[None] * stale, VERSION]), 0) == VERSION
+def test_stale_responses_at_the_end_are_not_trusted(time: Time, stale: int) -> None:
+    assert drive(time, ScriptedSearch(time, [*[None] * stale, VERSION]), 0) == VERSION
 
 
-def test_a_search_that_fails_meanwhile_is_repeated(time: Time) -> None:
-    search = Searches(time, [DOWN, DOWN, VERSION])
+def test_a_search_that_fails_before_the_deadline_is_repeated(time: Time) -> None:
+    search = ScriptedSearch(time, [DOWN, DOWN, VERSION])
     assert drive(time, search, 120) == VERSION
-    assert len(search.at) == 3
+    assert len(search.times) == 3
 
 
 @pytest.mark.parametrize("outcomes", [[DOWN], [None, DOWN]])
-def test_a_search_that_fails_at_the_end_settles_nothing(
+def test_a_search_that_fails_at_the_end_resolves_nothing(
     time: Time, outcomes: list[VersionRecord | WriftAIError | None]
 ) -> None:
     with pytest.raises(ServerError):
-        drive(time, Searches(time, outcomes), 0)
+        drive(time, ScriptedSearch(time, outcomes), 0)
 
 
-def test_an_error_that_no_retry_can_fix_ends_it_at_once(time: Time) -> None:
-    search = Searches(time, [REVOKED])
+def test_an_error_that_no_retry_can_fix_is_raised_at_once(time: Time) -> None:
+    search = ScriptedSearch(time, [REVOKED])
     with pytest.raises(AuthenticationError):
         drive(time, search, 120)
-    assert search.at == [0]
+    assert search.times == [0]

@@ -17,7 +17,6 @@ from tests.support.publishing import (
     MODES,
     Network,
     Publish,
-    Time,
     publish_with,
     someone_else_publishes,
 )
@@ -26,7 +25,7 @@ from tests.support.sandbox import Sandbox
 
 @pytest.mark.parametrize("existing", [0, 3, 30])
 @pytest.mark.parametrize("if_exists", MODES)
-def test_a_new_image_gets_a_version_for_few_requests(
+def test_a_new_image_gets_a_version_with_few_requests(
     sandbox: Sandbox, api: API, params: CreateVersionParams, network: Network, generation: int, existing: int,
     if_exists: IfExists,
 ) -> None:  # fmt: skip
@@ -35,7 +34,7 @@ def test_a_new_image_gets_a_version_for_few_requests(
     assert published.outcome == "created"
     assert published.version.digest == params["container_image_digest"]
     assert sandbox.numbers(model) == list(range(existing + 1, 0, -1))
-    # Lists of generation 2 carry no digest: one more request for each version that is looked at.
+    # Lists of generation 2 carry no digest: one more request for each version that is searched.
     details = min(existing, 10) if generation == 2 and if_exists != "create" else 0
     assert network.sent == ["GET"] * (1 + details) + ["POST"]
 
@@ -60,27 +59,22 @@ def test_details_are_fetched_newest_first_and_those_with_the_same_notes_before(
         someone_else_publishes(
             sandbox, model, params, release_notes=notes, container_image_digest=f"sha256:{number:064x}"
         )
-    asked: list[str] = []
+    requested: list[str] = []
 
-    class Noting(httpx.HTTPTransport):
+    class RecordingTransport(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
-            asked.append(request.url.path.rpartition("/")[2])
+            requested.append(request.url.path.rpartition("/")[2])
             return super().handle_request(request)
 
-    with API(sandbox.base_url(2), sandbox.token, transport=Noting()) as api:
+    with API(sandbox.base_url(2), sandbox.token, transport=RecordingTransport()) as api:
         publish_with(api, model, params, lookback=6)
-    assert asked == ["versions", "6", "4", "7", "5", "3", "2", "versions"]
+    assert requested == ["versions", "6", "4", "7", "5", "3", "2", "versions"]
 
 
-def test_no_look_goes_further_back_than_asked(
-    sandbox: Sandbox,
-    publish_it: Publish,
-    model: ModelReference,
-    params: CreateVersionParams,
-    faults: Faults,
-    time: Time,
+def test_no_search_goes_further_back_than_lookback(
+    sandbox: Sandbox, publish_it: Publish, model: ModelReference, params: CreateVersionParams, faults: Faults
 ) -> None:
-    """A page has five versions at least; a look at fewer is one at fewer at every turn."""
+    """A page has at least five versions, but every search stops at a lower lookback."""
     publish_it()
     for number in range(2):
         someone_else_publishes(sandbox, model, params, container_image_digest=f"sha256:{number:064x}")
@@ -97,21 +91,21 @@ def test_a_version_that_stays_listed_but_cannot_be_fetched_may_be_of_the_image(
     faults.add([Fault(method="GET", path=r"/versions/\d", execute="never", status=404, times=100)])
     numbers = sandbox.numbers(str(model))
     with pytest.raises(
-        UnresolvedPublishError, match="may be of the image: the list has it, but its details cannot"
-    ) as e:
+        UnresolvedPublishError, match="may be a version of this image: it is listed, but its details cannot"
+    ) as caught:
         publish_it()
-    assert e.value.retryable
+    assert caught.value.retryable
     assert sandbox.numbers(str(model)) == numbers
 
 
-def test_details_that_are_known_are_not_fetched_again(
-    publish_it: Publish, sandbox: Sandbox, network: Network, faults: Faults, generation: int
+def test_known_details_are_not_fetched_again(
+    publish_it: Publish, network: Network, faults: Faults, generation: int
 ) -> None:
     if generation == 1:
         pytest.skip("its lists contain the digest")
     faults.add([Fault(method="GET", path="/versions/1$", execute="never", status=404)])
     assert publish_it().outcome == "created"
-    # The list and two versions; then the list, and the one that was not found.
+    # The list and two versions, then the list and the version that was not found.
     assert network.sent == ["GET"] * 3 + ["GET"] * 2 + ["POST"]
 
 
@@ -126,15 +120,15 @@ def test_only_the_newest_are_searched(
     assert publish_it(lookback=1).outcome == "reused"
 
 
-def test_a_digest_that_the_list_leaves_open_is_looked_up(params: CreateVersionParams) -> None:
-    """Some lists have the field, but nothing in it."""
+def test_a_digest_that_is_null_in_the_list_is_looked_up(params: CreateVersionParams) -> None:
+    """Some lists have the field without a value."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         assert request.method == "GET"
         if request.url.path.endswith("/versions"):
             return httpx.Response(200, json={"items": [{"number": 7, "container_image_digest": None}]})
         return httpx.Response(200, json={"number": 7, "container_image_digest": params["container_image_digest"]})
 
-    with API(transport=httpx.MockTransport(answer)) as api:
+    with API(transport=httpx.MockTransport(respond)) as api:
         published = publish_with(api, ModelReference.parse("acme/det"), params)
     assert (published.outcome, str(published.version.reference)) == ("reused", "acme/det:7")

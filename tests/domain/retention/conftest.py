@@ -14,7 +14,7 @@ from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
 from airflow_provider_wriftai.domain.retention.prune import prune
 from airflow_provider_wriftai.domain.retention.report import PruneReport
 from airflow_provider_wriftai.sandbox.faults import Faults
-from tests.support.pruning import Network, Prune, sleep_not
+from tests.support.pruning import Network, Prune, skip_sleep
 from tests.support.sandbox import Sandbox
 
 
@@ -25,14 +25,14 @@ def network() -> Network:
 
 @pytest.fixture
 def prune_it(sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network) -> Prune:
-    """Prune a model through a service of which each generation takes its turn, and where faults strike."""
+    """Return a function that prunes a model through each generation of a service with faults."""
 
     def run(model: str, policy: RetentionPolicy, **keywords: Any) -> PruneReport:
         async def prune_model() -> PruneReport:
             base_url = f"{faulty[0]}/generation-{generation}/v1"
             retry = RetryPolicy(attempts=keywords.pop("attempts", 1))
             async with API(base_url, sandbox.token, async_transport=network, retry=retry) as api:
-                return await prune(api, ModelReference.parse(model), policy, sleep=sleep_not, **keywords)
+                return await prune(api, ModelReference.parse(model), policy, sleep=skip_sleep, **keywords)
 
         return asyncio.run(prune_model())
 

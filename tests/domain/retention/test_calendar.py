@@ -1,4 +1,4 @@
-"""Calendar retention, beside a naive reference."""
+"""Calendar retention, compared with a naive implementation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _version(number: int, created_at: datetime, *, numbered: bool = True) -> Ver
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[VersionRecord]:
-    """Versions over three years, often several on a day and at the same time, with and without numbers."""
+    """Draw versions of three years, often several per day or at the same time, with and without numbers."""
     numbered = draw(st.booleans())
     hours = draw(st.lists(st.integers(0, 3 * 365 * 4).map(lambda quarter: quarter * 6), max_size=40))
     if draw(st.booleans()):
@@ -45,13 +45,13 @@ rules = (
 )
 
 
-def _deleted(versions: list[VersionRecord], calendar: CalendarRules, **more: Any) -> set[VersionReference]:
-    decided = plan(versions, RetentionPolicy(calendar=calendar, **more), NOW)
-    return {decision.version.reference for decision in decided.to_delete}
+def _plan_deletions(versions: list[VersionRecord], calendar: CalendarRules, **more: Any) -> set[VersionReference]:
+    result = plan(versions, RetentionPolicy(calendar=calendar, **more), NOW)
+    return {decision.version.reference for decision in result.to_delete}
 
 
-def _naive(versions: list[VersionRecord], calendar: CalendarRules) -> set[VersionReference]:
-    """What is deleted, said as the documentation says it."""
+def _plan_naively(versions: list[VersionRecord], calendar: CalendarRules) -> set[VersionReference]:
+    """Return the versions to delete, in the words of the documentation."""
 
     def is_newer(one: VersionRecord, other: VersionRecord) -> bool:
         if one.number is not None and other.number is not None:
@@ -86,8 +86,8 @@ def _naive(versions: list[VersionRecord], calendar: CalendarRules) -> set[Versio
 
 
 @given(histories(), rules)
-def test_it_equals_the_naive_reference(versions: list[VersionRecord], calendar: CalendarRules) -> None:
-    assert _deleted(versions, calendar) == _naive(versions, calendar)
+def test_the_plan_equals_that_of_a_naive_implementation(versions: list[VersionRecord], calendar: CalendarRules) -> None:
+    assert _plan_deletions(versions, calendar) == _plan_naively(versions, calendar)
 
 
 @given(histories(), rules, st.randoms(use_true_random=False))
@@ -96,7 +96,7 @@ def test_the_order_of_the_list_does_not_matter(
 ) -> None:
     shuffled = list(versions)
     chance.shuffle(shuffled)
-    assert _deleted(shuffled, calendar) == _deleted(versions, calendar)
+    assert _plan_deletions(shuffled, calendar) == _plan_deletions(versions, calendar)
 
 
 @given(histories(), rules, st.sampled_from(RULES), st.integers(1, 5))
@@ -104,14 +104,14 @@ def test_higher_counts_and_more_rules_never_delete_more(
     versions: list[VersionRecord], calendar: CalendarRules, name: str, more: int
 ) -> None:
     higher = dataclasses.replace(calendar, **{name: (getattr(calendar, name) or 0) + more})
-    assert _deleted(versions, higher) <= _deleted(versions, calendar)
+    assert _plan_deletions(versions, higher) <= _plan_deletions(versions, calendar)
 
 
 @given(histories(), rules)
 def test_the_newest_is_always_kept(versions: list[VersionRecord], calendar: CalendarRules) -> None:
     if versions:
         newest = max(versions, key=lambda version: (version.number or 0, creation_time(version)))
-        assert newest.reference not in _deleted(versions, calendar)
+        assert newest.reference not in _plan_deletions(versions, calendar)
 
 
 @given(histories(), rules, st.integers(1, 10), st.integers(1, 400))
@@ -120,7 +120,7 @@ def test_a_version_is_deleted_only_if_every_criterion_allows_it(
 ) -> None:
     other = {"keep_last": keep_last, "older_than": timedelta(days=days)}
     alone = {each.version.reference for each in plan(versions, RetentionPolicy(**other), NOW).to_delete}  # type: ignore[arg-type]
-    assert _deleted(versions, calendar, **other) == _deleted(versions, calendar) & alone
+    assert _plan_deletions(versions, calendar, **other) == _plan_deletions(versions, calendar) & alone
 
 
 def test_days_are_those_of_utc() -> None:
@@ -130,19 +130,19 @@ def test_days_are_those_of_utc() -> None:
         _version(1, datetime(2026, 11, 7, 1, 30, tzinfo=plus_two)),
         _version(2, datetime(2026, 11, 7, 12, 0, tzinfo=plus_two)),
     ]
-    assert _deleted(versions, CalendarRules(keep_daily=2)) == set()
+    assert _plan_deletions(versions, CalendarRules(keep_daily=2)) == set()
 
 
 def test_weeks_are_those_of_iso_8601() -> None:
     # Monday, 2024-12-30, to Sunday, 2025-01-05, are week 1 of 2025.
     versions = [_version(1, datetime(2024, 12, 30, tzinfo=UTC)), _version(2, datetime(2025, 1, 5, tzinfo=UTC))]
-    assert _deleted(versions, CalendarRules(keep_weekly=5)) == {VersionNumber(MODEL, 1)}
+    assert _plan_deletions(versions, CalendarRules(keep_weekly=5)) == {VersionNumber(MODEL, 1)}
 
 
-def test_reasons() -> None:
+def test_every_decision_has_a_reason() -> None:
     versions = [_version(number, NOW - timedelta(days=3 - number, hours=1)) for number in (1, 2, 3)]
-    decided = plan(versions, RetentionPolicy(calendar=CalendarRules(keep_daily=2, keep_yearly=3)), NOW)
-    assert [decision.reason for decision in decided.decisions] == [
+    result = plan(versions, RetentionPolicy(calendar=CalendarRules(keep_daily=2, keep_yearly=3)), NOW)
+    assert [decision.reason for decision in result.decisions] == [
         "the newest version is always kept",
         "the newest of 2026-11-07 (keep_daily=2)",
         "not kept by keep_daily, keep_yearly",
@@ -159,13 +159,13 @@ def test_a_count_below_one_is_refused(name: str, count: int) -> None:
 def test_three_years_of_versions() -> None:
     """The plan that the guide shows: a version a day for three years."""
     versions = [_version(number, NOW - timedelta(days=3 * 365 - number)) for number in range(1, 3 * 365 + 1)]
-    decided = plan(
+    result = plan(
         versions,
         RetentionPolicy(calendar=CalendarRules(keep_daily=7, keep_weekly=4, keep_monthly=12, keep_yearly=3)),
         NOW,
     )
-    kept = [(creation_time(each.version).date().isoformat(), each.reason) for each in decided.kept]
-    assert len(decided.to_delete) == 3 * 365 - len(kept)
+    kept = [(creation_time(each.version).date().isoformat(), each.reason) for each in result.kept]
+    assert len(result.to_delete) == 3 * 365 - len(kept)
     assert [day for day, _ in kept] == [
         "2026-11-08", "2026-11-07", "2026-11-06", "2026-11-05", "2026-11-04", "2026-11-03", "2026-11-02",
         "2026-11-01", "2026-10-31", "2026-10-25", "2026-10-18", "2026-09-30", "2026-08-31", "2026-07-31",

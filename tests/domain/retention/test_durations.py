@@ -24,7 +24,7 @@ from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError
         ("PT90M", timedelta(minutes=90)),
     ],
 )
-def test_ages(text: str, age: timedelta) -> None:
+def test_durations_are_parsed(text: str, age: timedelta) -> None:
     assert parse_duration(text) == age
 
 
@@ -51,7 +51,7 @@ def test_ages(text: str, age: timedelta) -> None:
         "None",
     ],
 )
-def test_no_ages(text: str) -> None:
+def test_other_texts_are_not_durations(text: str) -> None:
     with pytest.raises(InvalidPolicyError):
         parse_duration(text)
 
@@ -69,7 +69,7 @@ def test_months_and_years_have_no_fixed_length(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["999999999999w", "P999999999999D"])
-def test_what_no_timedelta_can_hold(text: str) -> None:
+def test_a_duration_that_no_timedelta_can_hold_is_refused(text: str) -> None:
     with pytest.raises(InvalidPolicyError, match="too long"):
         parse_duration(text)
 
@@ -81,7 +81,7 @@ def test_only_the_text_none_omits_a_criterion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "words"),
+    ("age", "text"),
     [
         (timedelta(seconds=59), "59s"),
         (timedelta(minutes=90), "1.5h"),
@@ -90,5 +90,5 @@ def test_only_the_text_none_omits_a_criterion() -> None:
         (timedelta(days=-2), "-2d"),
     ],
 )
-def test_ages_in_words(age: timedelta, words: str) -> None:
-    assert format_age(age) == words
+def test_ages_are_formatted(age: timedelta, text: str) -> None:
+    assert format_age(age) == text

@@ -15,7 +15,7 @@ from airflow_provider_wriftai.domain.retention.calendar import CalendarRules
 from airflow_provider_wriftai.domain.retention.errors import InvalidPolicyError, UnplannableError
 from airflow_provider_wriftai.domain.retention.policy import Plan, RetentionPolicy, creation_time, plan
 from airflow_provider_wriftai.domain.retention.protection import Protection
-from airflow_provider_wriftai.domain.retention.selectors import NamedVersions, read_versions
+from airflow_provider_wriftai.domain.retention.selectors import SelectedVersions, parse_version_selectors
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MODEL = ModelReference("acme", "det")
@@ -66,44 +66,44 @@ policies = st.builds(
 )
 
 
-def _going(decided: Plan) -> set[VersionReference]:
-    return {decision.version.reference for decision in decided.to_delete}
+def _collect_deletions(result: Plan) -> set[VersionReference]:
+    return {decision.version.reference for decision in result.to_delete}
 
 
-def _newest(versions: Versions) -> VersionRecord:
+def _find_newest(versions: Versions) -> VersionRecord:
     return max(versions, key=lambda version: (version.number or 0, creation_time(version), str(version.reference)))
 
 
 @given(listings(), policies, st.randoms(use_true_random=False))
-def test_what_always_holds(versions: Versions, policy: RetentionPolicy, chance: random.Random) -> None:
-    decided = plan(versions, policy, NOW)
-    to_delete = _going(decided)
+def test_every_plan_keeps_these_invariants(versions: Versions, policy: RetentionPolicy, chance: random.Random) -> None:
+    result = plan(versions, policy, NOW)
+    to_delete = _collect_deletions(result)
 
-    assert {decision.version.reference for decision in decided.decisions} == {version.reference for version in versions}
-    assert len(decided.to_delete) + len(decided.kept) + len(decided.protected) == len(versions)
-    assert all(decision.reason for decision in decided.decisions)
+    assert {decision.version.reference for decision in result.decisions} == {version.reference for version in versions}
+    assert len(result.to_delete) + len(result.kept) + len(result.protected) == len(versions)
+    assert all(decision.reason for decision in result.decisions)
     if versions:
-        assert _newest(versions).reference not in to_delete
+        assert _find_newest(versions).reference not in to_delete
     assert len(versions) - len(to_delete) >= min(policy.keep_last or 1, len(versions))
     if policy.older_than is not None:
-        assert all(NOW - creation_time(decision.version) > policy.older_than for decision in decided.to_delete)
+        assert all(NOW - creation_time(decision.version) > policy.older_than for decision in result.to_delete)
 
     shuffled = list(versions)
     chance.shuffle(shuffled)
-    assert plan(shuffled, policy, NOW) == decided
+    assert plan(shuffled, policy, NOW) == result
 
 
 @given(listings(), policies)
 def test_what_is_protected_always_stays(versions: Versions, policy: RetentionPolicy) -> None:
-    to_delete = _going(plan(versions, policy, NOW))
+    to_delete = _collect_deletions(plan(versions, policy, NOW))
     protection = policy.protection
     for version in versions:
-        named = version.reference in protection.versions
-        imaged = bool(protection.digests) and (version.digest is None or version.digest in protection.digests)
-        noted = protection.release_notes is not None and (
+        is_named = version.reference in protection.versions
+        has_image = bool(protection.digests) and (version.digest is None or version.digest in protection.digests)
+        has_notes = protection.release_notes is not None and (
             version.release_notes is None or protection.release_notes.search(version.release_notes)
         )
-        if named or imaged or noted:
+        if is_named or has_image or has_notes:
             assert version.reference not in to_delete
 
 
@@ -111,10 +111,10 @@ def test_what_is_protected_always_stays(versions: Versions, policy: RetentionPol
 def test_more_protection_and_higher_limits_never_delete_more(
     versions: Versions, policy: RetentionPolicy, more: Protection
 ) -> None:
-    to_delete = _going(plan(versions, policy, NOW))
+    to_delete = _collect_deletions(plan(versions, policy, NOW))
     own = policy.protection
     protected = Protection(
-        NamedVersions(own.versions.numbers | more.versions.numbers, own.versions.ids | more.versions.ids),
+        SelectedVersions(own.versions.numbers | more.versions.numbers, own.versions.ids | more.versions.ids),
         own.digests | more.digests,
         own.release_notes or more.release_notes,
     )
@@ -125,12 +125,12 @@ def test_more_protection_and_higher_limits_never_delete_more(
         dataclasses.replace(policy, only=more.versions),
     ]
     for other in stricter:
-        assert _going(plan(versions, other, NOW)) <= to_delete
+        assert _collect_deletions(plan(versions, other, NOW)) <= to_delete
 
 
 @given(listings(), policies)
-def test_learning_of_an_image_changes_nothing_else(versions: Versions, policy: RetentionPolicy) -> None:
-    """What is looked up of some versions lets only those go that had to stay for want of it."""
+def test_looking_up_images_changes_nothing_else(versions: Versions, policy: RetentionPolicy) -> None:
+    """Only versions that were kept because their image was unknown may be deleted in addition."""
     first = plan(versions, policy, NOW)
     needing = {decision.version.reference for decision in first.needing_images}
     known = [
@@ -138,15 +138,15 @@ def test_learning_of_an_image_changes_nothing_else(versions: Versions, policy: R
         for version in versions
     ]
     second = plan(known, policy, NOW)
-    assert _going(first) <= _going(second) <= _going(first) | needing
+    assert _collect_deletions(first) <= _collect_deletions(second) <= _collect_deletions(first) | needing
     assert second.needing_images == ()
 
 
 def test_a_worked_example() -> None:
     versions = [_version(number, timedelta(days=10 - number)) for number in range(1, 8)]
     protection = Protection.read(MODEL, ["acme/det:1"])
-    decided = plan(versions, RetentionPolicy(keep_last=3, older_than=timedelta(days=7), protection=protection), NOW)
-    assert [(str(decision.version.reference), decision.delete, decision.reason) for decision in decided.decisions] == [
+    result = plan(versions, RetentionPolicy(keep_last=3, older_than=timedelta(days=7), protection=protection), NOW)
+    assert [(str(decision.version.reference), decision.delete, decision.reason) for decision in result.decisions] == [
         ("acme/det:7", False, "the newest version is always kept"),
         ("acme/det:6", False, "one of the newest 3"),
         ("acme/det:5", False, "one of the newest 3"),
@@ -157,10 +157,10 @@ def test_a_worked_example() -> None:
     ]
 
 
-def test_the_number_counts_where_there_is_one_and_not_the_time() -> None:
+def test_numbers_take_precedence_over_times() -> None:
     versions = [_version(1, timedelta(days=1)), _version(2, timedelta(days=5)), _version(3, timedelta(days=9))]
-    decided = plan(versions, RetentionPolicy(keep_last=1), NOW)
-    assert [str(decision.version.reference) for decision in decided.kept] == ["acme/det:3"]
+    result = plan(versions, RetentionPolicy(keep_last=1), NOW)
+    assert [str(decision.version.reference) for decision in result.kept] == ["acme/det:3"]
 
 
 @pytest.mark.parametrize(
@@ -173,25 +173,27 @@ def test_the_number_counts_where_there_is_one_and_not_the_time() -> None:
         ([1, 2, 2, 3, 3], 4, []),
     ],
 )
-def test_of_equal_times_each_may_be_the_newer(days: list[int], keep_last: int, to_delete: list[int]) -> None:
+def test_versions_with_equal_times_are_kept_or_deleted_together(
+    days: list[int], keep_last: int, to_delete: list[int]
+) -> None:
     versions = [_version(n, timedelta(days=age), numbered=False) for n, age in enumerate(days, start=1)]
-    decided = plan(versions, RetentionPolicy(keep_last=keep_last), NOW)
-    assert sorted(str(decision.version.reference) for decision in decided.to_delete) == [
+    result = plan(versions, RetentionPolicy(keep_last=keep_last), NOW)
+    assert sorted(str(decision.version.reference) for decision in result.to_delete) == [
         f"id-{number:03}" for number in to_delete
     ]
 
 
-def test_only_what_may_go_goes() -> None:
+def test_versions_that_are_not_in_only_are_kept() -> None:
     versions = [_version(number, timedelta(days=10 - number)) for number in range(1, 8)]
-    only = read_versions("only", MODEL, ["acme/det:1", 2, {"reference": "acme/det:7"}, 99])
-    decided = plan(versions, RetentionPolicy(keep_last=2, only=only), NOW)
-    assert [str(decision.version.reference) for decision in decided.to_delete] == ["acme/det:1", "acme/det:2"]
-    assert decided.kept[-1].reason == "not among the versions in 'only'"
+    only = parse_version_selectors("only", MODEL, ["acme/det:1", 2, {"reference": "acme/det:7"}, 99])
+    result = plan(versions, RetentionPolicy(keep_last=2, only=only), NOW)
+    assert [str(decision.version.reference) for decision in result.to_delete] == ["acme/det:1", "acme/det:2"]
+    assert result.kept[-1].reason == "not among the versions in 'only'"
 
 
-def test_the_newest_stays_however_old_it_is() -> None:
-    decided = plan([_version(1, timedelta(days=1000))], RetentionPolicy(older_than=timedelta(days=1)), NOW)
-    assert decided.to_delete == ()
+def test_the_newest_is_kept_however_old_it_is() -> None:
+    result = plan([_version(1, timedelta(days=1000))], RetentionPolicy(older_than=timedelta(days=1)), NOW)
+    assert result.to_delete == ()
 
 
 def test_what_is_kept_anyway_is_not_counted_as_protected() -> None:
@@ -207,7 +209,7 @@ def test_versions_from_a_clock_that_is_a_little_ahead_are_new() -> None:
 
 
 @pytest.mark.parametrize("created_at", [None, datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)])
-def test_without_a_time_of_creation_nothing_is_planned(created_at: datetime | None) -> None:
+def test_without_a_creation_time_nothing_is_planned(created_at: datetime | None) -> None:
     broken = VersionRecord(VersionNumber(MODEL, 1), created_at)
     with pytest.raises(UnplannableError, match=r"acme/det:1 with created_at .* nothing was deleted"):
         plan([_version(2, timedelta(days=1)), broken], RetentionPolicy(keep_last=1), NOW)
@@ -240,17 +242,17 @@ def test_numbers_and_ids_together_plan_nothing() -> None:
         {"calendar": CalendarRules()},
     ],
 )
-def test_a_policy_that_cannot_be_meant(values: dict[str, Any]) -> None:
+def test_an_invalid_policy_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(InvalidPolicyError):
         RetentionPolicy(**values)
 
 
-def test_an_age_differs_in_words_from_a_limit_that_it_differs_from() -> None:
+def test_an_age_near_a_limit_is_not_formatted_as_the_limit() -> None:
     limit = timedelta(days=30)
     ages = [timedelta(0), limit - timedelta(minutes=1), limit, limit + timedelta(minutes=1)]
     versions = [_version(9 - number, age) for number, age in enumerate(ages)]
-    decided = plan(versions, RetentionPolicy(older_than=limit), NOW)
-    assert [decision.reason for decision in decided.decisions] == [
+    result = plan(versions, RetentionPolicy(older_than=limit), NOW)
+    assert [decision.reason for decision in result.decisions] == [
         "the newest version is always kept",
         "just under 30d old, not older than 30d",
         "30d old, not older than 30d",

@@ -15,23 +15,23 @@ REFERENCE = parse_version("acme/det:3")
 
 
 class Service:
-    """Answers a delete as told, and knows the version for some more requests.
+    """A service with a given response to a delete, which returns the version for some more requests.
 
     Attributes:
         requests: The methods of the requests, in order.
         slept: The pauses between them, in seconds.
     """
 
-    def __init__(self, answer: httpx.Response, gone_after: int = 0) -> None:
+    def __init__(self, response: httpx.Response, gone_after: int = 0) -> None:
         self.requests: list[str] = []
         self.slept: list[float] = []
-        self._answer = answer
+        self._response = response
         self._gone_after = gone_after
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request.method)
         if request.method == "DELETE":
-            return self._answer
+            return self._response
         if len(self.requests) > self._gone_after + 1:
             return httpx.Response(404)
         return httpx.Response(200, json={"number": 3})
@@ -42,9 +42,9 @@ class Service:
             run(api, delete(REFERENCE), self.slept.append)
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(204), httpx.Response(200, json={}), httpx.Response(200)])
-def test_a_confirmed_delete_is_one_request(answer: httpx.Response) -> None:
-    service = Service(answer)
+@pytest.mark.parametrize("response", [httpx.Response(204), httpx.Response(200, json={}), httpx.Response(200)])
+def test_a_confirmed_delete_is_one_request(response: httpx.Response) -> None:
+    service = Service(response)
     service.delete()
     assert service.requests == ["DELETE"]
 
@@ -58,24 +58,24 @@ UNCONFIRMED = [
 ]
 
 
-@pytest.mark.parametrize("answer", UNCONFIRMED)
+@pytest.mark.parametrize("response", UNCONFIRMED)
 @pytest.mark.parametrize("gone_after", [0, 3])
-def test_a_delete_that_is_not_confirmed_is_verified(answer: httpx.Response, gone_after: int) -> None:
-    service = Service(answer, gone_after)
+def test_a_delete_that_is_not_confirmed_is_verified(response: httpx.Response, gone_after: int) -> None:
+    service = Service(response, gone_after)
     service.delete()
     assert service.requests == ["DELETE"] + ["GET"] * (gone_after + 1)
     assert len(service.slept) == gone_after
 
 
-@pytest.mark.parametrize("answer", UNCONFIRMED)
-def test_a_version_that_stays_was_not_deleted(answer: httpx.Response) -> None:
-    service = Service(answer, gone_after=100)
+@pytest.mark.parametrize("response", UNCONFIRMED)
+def test_a_version_that_still_exists_was_not_deleted(response: httpx.Response) -> None:
+    service = Service(response, gone_after=100)
     with pytest.raises(UnconfirmedDeleteError, match="delete of acme/det:3 with success, but not as its contract says"):
         service.delete()
     assert service.requests == ["DELETE"] + ["GET"] * 5
     assert 10 < sum(service.slept) < 20
 
 
-def test_a_version_that_does_not_exist_is_said_so() -> None:
+def test_a_version_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(NotFoundError):
         Service(httpx.Response(404)).delete()

@@ -12,22 +12,22 @@ from tests.support.waiting_service import Run, Service
 
 
 @pytest.fixture(autouse=True)
-def _polls_may_follow_each_other_fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _allow_short_intervals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "poll_interval" not in request.module.__name__:
         monkeypatch.setattr(poll_interval, "SHORTEST_INTERVAL", 0.0)
 
 
 @pytest.fixture
 def run(sandbox: Sandbox) -> Run:
-    """Run something with a service in an event loop that tells what blocks it."""
+    """Return a function that runs a test with a service, in an event loop that reports what blocks it."""
 
     def in_loop(work: Callable[[Service], Awaitable[Any]]) -> Any:
         async def main() -> Any:
             service = Service(sandbox)
             async with asyncio.timeout(60):
                 result = await work(service)
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left, left
+            unfinished = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not unfinished, unfinished
             return result
 
         return asyncio.run(main(), debug=True)

@@ -24,7 +24,7 @@ from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 from airflow_provider_wriftai.domain.watermark import Watermark
 
 MODEL = ModelReference("acme", "det")
-BORN = datetime(2026, 1, 1, tzinfo=UTC)
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 DIGESTS = [f"sha256:{number:064x}" for number in range(3)]
 
 
@@ -37,14 +37,14 @@ def _time(time: datetime) -> Watermark:
 
 
 def _version(number: int, notes: str | None = "x", digest: str | None = None) -> VersionRecord:
-    return VersionRecord(VersionNumber(MODEL, number), BORN + timedelta(days=number), notes, digest)
+    return VersionRecord(VersionNumber(MODEL, number), CREATED + timedelta(days=number), notes, digest)
 
 
 watermarks = st.one_of(
     st.integers(0, 20).map(_number),
-    st.integers(0, 20).map(lambda days: _time(BORN + timedelta(days=days, hours=1))),
+    st.integers(0, 20).map(lambda days: _time(CREATED + timedelta(days=days, hours=1))),
 )
-criteria = st.builds(
+criteria_values = st.builds(
     lambda digest, newer_than, notes: (digest, newer_than, notes),
     st.none() | st.sampled_from(DIGESTS),
     st.none() | watermarks,
@@ -55,19 +55,19 @@ versions = st.builds(
 )
 
 
-def _condition(digest: str | None, newer_than: Watermark | None, notes: str | None) -> Criteria:
+def _criteria(digest: str | None, newer_than: Watermark | None, notes: str | None) -> Criteria:
     return Criteria(
         model=MODEL, digest=digest, newer_than=newer_than, release_notes=read_pattern(notes) if notes else None
     )
 
 
 def _resolved(digest: str | None, newer_than: Watermark | None, notes: str | None) -> ResolvedCriteria:
-    return ResolvedCriteria(_condition(digest, newer_than, notes), newer_than)
+    return ResolvedCriteria(_criteria(digest, newer_than, notes), newer_than)
 
 
-@given(criteria, versions)
-def test_everything_that_is_given_has_to_hold(given_criteria: Any, version: VersionRecord) -> None:
-    digest, newer_than, notes = given_criteria
+@given(criteria_values, versions)
+def test_every_criterion_has_to_match(values: Any, version: VersionRecord) -> None:
+    digest, newer_than, notes = values
     alone = [
         _resolved(*each).match(version)
         for each in ((digest, None, None), (None, newer_than, None), (None, None, notes))
@@ -76,41 +76,44 @@ def test_everything_that_is_given_has_to_hold(given_criteria: Any, version: Vers
     assert _resolved(digest, newer_than, notes).match(version) is Match.all_of(*alone)
 
 
-@given(criteria)
-def test_it_comes_back_from_json_as_it_was(given_criteria: Any) -> None:
-    condition = _condition(*given_criteria)
-    assert Criteria.from_json(json.loads(json.dumps(condition.to_json()))) == condition
+@given(criteria_values)
+def test_criteria_survive_json(values: Any) -> None:
+    criteria = _criteria(*values)
+    assert Criteria.from_json(json.loads(json.dumps(criteria.to_json()))) == criteria
 
 
 @pytest.mark.parametrize(
-    ("condition", "words"),
+    ("criteria", "text"),
     [
         (Criteria(version=VersionNumber(MODEL, 7)), "acme/det:7"),
         (Criteria(version=VersionId("some-id")), "some-id"),
         (Criteria(model=MODEL, newer_than=START), "a version of acme/det newer than the start of the wait"),
-        (Criteria(model=MODEL, newer_than=Start(BORN)), "a version of acme/det newer than the start of the wait"),
+        (Criteria(model=MODEL, newer_than=Start(CREATED)), "a version of acme/det newer than the start of the wait"),
         (Criteria(model=MODEL, newer_than=VersionId("a")), "a version of acme/det newer than a"),
         (Criteria(model=MODEL, newer_than=_number(3)), "a version of acme/det newer than number 3"),
         (
             Criteria(model=MODEL, digest=DIGESTS[0], release_notes=read_pattern("rel")),
             f"a version of acme/det with the image {DIGESTS[0]} whose release notes match 'rel'",
         ),
-        (Criteria(model=MODEL, newer_than=_time(BORN)), "a version of acme/det newer than 2026-01-01T00:00:00+00:00"),
+        (
+            Criteria(model=MODEL, newer_than=_time(CREATED)),
+            "a version of acme/det newer than 2026-01-01T00:00:00+00:00",
+        ),
     ],
 )
-def test_it_says_what_is_waited_for(condition: Criteria, words: str) -> None:
-    assert str(condition) == words
-    assert Criteria.from_json(json.loads(json.dumps(condition.to_json()))) == condition
+def test_criteria_are_described_as_text(criteria: Criteria, text: str) -> None:
+    assert str(criteria) == text
+    assert Criteria.from_json(json.loads(json.dumps(criteria.to_json()))) == criteria
 
 
-def test_what_is_not_told_is_not_known_to_hold() -> None:
+def test_a_missing_field_makes_a_match_unknown() -> None:
     assert _resolved(DIGESTS[0], None, None).match(_version(1, digest=None)) is Match.UNKNOWN
     assert _resolved(None, None, "rel").match(_version(1, notes=None)) is Match.UNKNOWN
     assert _resolved(DIGESTS[0], None, "rel").match(_version(1, notes="x", digest=None)) is Match.NO
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({}, "Nothing to wait for"),
         ({"model": MODEL}, "No criterion for the version of acme/det"),
@@ -119,13 +122,13 @@ def test_what_is_not_told_is_not_known_to_hold() -> None:
         ({"model": MODEL, "digest": "latest"}, "must be a digest .*'latest'"),
     ],
 )
-def test_what_cannot_be_meant(values: Any, said: str) -> None:
-    with pytest.raises(InvalidCriteriaError, match=said):
+def test_invalid_criteria_are_refused(values: Any, message: str) -> None:
+    with pytest.raises(InvalidCriteriaError, match=message):
         Criteria(**values)
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "expected"),
     [
         ("start", START),
         (" start ", START),
@@ -136,18 +139,18 @@ def test_what_cannot_be_meant(values: Any, said: str) -> None:
         ({"reference": "acme/det:7", "release_notes": "as a task returned it"}, _number(7)),
         ("5b1f0c8e-0000-4000-8000-000000000000", VersionId("5b1f0c8e-0000-4000-8000-000000000000")),
         ({"reference": "some-id"}, VersionId("some-id")),
-        ("2026-01-01T00:00:00Z", _time(BORN)),
-        ("2026-01-01 02:00:00+02:00", _time(BORN)),
-        (BORN, _time(BORN)),
-        (BORN.astimezone(timezone(timedelta(hours=2))), _time(BORN)),
+        ("2026-01-01T00:00:00Z", _time(CREATED)),
+        ("2026-01-01 02:00:00+02:00", _time(CREATED)),
+        (CREATED, _time(CREATED)),
+        (CREATED.astimezone(timezone(timedelta(hours=2))), _time(CREATED)),
     ],
 )
-def test_what_newer_than_may_be(value: Any, read: Any) -> None:
-    assert read_newer_than(MODEL, value) == read
+def test_valid_values_of_newer_than_are_read(value: Any, expected: Any) -> None:
+    assert read_newer_than(MODEL, value) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (None, "newer_than must be"),
         ("", "newer_than must be"),
@@ -162,22 +165,22 @@ def test_what_newer_than_may_be(value: Any, read: Any) -> None:
         ("acme/det:zero", "newer_than must be"),
         ("other/det:7", "a version of acme/det; got other/det:7"),
         ("2026-01-01", "must have a time zone"),
-        (BORN.replace(tzinfo=None), "must have a time zone"),
+        (CREATED.replace(tzinfo=None), "must have a time zone"),
     ],
 )
-def test_what_newer_than_may_not_be(value: Any, said: str) -> None:
-    with pytest.raises(InvalidCriteriaError, match=said):
+def test_invalid_values_of_newer_than_are_refused(value: Any, message: str) -> None:
+    with pytest.raises(InvalidCriteriaError, match=message):
         read_newer_than(MODEL, value)
 
 
 @pytest.mark.parametrize("pattern", ["(", "[z-a]", "a{99999999999999999999}"])
-def test_a_pattern_that_is_none(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidPatternError, match="must be a regular expression"):
         read_pattern(pattern)
 
 
 @pytest.mark.parametrize(
-    "written",
+    "value",
     [
         {},
         {"model": "acme/det"},
@@ -194,14 +197,14 @@ def test_a_pattern_that_is_none(pattern: str) -> None:
         7,
     ],
 )
-def test_what_is_no_condition_is_told(written: Any) -> None:
+def test_criteria_from_invalid_json_are_refused(value: Any) -> None:
     with pytest.raises(InvalidCriteriaError):
-        Criteria.from_json(written)
+        Criteria.from_json(value)
 
 
-@given(criteria)
-def test_what_is_resolved_stays_so(given_criteria: Any) -> None:
-    digest, newer_than, notes = given_criteria
+@given(criteria_values)
+def test_resolved_criteria_stay_resolved(values: Any) -> None:
+    digest, newer_than, notes = values
     resolved = _resolved(digest, newer_than, notes)
     assert resolved.as_criteria() == resolved.criteria
     started = ResolvedCriteria(Criteria(model=MODEL, newer_than=START), _number(3))

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import cast
 
 import httpx
@@ -16,8 +16,9 @@ from airflow_provider_wriftai.client.api import API
 from airflow_provider_wriftai.client.references import ModelReference, parse_version
 from airflow_provider_wriftai.client.retrying import RetryPolicy
 from airflow_provider_wriftai.client.version import VersionRecord
-from airflow_provider_wriftai.domain.waiting import connection_source, event_stream, version_cache
-from airflow_provider_wriftai.domain.waiting.criteria import Criteria, read_newer_than, read_pattern
+from airflow_provider_wriftai.domain import patterns
+from airflow_provider_wriftai.domain.waiting import connection_source, event_stream
+from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, read_newer_than, read_pattern
 from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent, stream_versions
 from airflow_provider_wriftai.domain.watermark import Watermark
 from tests.support.sandbox import Sandbox
@@ -38,7 +39,7 @@ async def _next(stream: AsyncGenerator[VersionEvent], count: int) -> list[str]:
     return [str(event.version.reference) for event in events if event.version is not None]
 
 
-def test_each_version_once_the_oldest_first(sandbox: Sandbox, run: Run) -> None:
+def test_each_version_is_delivered_once_oldest_first(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=3)
 
     async def work(service: Service) -> tuple[list[str], list[str]]:
@@ -47,7 +48,7 @@ def test_each_version_once_the_oldest_first(sandbox: Sandbox, run: Run) -> None:
             assert begins.version is None
             published = [service.publish(model) for _ in range(3)]
             delivered = await _next(stream, 3)
-            # More than fit a page.
+            # More than fit on a page.
             published += [service.publish(model) for _ in range(70)]
             delivered += await _next(stream, 70)
             return published, delivered
@@ -56,18 +57,18 @@ def test_each_version_once_the_oldest_first(sandbox: Sandbox, run: Run) -> None:
     assert delivered == published
 
 
-def test_more_than_a_page_after_the_service_did_not_know_the_model_for_a_moment(sandbox: Sandbox, run: Run) -> None:
+def test_more_than_a_page_is_delivered_after_the_model_was_unknown_for_a_moment(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> tuple[list[str], list[str]]:
         async with aclosing(_stream(service, newer_than_start(model))) as stream:
             await anext(stream)
             first = asyncio.ensure_future(anext(stream))
-            await service.until_asked(3)
-            service.fails = lambda: httpx.Response(404, json={"detail": "no such model"})
-            await service.until_asked(len(service.asked) + 3)
+            await service.until_requested(3)
+            service.fault = lambda: httpx.Response(404, json={"detail": "no such model"})
+            await service.until_requested(len(service.requests) + 3)
             published = [service.publish(model) for _ in range(60)]
-            service.fails = lambda: None
+            service.fault = lambda: None
             version = (await first).version
             assert version is not None
             return published, [str(version.reference), *await _next(stream, 59)]
@@ -76,7 +77,7 @@ def test_more_than_a_page_after_the_service_did_not_know_the_model_for_a_moment(
     assert delivered == published
 
 
-def test_it_goes_on_from_every_checkpoint_it_gave(sandbox: Sandbox, run: Run) -> None:
+def test_a_stream_resumes_from_each_of_its_checkpoints(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> None:
@@ -94,7 +95,7 @@ def test_it_goes_on_from_every_checkpoint_it_gave(sandbox: Sandbox, run: Run) ->
     run(work)
 
 
-def test_its_checkpoints_never_move_back(sandbox: Sandbox, run: Run) -> None:
+def test_the_checkpoints_of_a_stream_never_move_back(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> list[int | None]:
@@ -113,7 +114,7 @@ def test_its_checkpoints_never_move_back(sandbox: Sandbox, run: Run) -> None:
     assert numbers == sorted(numbers)
 
 
-def test_it_begins_where_it_is_told(sandbox: Sandbox, run: Run) -> None:
+def test_a_stream_begins_after_newer_than(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=5)
     reference = ModelReference.parse(model)
 
@@ -125,7 +126,7 @@ def test_it_begins_where_it_is_told(sandbox: Sandbox, run: Run) -> None:
     assert run(work) == [f"{model}:4", f"{model}:5"]
 
 
-def test_only_versions_whose_release_notes_match(sandbox: Sandbox, run: Run) -> None:
+def test_only_versions_whose_release_notes_match_are_delivered(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
     reference = ModelReference.parse(model)
 
@@ -141,7 +142,7 @@ def test_only_versions_whose_release_notes_match(sandbox: Sandbox, run: Run) -> 
     assert run(work) == [f"{model}:2", f"{model}:4", f"{model}:6"]
 
 
-def test_whatever_goes_wrong_it_goes_on(
+def test_a_stream_continues_after_every_error(
     sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "LONGEST_PAUSE", 0.01)
@@ -158,10 +159,10 @@ def test_whatever_goes_wrong_it_goes_on(
             return await real_open()
 
         service.open = open_or_fail  # type: ignore[method-assign]
-        service.fails = lambda: next(failures, None)
+        service.fault = lambda: next(failures, None)
         async with aclosing(_stream(service, newer_than_start(model))) as stream:
             begins = asyncio.ensure_future(anext(stream))
-            await service.until_asked(2)
+            await service.until_requested(2)
             service.token = right
             assert (await begins).version is None
             service.publish(model)
@@ -172,21 +173,41 @@ def test_whatever_goes_wrong_it_goes_on(
     assert "was-revoked" not in caplog.text
 
 
+def test_a_version_whose_release_notes_cannot_be_searched_does_not_hold_up_the_next(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(patterns, "LONGEST_SEARCH", 0.02)
+    model = sandbox.new_model(versions=1)
+    criteria = Criteria(
+        model=ModelReference.parse(model), newer_than=START, release_notes=read_pattern("^release|^(a|aa)+$")
+    )
+
+    async def work(service: Service) -> list[str]:
+        async with aclosing(_stream(service, criteria)) as stream:
+            await anext(stream)
+            service.publish(model, "a" * 200 + "b")
+            service.publish(model, "release 2")
+            service.publish(model, "release 3")
+            return await _next(stream, 2)
+
+    assert run(work) == [f"{model}:3", f"{model}:4"]
+    assert f"{model}:2 is skipped, because its release notes cannot be searched." in caplog.text
+
+
 @pytest.mark.parametrize("status", [503, 403])
-def test_what_is_published_while_it_cannot_begin_is_delivered(
+def test_versions_published_before_the_first_successful_poll_are_delivered(
     sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(event_stream, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(version_cache, "_CLOCK_PRECISION", timedelta(0))
     model = sandbox.new_model(versions=3)
 
     async def work(service: Service) -> list[str]:
-        service.fails = lambda: httpx.Response(status)
+        service.fault = lambda: httpx.Response(status)
         async with aclosing(_stream(service, newer_than_start(model))) as stream:
             begins = asyncio.ensure_future(anext(stream))
-            await service.until_asked(2)
+            await service.until_requested(2)
             published = [service.publish(model) for _ in range(2)]
-            service.fails = lambda: None
+            service.fault = lambda: None
             assert (await begins).version is None
             assert await _next(stream, 2) == published
             return published
@@ -194,55 +215,47 @@ def test_what_is_published_while_it_cannot_begin_is_delivered(
     assert run(work) == [f"{model}:4", f"{model}:5"]
 
 
-class Moved(Service):
-    """A service whose connection changes."""
+class MovingService(Service):
+    """A service whose connection can lead to another base URL."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
         self.host = sandbox.base_url(2)
-        self.asked_at: list[str] = []
-        self._opened = asyncio.Condition()
+        self.base_paths: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.asked_at.append(request.url.path.partition("/v1")[0])
+        self.base_paths.append(request.url.path.partition("/v1")[0])
         return await super().handle_async_request(request)
 
-    async def until_opened(self, times: int) -> None:
-        """Wait until the connection was read so many times."""
-        async with self._opened:
-            await self._opened.wait_for(lambda: self.opened >= times)
-
     async def open(self) -> API:
-        async with self._opened:
-            self.opened += 1
-            self._opened.notify_all()
+        await super().open()
         return API(self.host, self.token, async_transport=self, retry=RetryPolicy(attempts=1, seconds=1))
 
 
-def test_it_follows_its_connection_to_another_service(
+def test_a_stream_follows_its_connection_to_another_service(
     sandbox: Sandbox, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_source, "MAX_AGE", 0.05)
     model = sandbox.new_model(versions=3)
 
     async def work(_: Service) -> None:
-        service = Moved(sandbox)
+        service = MovingService(sandbox)
         async with aclosing(_stream(service, newer_than_start(model))) as stream:
             first = await anext(stream)
             assert first.checkpoint == Checkpoint(sandbox.base_url(2), Watermark(number=3, is_all=True))
             begins = asyncio.ensure_future(anext(stream))
-            await service.until_asked(3)
-            # As another service: the other generation knows versions by other names.
+            await service.until_requested(3)
+            # The other generation acts as another service, because it names versions differently.
             service.host = sandbox.base_url(1)
             event = await begins
             assert event.version is None
             assert event.checkpoint.service == sandbox.base_url(1)
-            service.asked_at.clear()
+            service.base_paths.clear()
             service.publish(model)
             version = (await anext(stream)).version
             assert version is not None
             assert version.number is None
-            assert set(service.asked_at) == {"/generation-1"}
+            assert set(service.base_paths) == {"/generation-1"}
 
     run(work)
     assert "The connection no longer leads to" in caplog.text
@@ -271,11 +284,11 @@ def test_another_token_for_the_same_service_leaves_no_gap(
     sandbox.store.add_token("another-token-5d2", "acme")
 
     async def work(_: Service) -> list[str]:
-        service = Moved(sandbox)
+        service = MovingService(sandbox)
         async with aclosing(_stream(service, newer_than_start(model))) as stream:
             await anext(stream)
             first = asyncio.ensure_future(anext(stream))
-            await service.until_asked(3)
+            await service.until_requested(3)
             service.gate.clear()
             opened = service.opened
             service.token = "another-token-5d2"
@@ -289,7 +302,7 @@ def test_another_token_for_the_same_service_leaves_no_gap(
     assert run(work) == [f"{model}:2"]
 
 
-def test_seconds_pass_between_two_versions(sandbox: Sandbox, run: Run) -> None:
+def test_seconds_between_events_pass_between_two_versions(sandbox: Sandbox, run: Run) -> None:
     model = sandbox.new_model(versions=1)
 
     async def work(service: Service) -> float:
@@ -303,7 +316,7 @@ def test_seconds_pass_between_two_versions(sandbox: Sandbox, run: Run) -> None:
             await _next(stream, 2)
             return loop.time() - first
 
-    # At least so many: a machine under load makes it more.
+    # On a machine under load, more time passes.
     assert run(work) >= 0.4
 
 

@@ -1,4 +1,4 @@
-"""Prune many models and publish many images at once: all that one token may ask shares one pool."""
+"""Prune many models and publish many images at once. All tasks that use one token share one pool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUBLISHES = int(os.environ["PUBLISHES"])
 TASK: dict[str, Any] = {"pool": os.environ["POOL"], "retries": 5, "retry_delay": timedelta(seconds=1)}
 
 with DAG("scale", schedule="@once", start_date=datetime(2026, 1, 1), catchup=False):
-    # Of seven versions, one a day, the oldest four are due, and the first of them is protected.
+    # Seven versions, one per day: the oldest four are due, and the first of them is protected.
     WriftAICleanupVersionsOperator.partial(task_id="prune", keep_last=2, older_than="84h", protect=[1], **TASK).expand(
         model=MODELS
     )

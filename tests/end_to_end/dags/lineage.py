@@ -1,4 +1,4 @@
-"""Publish and prune, for those who watch from outside."""
+"""Publish and prune, so that OpenLineage receives events of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publish all images that another task returned: values that look like templates are none."""
+"""Publish all images that another task returned. Values that look like templates are not rendered."""
 
 from __future__ import annotations
 

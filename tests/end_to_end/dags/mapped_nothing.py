@@ -1,4 +1,4 @@
-"""Prune with rules of which another task left one empty: each has to fail."""
+"""Prune with rules from another task, of which one is empty. Each prune must fail."""
 
 from __future__ import annotations
 

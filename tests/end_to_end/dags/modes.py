@@ -1,4 +1,4 @@
-"""Each way in which a wait can end, in each mode."""
+"""Every outcome of a wait, in every mode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}
 }  # fmt: skip
 if __version__.startswith("3.0."):
-    del MODES["reschedule"]  # whose timeouts Airflow 3.0 cannot count when it tests a DAG
+    del MODES["reschedule"]  # Airflow 3.0 does not apply its timeouts in ``airflow dags test``.
 LATE: dict[str, Any] = {"version": NOT_YET, "timeout": 1}
 DOWN: dict[str, Any] = {"version": THERE, "wriftai_conn_id": "down", "max_consecutive_failures": 0}
 
@@ -48,11 +48,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
 def modes() -> None:
-    for mode, how in MODES.items():
+    for mode, mode_parameters in MODES.items():
         for case, (parameters, _) in CASES.items():
-            WriftAIVersionSensor(
-                task_id=f"{case}-{mode}", **{"poke_interval": 1, "timeout": 60, "retries": 0, **how, **parameters}
-            )
+            defaults = {"poke_interval": 1, "timeout": 60, "retries": 0}
+            WriftAIVersionSensor(task_id=f"{case}-{mode}", **{**defaults, **mode_parameters, **parameters})
 
 
 modes()

@@ -1,4 +1,4 @@
-"""A DAG for each moment at which its publishing task is killed, in each mode: its first try never ends well."""
+"""A DAG for each mode and each moment at which its publishing task is killed. The first try never succeeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOper
 
 
 def die(context: Any, result: Any = None) -> None:
-    """Be killed when this try has made the version, and before Airflow knows."""
+    """Kill the try that has created the version before Airflow learns of it."""
     if result["release_notes"] == f"Try {context['ti'].try_number}":
         if "with worker" in os.environ["KILL"]:
             os.kill(os.getppid(), signal.SIGKILL)

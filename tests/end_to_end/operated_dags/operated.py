@@ -1,4 +1,4 @@
-"""DAGs whose tasks somebody clears, marks, and stops. Callbacks leave a file."""
+"""DAGs whose tasks are cleared, marked, and stopped. Their callbacks create files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOpe
 from airflow_provider_wriftai.operators.versions import WriftAICreateVersionOperator
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 
-FOLDER = Path(os.environ["CALLED_BACK"])
+CALLBACK_FILES = Path(os.environ["CALLBACK_FILES"])
 IMAGE = "sha256:" + "ab" * 32
 VERSION: dict[str, Any] = {
     "release_notes": "Built in {{ run_id }}",
@@ -23,16 +23,16 @@ VERSION: dict[str, Any] = {
 }
 
 
-def note(outcome: str) -> Callable[[Any], None]:
-    """Return a callback that leaves a file."""
-    return lambda context: (FOLDER / f"{context['ti'].dag_id}.{outcome}").touch()
+def file_callback(outcome: str) -> Callable[[Any], None]:
+    """Return a callback that creates a file."""
+    return lambda context: (CALLBACK_FILES / f"{context['ti'].dag_id}.{outcome}").touch()
 
 
 def make_dag(name: str, **arguments: Any) -> DAG:
-    """Make a DAG that only runs when it is triggered, and make it known to Airflow."""
+    """Return a DAG without a schedule, and add it to the globals, where Airflow finds it."""
+    callbacks = {"on_success_callback": file_callback("success"), "on_failure_callback": file_callback("failure")}
     dag = DAG(
-        name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False,
-        default_args={"on_success_callback": note("success"), "on_failure_callback": note("failure")}, **arguments,
+        name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False, default_args=callbacks, **arguments
     )  # fmt: skip
     globals()[name] = dag
     return dag

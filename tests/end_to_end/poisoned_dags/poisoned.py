@@ -1,4 +1,4 @@
-"""Waits for versions whose schemas are hostile, and a wait that has nothing to do with them."""
+"""Waits for versions with hostile schemas, and an unrelated wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prune that is killed half-way, and tried again."""
+"""A prune that is killed halfway, and retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits in the triggerer, and a DAG that runs for what is published."""
+"""Waits in the triggerer, and DAGs that run when a version is published."""
 
 from __future__ import annotations
 
@@ -18,23 +18,19 @@ except ImportError:  # Airflow 2.11
     from airflow.decorators import dag, task  # type: ignore[no-redef]
 
 HAS_STORES = AIRFLOW_VERSION >= (3, 3)
-BEGAN = datetime(2026, 1, 1)
+START = datetime(2026, 1, 1)
 
 
-@dag(schedule="@once", start_date=BEGAN, catchup=False)
+@dag(schedule="@once", start_date=START, catchup=False)
 def waits() -> None:
     wait: dict[str, Any] = {"model": os.environ["WAITED_FOR"], "newer_than": "start", "deferrable": True}
-    WriftAIVersionSensor(task_id="until_it_is_there", poke_interval=2, timeout=600, **wait)
-    WriftAIVersionSensor(
-        task_id="until_it_is_too_late", release_notes="never published", poke_interval=2, timeout=60, **wait
-    )
-    WriftAIVersionSensor(
-        task_id="until_somebody_clears_it", release_notes="never published", poke_interval=2, timeout=3600, **wait
-    )
+    WriftAIVersionSensor(task_id="deferred", poke_interval=2, timeout=600, **wait)
+    WriftAIVersionSensor(task_id="timed_out", release_notes="never published", poke_interval=2, timeout=60, **wait)
+    WriftAIVersionSensor(task_id="cleared", release_notes="never published", poke_interval=2, timeout=3600, **wait)
     if HAS_STORES:
         WriftAIVersionSensor(
-            task_id="looking_anew", model=os.environ["WAITED_FOR"], newer_than="start", mode="reschedule",
-            # Airflow may take what it hears late of one look for the end of the next, and fail it.
+            task_id="rescheduled", model=os.environ["WAITED_FOR"], newer_than="start", mode="reschedule",
+            # Airflow may mistake a late executor event of one poke for the end of the next, and fail the task.
             poke_interval=10, timeout=600, retries=3, retry_delay=timedelta(seconds=1),
         )  # fmt: skip
 
@@ -44,7 +40,7 @@ waits()
 PUBLISHED = os.environ["PUBLISHED"]
 
 
-@dag(schedule="@once", start_date=BEGAN, catchup=False)
+@dag(schedule="@once", start_date=START, catchup=False)
 def publishes() -> None:
     WriftAICreateVersionOperator(
         task_id="publish",
@@ -59,28 +55,28 @@ def publishes() -> None:
 publishes()
 
 
-@dag(schedule=[model_asset(PUBLISHED)], start_date=BEGAN, catchup=False)
-def follows() -> None:
+@dag(schedule=[model_asset(PUBLISHED)], start_date=START, catchup=False)
+def on_publish() -> None:
     @task
-    def tell(**context: Any) -> list[Any]:
+    def list_versions(**context: Any) -> list[Any]:
         events = context["triggering_asset_events" if HAS_WATCHERS else "triggering_dataset_events"]
         asset = model_asset(PUBLISHED)
         return [version_of(event) for event in events[asset if HAS_WATCHERS else asset.uri]]
 
-    tell()
+    list_versions()
 
 
-follows()
+on_publish()
 
 if HAS_WATCHERS:
-    published = watched_model(os.environ["HEARD_OF"], poll_interval=2, seconds_between_events=3)
+    watched = watched_model(os.environ["WATCHED"], poll_interval=2, seconds_between_events=3)
 
-    @dag(schedule=[published], start_date=BEGAN, catchup=False, max_active_runs=16)
-    def hears() -> None:
+    @dag(schedule=[watched], start_date=START, catchup=False, max_active_runs=16)
+    def on_event() -> None:
         @task
-        def tell(triggering_asset_events: Any = None) -> list[str]:
-            return [version_of(event)["reference"] for event in triggering_asset_events[published]]
+        def list_references(triggering_asset_events: Any = None) -> list[str]:
+            return [version_of(event)["reference"] for event in triggering_asset_events[watched]]
 
-        tell()
+        list_references()
 
-    hears()
+    on_event()

@@ -42,7 +42,7 @@ def waiting() -> None:
         task_id="limited_started", start_from_trigger=True, retry_delay=timedelta(seconds=1), **limited
     )
 
-    # What the check at parse time refuses, smuggled past it.
+    # The check at parse time would refuse this template, so it is set afterwards.
     pulls = WriftAIVersionSensor(task_id="pulls_an_xcom", start_from_trigger=True, **wait)
     arguments = pulls.start_trigger_args
     assert arguments is not None

@@ -1,4 +1,4 @@
-"""A DAG that publishes to a model that another file watches, and never runs."""
+"""A DAG that publishes to a model that another DAG file watches. It never runs."""
 
 from __future__ import annotations
 

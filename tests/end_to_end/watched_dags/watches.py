@@ -1,4 +1,4 @@
-"""A DAG that is scheduled on a watched model. The file's name says which; it is copied under several names."""
+"""A DAG that is scheduled on a watched model. Tests copy the file; the name of the copy selects its arguments."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ with DAG(
     catchup=False,
     max_active_runs=16,
 ):
-    # Airflow's scheduler runs it itself.
+    # The scheduler completes an empty task without a worker.
     EmptyOperator(task_id="nothing")

@@ -1,4 +1,4 @@
-"""One DAG that is scheduled on a watched model, has it as an inlet, and has a task that would publish to the model."""
+"""A DAG that is scheduled on a watched model, has it as an inlet, and has a task that would publish to the model."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds images and pushes them to a registry on this machine with the tools that Debian has (buildah, podman, skopeo,
-# umoci, docker-registry), and keeps what each tool leaves behind: record.sh FOLDER
+# Build images, push them to a registry on this machine with tools from Debian (buildah, podman, skopeo, umoci,
+# docker-registry), and keep the outputs of each tool: record.sh FOLDER
 #
-# registry.json tells what the registry itself says each image's digest is: what a reader of the other files must find.
+# registry.json contains the digest of each image according to the registry. It must be found in the other files.
 set -euo pipefail
 
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -51,12 +51,17 @@ quietly skopeo --policy "$work/policy.json" copy --src-tls-verify=false "docker:
 quietly podman "${storage[@]}" save "${policy[@]}" --format oci-dir --output "$folder/podman.layout" "$repository:1.2"
 
 
-# What the tools tell of it, and archives of it.
+# The tools' descriptions of the image, and archives of it.
 skopeo inspect --tls-verify=false "docker://$repository:1.2" > "$folder/skopeo-inspect.json"
 podman "${storage[@]}" image inspect "$repository:1.2" \
-    | python3 -c 'import json, sys; said = json.load(sys.stdin); del said[0]["GraphDriver"]; json.dump(said, sys.stdout, indent=1)' \
+    | python3 -c 'import json, sys; images = json.load(sys.stdin); del images[0]["GraphDriver"]; json.dump(images, sys.stdout, indent=1)' \
     > "$folder/podman-inspect.json"
 podman "${storage[@]}" image inspect --format '{{json .RepoDigests}}' "$repository:1.2" > "$folder/podman-repodigests.json"
+buildah "${storage[@]}" images --json "$repository:1.2" > "$folder/buildah-images.json"
+quietly buildah "${storage[@]}" tag "$repository:1.2" localhost/acme/detector:1.2
+driver=$(buildah "${storage[@]}" info --format '{{.store.GraphDriverName}}')
+skopeo --policy "$work/policy.json" inspect \
+    "containers-storage:[$driver@$work/storage+$work/run]localhost/acme/detector:1.2" > "$folder/skopeo-inspect-local.json"
 quietly skopeo --policy "$work/policy.json" copy --src-tls-verify=false "docker://$repository:1.2" \
     "oci-archive:$folder/skopeo.oci.tar:1.2"
 gzip --no-name < "$folder/skopeo.oci.tar" > "$folder/skopeo.oci.tar.gz"
@@ -75,7 +80,7 @@ quietly buildah "${storage[@]}" "${policy[@]}" manifest push --all --tls-verify=
     --digestfile "$folder/buildah-platforms.digestfile" platforms "docker://$repository:platforms"
 skopeo inspect --raw --tls-verify=false "docker://$repository:platforms" > "$folder/skopeo-raw-index.json"
 
-# Both in one layout; and one with an image that never saw a registry.
+# Both images in one layout, and a layout with an image that was never pushed.
 quietly skopeo --policy "$work/policy.json" copy --src-tls-verify=false "docker://$repository:1.2" \
     "oci:$folder/skopeo-two.layout:1.2"
 quietly skopeo --policy "$work/policy.json" copy --all --src-tls-verify=false "docker://$repository:platforms" \
@@ -83,17 +88,17 @@ quietly skopeo --policy "$work/policy.json" copy --all --src-tls-verify=false "d
 quietly umoci init --layout "$folder/umoci.layout"
 quietly umoci new --image "$folder/umoci.layout:latest"
 
-python3 - "$port" > "$folder/registry.json" <<'ASK'
+python3 - "$port" > "$folder/registry.json" <<'PYTHON'
 import json, sys, urllib.request
 
 kinds = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
-said = {}
+digests = {}
 for tag in ("1.2", "podman", "skopeo", "platforms"):
     url = f"http://localhost:{sys.argv[1]}/v2/acme/detector/manifests/{tag}"
-    with urllib.request.urlopen(urllib.request.Request(url, method="HEAD", headers={"accept": kinds})) as answer:
-        said[tag] = answer.headers["docker-content-digest"]
-print(json.dumps(said, indent=2))
-ASK
+    with urllib.request.urlopen(urllib.request.Request(url, method="HEAD", headers={"accept": kinds})) as response:
+        digests[tag] = response.headers["docker-content-digest"]
+print(json.dumps(digests, indent=2))
+PYTHON
 
 for tool in buildah podman skopeo umoci docker-registry; do
     echo "$tool $($tool --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds an image and pushes it to a registry on this machine with Docker Engine (dockerd, of its own; needs root, curl and
-# docker-registry), and keeps what docker says: record_docker.sh FOLDER
+# Build an image, push it to a registry on this machine with a Docker Engine of its own (dockerd; needs root, curl, and
+# docker-registry), and keep the outputs of docker: record_docker.sh FOLDER
 #
-# docker-registry.json tells what the registry itself says the image's digest is.
+# docker-registry.json contains the digest of the image according to the registry.
 set -euo pipefail
 
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -40,12 +40,12 @@ docker image inspect --format '{{.RepoDigests}}' "$image" > "$folder/docker-repo
 docker image inspect --format '{{json .RepoDigests}}' "$image" > "$folder/docker-repodigests.json"
 docker save --output "$folder/docker-save.tar" "$image"
 
-python3 - "$port" > "$folder/docker-registry.json" <<'ASK'
+python3 - "$port" > "$folder/docker-registry.json" <<'PYTHON'
 import json, sys, urllib.request
 
 url = f"http://localhost:{sys.argv[1]}/v2/acme/detector/manifests/1.2"
 accept = "application/vnd.docker.distribution.manifest.v2+json"
-with urllib.request.urlopen(urllib.request.Request(url, method="HEAD", headers={"accept": accept})) as answer:
-    print(json.dumps({"1.2": answer.headers["docker-content-digest"]}))
-ASK
+with urllib.request.urlopen(urllib.request.Request(url, method="HEAD", headers={"accept": accept})) as response:
+    print(json.dumps({"1.2": response.headers["docker-content-digest"]}))
+PYTHON
 docker version --format 'docker engine {{.Server.Version}}' > "$folder/docker-made-by.txt"

@@ -1,7 +1,7 @@
-"""Write what the SDKs of Google and Azure make of a build that their services describe: ``record_sdk.py FOLDER``.
+"""Write builds as the SDKs of Google and Azure return them: ``record_sdk.py FOLDER``.
 
-Needs google-cloud-build and azure-mgmt-containerregistry. The descriptions are made up, after the services' references;
-the shapes (keys, enumerations, what is missing) are the SDKs'.
+Needs google-cloud-build and azure-mgmt-containerregistry. The builds are invented, following the references of
+the services. Their format (keys, enumerations, missing fields) is that of the SDKs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ folder = Path(sys.argv[1])
 
 
 def write(name: str, value: object) -> None:
-    """Write JSON."""
+    """Write a value as JSON."""
     (folder / name).write_text(json.dumps(value, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Generated parts of the documents: tables, and the text between two marks."""
+"""Write the generated parts of the documents."""
 
 from __future__ import annotations
 
@@ -7,27 +7,22 @@ from pathlib import Path
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Write a table.
+    """Return a Markdown table.
 
     Args:
-        heads: What stands above each column.
+        heads: The headings of the columns.
         rows: The cells of each row.
-        numbers: The heads of the columns that are aligned as numbers are.
+        numbers: The headings of the columns that are aligned to the right.
     """
     ruler = ["---:" if head in numbers else "---" for head in heads]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ruler, *rows])
 
 
-def put_between(document: Path, name: str, text: str) -> None:
-    """Replace what stands between the two marks of a name.
-
-    Args:
-        document: A Markdown file that has ``<!-- name:begin -->`` and ``<!-- name:end -->``.
-        name: The name.
-        text: What is to stand there.
+def replace_section(document: Path, name: str, text: str) -> None:
+    """Replace the text between ``<!-- name:begin -->`` and ``<!-- name:end -->`` in a Markdown file.
 
     Raises:
-        ValueError: The document lacks the marks.
+        ValueError: The document lacks these comments.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     before, first, rest = document.read_text().partition(begin)

@@ -1,4 +1,4 @@
-"""The guide's example: it reads the version out of the events of whoever published."""
+"""The guide's example: a DAG that reads versions from the events of all publishers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PUBLISHED = model_asset(ARGUMENTS["model"])
 
 
 @dag(NAME, schedule=(WATCHED | PUBLISHED), start_date=datetime(2026, 1, 1), catchup=False)
-def hears() -> None:
-    # On a busy machine Airflow may give up a task before it has begun.
+def on_event() -> None:
+    # On a busy machine, Airflow may fail a task before it has started.
     @task(retries=3, retry_delay=timedelta(seconds=1))
-    def tell(triggering_asset_events: Any = None) -> list[list[str]]:
+    def list_versions(triggering_asset_events: Any = None) -> list[list[str]]:
         versions = [version_of(event) for events in triggering_asset_events.values() for event in events]
         return [[version["reference"], version["outcome"]] for version in versions]
 
-    tell()
+    list_versions()
 
 
-hears()
+on_event()
