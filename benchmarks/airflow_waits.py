@@ -35,7 +35,7 @@ from tests.support.polling import until
 from tests.support.real_airflow import RealAirflow, running_airflow
 from tests.support.rest_api import RestAPI, until_up
 
-VERSIONS, INTERVAL, IDLE_SECONDS, TIMEOUT = 3, 30.0, 15.0, 900.0
+VERSIONS, INTERVAL, IDLE_SECONDS, TIMEOUT = 3, 20.0, 15.0, 900.0
 DELAY = timedelta(seconds=35)  # until the target time of (d): by then, all of its sensors have deferred
 DAGS = Path(__file__).parent / "dags"
 PROCESSES = ("api-server", "scheduler", "dag-processor", "triggerer")

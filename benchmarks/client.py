@@ -27,7 +27,7 @@ NEWEST, OLDEST = "wriftai 0.34.0", "wriftai 0.13.0"
 
 def measure(*, quick: bool) -> list[Figure]:
     """Run all comparisons."""
-    times, count = (1, 300) if quick else (3, 2000)
+    times, count = (1, 300) if quick else (3, 1500)
     figures = [
         *compare_construction(times),
         *compare_sequential_gets(times, count),

@@ -174,9 +174,12 @@ def add_large_versions(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.executemany(
             "INSERT INTO versions SELECT ?, owner, name, ?, ?, ?, ?, ?, compatibilities, configuration, size "
-            "FROM versions WHERE number = 1",
+            "FROM versions WHERE owner = ? AND name = ? AND number = 1",
             (
-                (f"old-{number}", -number, f"2020-01-01T00:00:00.{number:06}Z", "old", f"sha256:{number:064x}", schemas)
+                (
+                    *(f"old-{number}", -number, f"2020-01-01T00:00:00.{number:06}Z", "old", f"sha256:{number:064x}"),
+                    *(schemas, OWNER, NAME),
+                )
                 for number in range(1, MANY + 1)
             ),
         )

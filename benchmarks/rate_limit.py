@@ -48,7 +48,7 @@ class Limit:
 
 LIMITS = (Limit(3.0, 5, 20), Limit(30.0, 10, 60))
 COUNTS = (1, 2, 4, 8, 16)
-FEW_PROCESSES = 4  # More of them send as many requests together, to keep the benchmark short.
+MANY_PROCESSES = 4  # From this many on, each process sends half as many requests, to keep the benchmark short.
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def compare_processes(limit: Limit, count: int, begun: threading.Event | None = 
         count: How many processes to run.
         begun: Set when all processes have begun.
     """
-    each = limit.each * 3 if count == 1 else limit.each // max(1, count // FEW_PROCESSES)
+    each = limit.each * 2 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
     timeout = 1.25 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + GRACE
     # Run both at the same time: each has its own sandbox, and neither keeps a processor busy.

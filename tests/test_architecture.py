@@ -14,7 +14,7 @@ import pytest
 PACKAGE = "airflow_provider_wriftai"
 PUBLIC = ("assets", "hooks", "links", "operators", "sensors", "triggers")
 WITHOUT_AIRFLOW = ("client", "domain", "sandbox")
-ONLY_IN_THE_TRIGGERER = ("acknowledged",)
+ONLY_IN_THE_TRIGGERER = ("version_stream",)
 
 # The packages that each package may import. Imports point down the layers only.
 MAY_IMPORT: dict[str, set[str]] = {

@@ -116,7 +116,7 @@ def _all_classes(cls: type[WriftAIError]) -> set[type[WriftAIError]]:
 
 def _load_everything() -> None:
     for module in walk_packages(airflow_provider_wriftai.__path__, f"{airflow_provider_wriftai.__name__}."):
-        if not module.name.endswith(("__main__", "acknowledged", "openlineage", "pytest_plugin")):
+        if not module.name.endswith(("__main__", "version_stream", "openlineage", "pytest_plugin")):
             import_module(module.name)
 
 

@@ -43,7 +43,7 @@ class CheckpointStore:
         self._key = key
         self._backoff = backoff
         self._own: Checkpoint | None = None
-        # What others have written. Merged on its own, so that in generation 1 the ids do not add up for ever.
+        # What others have written. It is merged separately, so that the ids of generation 1 do not accumulate.
         self._others: Checkpoint | None = None
 
     async def load(self) -> Checkpoint | None:
@@ -52,7 +52,7 @@ class CheckpointStore:
         while True:
             try:
                 self._own = await self._read()
-            except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted for ever, unnoticed
+            except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted forever, unnoticed
                 # So Airflow says that several assets share this trigger; its subclasses are failures.
                 if type(error) is ValueError:
                     log.warning(
@@ -66,7 +66,10 @@ class CheckpointStore:
                 await asyncio.sleep(delay)
             else:
                 if self._own is None:
-                    log.info("Airflow has no checkpoint of this watcher, which is new to it. Beginning anew.")
+                    log.info(
+                        "Airflow has no checkpoint for this watcher. Starting after newer_than, or with versions "
+                        "published from now on."
+                    )
                 return self._own
 
     async def is_delivered(self, version: VersionRecord, service: str) -> bool:

@@ -1,4 +1,4 @@
-"""What differs between the supported versions of Airflow.
+"""The differences between the supported versions of Airflow.
 
 No other file of the package checks Airflow's version, falls back to another import, uses a private attribute of
 Airflow, or repeats one of its internal strings. ``_LOCATIONS`` has the module of each name, by the first Airflow that
@@ -20,7 +20,6 @@ import airflow
 __all__ = [
     "AIRFLOW_VERSION",
     "AIRFLOW_V_3_0_PLUS",
-    "AIRFLOW_V_3_1_PLUS",
     "HAS_WATCHERS",
     "LINKS_ARE_STORED",
     "TRIGGERS_END_TASKS",
@@ -51,9 +50,9 @@ __all__ = [
     "XComArg",
     "aget_connection",
     "conf",
+    "find_reason_for_worker",
     "has_post_execute_hook",
     "has_pre_execute_hook",
-    "needs_worker_to_end",
     "run_sensor_loop",
     "store_xcom",
     "trigger_timeout_of",
@@ -61,7 +60,6 @@ __all__ = [
 
 AIRFLOW_VERSION: Final = tuple(int(number) for number in re.findall(r"\d+", airflow.__version__)[:3])
 AIRFLOW_V_3_0_PLUS: Final = AIRFLOW_VERSION >= (3, 0)
-AIRFLOW_V_3_1_PLUS: Final = AIRFLOW_VERSION >= (3, 1)
 
 HAS_WATCHERS: Final = AIRFLOW_V_3_0_PLUS
 """Whether triggers can watch assets, and start DAGs."""
@@ -165,7 +163,7 @@ def run_sensor_loop(sensor: BaseSensorOperator, context: Context) -> object:
     return inspect.unwrap(base.execute)(sensor, context)
 
 
-def needs_worker_to_end(task: Any) -> str | None:
+def find_reason_for_worker(task: Any) -> str | None:
     """Return why a task that has its result still needs a worker to end; None if the triggerer can end it.
 
     Args:

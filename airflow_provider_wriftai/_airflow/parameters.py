@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LONGEST_NUMBER = 20
-_EMPTY = ("", "None")
 _LITERALS = ("[", "(", "{", "'", '"')
 
 
@@ -113,7 +112,7 @@ def parse_int(name: str, value: object, *, least: int | None = None, most: int |
         number = value
     if number is None or (least is not None and number < least) or (most is not None and number > most):
         raise InvalidParameterError(
-            f"{name} must be an integer{_bounds(least, most)}; got {truncated_repr(value)}.{_hint(value)}"
+            f"{name} must be an integer{_bounds(least, most)}; got {truncated_repr(value)}.{_explain_empty(value)}"
         )
     return number
 
@@ -143,7 +142,7 @@ def parse_seconds(name: str, value: object, *, most: float = float("inf")) -> fl
     if not 0 <= number <= most or number == float("inf"):
         limit = f"from 0 to {most:g}" if most < float("inf") else "of at least 0"
         raise InvalidParameterError(
-            f"{name} must be a number of seconds {limit}; got {truncated_repr(value)}.{_hint(value)}"
+            f"{name} must be a number of seconds {limit}; got {truncated_repr(value)}.{_explain_empty(value)}"
         )
     return number
 
@@ -169,7 +168,7 @@ def parse_version_reference(name: str, value: object) -> str:
     from airflow_provider_wriftai.domain.results import find_reference
 
     reference = find_reference(value)
-    if not isinstance(reference, str) or reference.strip() in _EMPTY or _is_no_id(reference.strip()):
+    if not isinstance(reference, str) or _is_empty(reference) or _is_no_id(reference.strip()):
         raise InvalidParameterError(
             f"{name} must be an id, 'owner/name:number', or a version as a task returned it; got "
             f"{truncated_repr(value)}. Check that the task it comes from returned a version."
@@ -194,7 +193,7 @@ def parse_bool(name: str, value: object) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise InvalidParameterError(f"{name} must be true or false; got {truncated_repr(value)}.{_hint(value)}")
+    raise InvalidParameterError(f"{name} must be true or false; got {truncated_repr(value)}.{_explain_empty(value)}")
 
 
 def parse_duration(name: str, value: object) -> timedelta:
@@ -210,10 +209,10 @@ def parse_duration(name: str, value: object) -> timedelta:
 
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, str) and value.strip() not in _EMPTY:
+    if isinstance(value, str) and not _is_empty(value):
         return durations.parse_duration(value)
     raise InvalidParameterError(
-        f"{name} must be a timedelta or text such as '30d'; got {truncated_repr(value)}.{_hint(value)}"
+        f"{name} must be a timedelta or text such as '30d'; got {truncated_repr(value)}.{_explain_empty(value)}"
     )
 
 
@@ -223,7 +222,7 @@ def parse_list(name: str, value: object) -> list[Any]:
     Raises:
         InvalidParameterError: The value cannot be read as a list.
     """
-    if isinstance(value, str) and value.strip() not in _EMPTY:
+    if isinstance(value, str) and not _is_empty(value):
         text = value.strip()
         if not text.startswith(_LITERALS):
             return [part.strip() for part in text.split(",")]
@@ -231,7 +230,8 @@ def parse_list(name: str, value: object) -> list[Any]:
     if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes):
         return list(value)
     raise InvalidParameterError(
-        f"{name} must be a list, or text with commas between the items; got {truncated_repr(value)}.{_hint(value)}"
+        f"{name} must be a list, or text with commas between the items; got {truncated_repr(value)}."
+        + _explain_empty(value)
     )
 
 
@@ -254,9 +254,9 @@ def parse_str(name: str, value: object) -> str:
     Raises:
         InvalidParameterError: The value is empty, or not text.
     """
-    if isinstance(value, str) and value.strip() not in _EMPTY:
+    if isinstance(value, str) and not _is_empty(value):
         return value
-    raise InvalidParameterError(f"{name} must be text; got {truncated_repr(value)}.{_hint(value)}")
+    raise InvalidParameterError(f"{name} must be text; got {truncated_repr(value)}.{_explain_empty(value)}")
 
 
 def parse_static(name: str, value: object) -> str:
@@ -282,11 +282,17 @@ def parse_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in choices:
         return value
     raise InvalidParameterError(
-        f"{name} must be one of {', '.join(map(repr, choices))}; got {truncated_repr(value)}.{_hint(value)}"
+        f"{name} must be one of {', '.join(map(repr, choices))}; got {truncated_repr(value)}.{_explain_empty(value)}"
     )
 
 
-def _hint(value: object) -> str:
-    # A criterion that renders to nothing by accident must not match more versions than intended.
-    is_empty = value is None or (isinstance(value, str) and value.strip() in _EMPTY)
-    return " The template or task rendered to an empty value." if is_empty else ""
+def _is_empty(value: object) -> bool:
+    from airflow_provider_wriftai.domain.empty_values import is_empty
+
+    return is_empty(value)
+
+
+def _explain_empty(value: object) -> str:
+    from airflow_provider_wriftai.domain.empty_values import explain_empty
+
+    return explain_empty(value)

@@ -50,8 +50,9 @@ def _tls_context(ca_bundle: str | None, changed_at: float) -> ssl.SSLContext:
             shown = truncated_repr(ca_bundle, 200)
             raise ConfigurationError(f"The CA bundle {shown} cannot be read: {reason}.") from error
         named = [f"{name}={truncated_repr(os.environ[name], 200)}" for name in _CA_VARIABLES if os.environ.get(name)]
+        variables = ", ".join(named) or "neither variable is set"
         raise ConfigurationError(
-            f"The CA certificates of this machine cannot be read ({', '.join(named) or 'none are named'}): {reason}. "
+            f"The CA certificates of this machine cannot be read ({variables}): {reason}. "
             f"Correct {' or '.join(_CA_VARIABLES)}, or name a file as ca_bundle in the connection."
         ) from error
 

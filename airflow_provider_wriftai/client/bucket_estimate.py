@@ -211,71 +211,71 @@ class BucketEstimate:
         self.reserved += 1
         return slot
 
-    def observe(self, seen: Observation) -> None:
+    def observe(self, observation: Observation) -> None:
         """Learn from a response."""
-        self.observed_at = seen.received_at
+        self.observed_at = observation.received_at
         self.answered += 1
-        if seen.remaining is None and not seen.refused:
-            if self.limited == Limited.UNKNOWN or seen.sent_at >= self.exhausted_at:
+        if observation.remaining is None and not observation.refused:
+            if self.limited == Limited.UNKNOWN or observation.sent_at >= self.exhausted_at:
                 self.limited = Limited.NO
             return
         self.limited = Limited.YES
-        if seen.interval and not self.interval:
-            self._set_interval(seen.interval)
-            self.next_slot = seen.received_at
-        if seen.refused:
-            self._count_refusal(seen)
+        if observation.interval and not self.interval:
+            self._set_interval(observation.interval)
+            self.next_slot = observation.received_at
+        if observation.refused:
+            self._count_refusal(observation)
         else:
             self.accepted += 1
-            self.refusals = 0.0 if seen.sent_at >= self.refused_at else self.refusals
+            self.refusals = 0.0 if observation.sent_at >= self.refused_at else self.refusals
             self.cushion *= _FADING
-            if seen.sent_at < self.base_at and (seen.reset or 0.0) <= self.base_reset:
+            if observation.sent_at < self.base_at and (observation.reset or 0.0) <= self.base_reset:
                 # The service had counted it before the response that differences are measured from.
                 self.base_accepted += 1
-        if seen.remaining is not None:
-            self.burst = max(seen.limit or self.burst, seen.remaining + 1, 1.0)
-        uncounted = sum(slot > seen.sent_at for slot in self.slots)
+        if observation.remaining is not None:
+            self.burst = max(observation.limit or self.burst, observation.remaining + 1, 1.0)
+        uncounted = sum(slot > observation.sent_at for slot in self.slots)
         # A request that is alone cannot be overtaken; of several, one can arrive half a round trip sooner than another.
-        trip = min(seen.received_at - seen.sent_at, 1.0) if uncounted or seen.in_flight else 0.0
+        trip = min(observation.received_at - observation.sent_at, 1.0) if uncounted or observation.in_flight else 0.0
         self.slowest = max(self.slowest * _FADING, trip)
-        if seen.refused or (seen.remaining is not None and seen.remaining < 1):
-            self._observe_exhausted(seen, uncounted)
-        elif seen.remaining is not None:
-            self._observe_remaining(seen, seen.remaining, uncounted)
-            self._measure_flow(seen, seen.remaining, uncounted)
+        if observation.refused or (observation.remaining is not None and observation.remaining < 1):
+            self._observe_exhausted(observation, uncounted)
+        elif observation.remaining is not None:
+            self._observe_remaining(observation, observation.remaining, uncounted)
+            self._measure_flow(observation, observation.remaining, uncounted)
 
     def close(self, until: float) -> None:
         """Let no request be sent before a time."""
         self.closed_until = max(self.closed_until, until)
 
-    def _count_refusal(self, seen: Observation) -> None:
-        if seen.sent_at >= self.refused_at:
+    def _count_refusal(self, observation: Observation) -> None:
+        if observation.sent_at >= self.refused_at:
             self.refusals += 1
-            self.refused_at = seen.received_at
+            self.refused_at = observation.received_at
         if self.interval:
             self.cushion = self._safety_margin() + self.interval / 2
 
-    def _observe_exhausted(self, seen: Observation, uncounted: int) -> None:
+    def _observe_exhausted(self, observation: Observation, uncounted: int) -> None:
         self.available = 0.0
-        self.exhausted_at = seen.received_at
-        if seen.reset is not None and not seen.refused:
-            self._learn_interval(seen.reset, seen)
-        if self.interval and seen.resets_at is not None:
-            self._correct(seen.resets_at + self.interval * uncounted, seen.received_at)
+        self.exhausted_at = observation.received_at
+        if observation.reset is not None and not observation.refused:
+            self._learn_interval(observation.reset, observation)
+        if self.interval and observation.resets_at is not None:
+            self._correct(observation.resets_at + self.interval * uncounted, observation.received_at)
         self.probed_until = 0.0
 
-    def _observe_remaining(self, seen: Observation, remaining: float, uncounted: int) -> None:
+    def _observe_remaining(self, observation: Observation, remaining: float, uncounted: int) -> None:
         if self.interval:
-            self._correct(self._next_slot_after(seen, remaining, uncounted), seen.received_at)
-        elif seen.sent_at >= self.exhausted_at:
+            self._correct(self._next_slot_after(observation, remaining, uncounted), observation.received_at)
+        elif observation.sent_at >= self.exhausted_at:
             # The service may or may not have counted the requests in flight. Assume that it has not.
-            self.available = max(0.0, remaining - max(seen.in_flight, uncounted))
+            self.available = max(0.0, remaining - max(observation.in_flight, uncounted))
             if self.answered >= self.reserved:
                 # The responses came out of order, and no other one is due.
                 self.probed_until = 0.0
 
-    def _next_slot_after(self, seen: Observation, remaining: float, uncounted: int) -> float:
-        counted_at = (seen.sent_at + seen.received_at) / 2
+    def _next_slot_after(self, observation: Observation, remaining: float, uncounted: int) -> float:
+        counted_at = (observation.sent_at + observation.received_at) / 2
         return counted_at - (remaining - 0.5 - uncounted) * self.interval
 
     def _correct(self, estimate: float, now: float) -> None:
@@ -286,35 +286,35 @@ class BucketEstimate:
         """Return the seconds' worth of requests that are left in the bucket, because requests overtake each other."""
         return min(max(self.cushion, self.slowest / 2), (self.burst - 1) / 2 * self.interval)
 
-    def _measure_flow(self, seen: Observation, remaining: float, uncounted: int) -> None:
+    def _measure_flow(self, observation: Observation, remaining: float, uncounted: int) -> None:
         """Learn the interval from what was accepted over time, where the bucket is never empty and no reset is
         stated."""
         total = self.accepted + remaining
         if remaining >= self.burst - 1:
             # A full bucket does not refill, so neither its resets nor its flow reveal the interval.
             self.base_reset = self.flow_since = 0.0
-            if self.interval and self.next_slot > seen.received_at:
+            if self.interval and self.next_slot > observation.received_at:
                 self._set_interval(self.interval * _TOO_SLOW)
-                self.next_slot = seen.received_at
+                self.next_slot = observation.received_at
             return
         if not self.flow_since:
-            self.flow_since, self.flow_total = seen.received_at, total
+            self.flow_since, self.flow_total = observation.received_at, total
             return
         refilled = total - self.flow_total
         if refilled < (_FLOW_TO_CHECK if self.interval else _FLOW_TO_LEARN):
             return
-        interval = (seen.received_at - self.flow_since) / refilled
+        interval = (observation.received_at - self.flow_since) / refilled
         if not self.interval:
             self._set_interval(interval)
-            self.next_slot = self._next_slot_after(seen, remaining, uncounted) + self._safety_margin()
+            self.next_slot = self._next_slot_after(observation, remaining, uncounted) + self._safety_margin()
         elif not 1 / _FLOW_TOLERANCE < interval / self.interval < _FLOW_TOLERANCE:
             self._set_interval(interval)
             self.base_reset = 0.0
-        self.flow_since, self.flow_total = seen.received_at, total
+        self.flow_since, self.flow_total = observation.received_at, total
 
-    def _learn_interval(self, reset: float, seen: Observation) -> None:
+    def _learn_interval(self, reset: float, observation: Observation) -> None:
         if not self.base_reset:
-            self._measure_from(reset, seen)
+            self._measure_from(reset, observation)
             return
         passed, accepted = reset - self.base_reset, self.accepted - self.base_accepted
         resolution = 1.0 if reset == math.floor(reset) else 0.001
@@ -322,7 +322,7 @@ class BucketEstimate:
             return
         if not self.interval:
             self._set_interval(passed / accepted, accepted)
-            self.next_slot = (seen.resets_at or seen.received_at) + self._safety_margin()
+            self.next_slot = (observation.resets_at or observation.received_at) + self._safety_margin()
             return
         steps = round(passed / self.interval)
         # Requests that overtake each other are miscounted by one or two. If the interval was derived from few requests,
@@ -335,16 +335,16 @@ class BucketEstimate:
             self._set_interval(passed / accepted, accepted)
         elif steps >= _ENOUGH_STEPS:
             self._set_interval(passed / accepted)
-            self._measure_from(reset, seen)
+            self._measure_from(reset, observation)
         if accepted > _REBASE_AFTER:
-            self._measure_from(reset, seen)
+            self._measure_from(reset, observation)
 
     def _set_interval(self, interval: float, steps: float = 0.0) -> None:
         self.interval = min(max(interval, _SHORTEST_INTERVAL), FURTHEST_SLOT)
         self.base_steps = steps
 
-    def _measure_from(self, reset: float, seen: Observation) -> None:
-        self.base_reset, self.base_accepted, self.base_at = reset, self.accepted, seen.received_at
+    def _measure_from(self, reset: float, observation: Observation) -> None:
+        self.base_reset, self.base_accepted, self.base_at = reset, self.accepted, observation.received_at
 
     def is_plausible(self, now: float) -> bool:
         """Return whether the estimate fits this machine's clock."""

@@ -270,7 +270,7 @@ class RateLimiter:
             self._service.update(response.date, headers.resets_at if exhausted else None, waited=now - sent_at)
             wait = seconds_until_retry(response, self._service.time())
             resets_at = self._resets_at(headers, now)
-            seen = Observation(
+            observation = Observation(
                 sent_at=sent_at,
                 received_at=now,
                 refused=refused,
@@ -283,12 +283,12 @@ class RateLimiter:
             )
 
             if not exhausted:
-                self._learn(now, lambda bucket: bucket.observe(seen))
+                self._learn(now, lambda bucket: bucket.observe(observation))
                 self._let_others_go_first(now)
                 return wait
 
             def learn(bucket: BucketEstimate) -> tuple[float, float]:
-                bucket.observe(seen)
+                bucket.observe(observation)
                 closed_for = _closed_for(wait, int(bucket.refusals) if refused else 0)
                 was_closed_for = max(0.0, bucket.closed_until - now)
                 bucket.close(now + closed_for)

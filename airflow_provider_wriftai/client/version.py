@@ -13,7 +13,7 @@ from airflow_provider_wriftai.client.references import VersionNumber, VersionRef
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """What is known of a version. Versions never change, so two records differ only in how much is known.
+    """The known properties of a version. Versions never change, so two records differ only in how much is known.
 
     Attributes:
         reference: How requests name the version.

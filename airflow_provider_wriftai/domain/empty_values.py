@@ -1,11 +1,13 @@
-"""A hint for messages about values that templates and other tasks rendered to nothing."""
+"""Values that templates and other tasks rendered to nothing."""
 
 from __future__ import annotations
 
-EMPTY = " The template or task rendered to an empty value."
+
+def is_empty(value: object) -> bool:
+    """Return whether a value is None, its text, or empty text."""
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
 def explain_empty(value: object) -> str:
-    """Return the hint, to be appended to a message, if a value is None, its text, or empty text."""
-    is_empty = value is None or (isinstance(value, str) and value.strip() in ("", "None"))
-    return EMPTY if is_empty else ""
+    """Return a sentence to append to a message about an empty value; nothing for other values."""
+    return " The template or task rendered to an empty value." if is_empty(value) else ""

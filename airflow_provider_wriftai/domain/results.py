@@ -1,4 +1,4 @@
-"""What tasks return and events contain, and how other tasks read it: a few plain fields, never foreign JSON.
+"""The results of tasks and the contents of events: a few plain fields, never foreign JSON.
 
 Airflow's serialization gives meaning to the keys of dictionaries (``__classname__``, ``__type``, …) and fails on deep
 nesting. A version's schemas are somebody else's JSON, so they are left out, or included as JSON text on request.

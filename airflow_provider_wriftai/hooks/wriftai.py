@@ -140,11 +140,12 @@ class WriftAIHook(BaseHook):
     def _check_id(self) -> None:
         from airflow_provider_wriftai.client.errors import ConfigurationError
         from airflow_provider_wriftai.client.text import truncated_repr
+        from airflow_provider_wriftai.domain.empty_values import explain_empty, is_empty
 
         # Whatever its type says, it may be the result of another task.
         connection_id: object = self.wriftai_conn_id
-        if connection_id is None or str(connection_id).strip() in ("", "None"):
-            raise ConfigurationError("wriftai_conn_id is empty. The template or task rendered to an empty value.")
+        if is_empty(connection_id):
+            raise ConfigurationError(f"wriftai_conn_id is empty.{explain_empty(connection_id)}")
         if not isinstance(connection_id, str):
             raise ConfigurationError(f"wriftai_conn_id must be text; got {truncated_repr(connection_id)}.")
 

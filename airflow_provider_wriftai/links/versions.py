@@ -55,5 +55,5 @@ def store_link(
             setattr(operator, _ON_THE_OPERATOR, page)
         elif "ti" in context:
             context["ti"].xcom_push(key=LINK_KEY, value=page)
-    except Exception:  # whatever it is
+    except Exception:  # any failure: a link is not worth a failed task
         log.warning("Cannot store the link to %s.", reference or model, exc_info=True)

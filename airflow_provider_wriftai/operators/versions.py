@@ -186,9 +186,6 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
                 is_retry=is_retry(context),
             )
             remember = errors.collect(parse_bool, "remember", self.remember)
-            if isinstance(self.release_notes, str) and self.release_notes.strip() == "None":
-                # What a template writes for a value that is missing. Versions never change.
-                errors.problems.append("release_notes: a template has no value, and rendered to 'None'.")
             new = check_new_version(
                 self.model,
                 self.image,

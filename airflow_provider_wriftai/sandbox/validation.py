@@ -1,4 +1,4 @@
-"""What the service accepts, and its 422 for everything else.
+"""The rules of the service for request bodies, and its 422 for everything else.
 
 Nothing that is sent is dropped silently. Unknown fields are refused, except in ``schemas``, which keeps them.
 """

@@ -20,9 +20,9 @@ from airflow_provider_wriftai._airflow.compat import (
     BaseSensorOperator,
     PokeReturnValue,
     conf,
+    find_reason_for_worker,
     has_post_execute_hook,
     has_pre_execute_hook,
-    needs_worker_to_end,
     run_sensor_loop,
 )
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
@@ -345,7 +345,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     def _why_worker_ends(self) -> str | None:
         if not self.end_from_trigger:
             return "end_from_trigger is False"
-        return needs_worker_to_end(self) or (None if self._has_default_ending() else "a subclass takes part")
+        return find_reason_for_worker(self) or (None if self._has_default_ending() else "a subclass takes part")
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Process the event of the trigger.

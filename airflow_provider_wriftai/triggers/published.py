@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_wriftai.client.version import VersionRecord
     from airflow_provider_wriftai.domain.waiting.criteria import NewerThan
     from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent
-    from airflow_provider_wriftai.triggers.acknowledged import Delivery
+    from airflow_provider_wriftai.triggers.version_stream import Delivery
 
 _LONGEST_RETRY_DELAY = 60.0
 
@@ -128,7 +128,7 @@ class WriftAIVersionPublishedTrigger(BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
         """Return the stream of the versions (Airflow 3.3)."""
-        from airflow_provider_wriftai.triggers.acknowledged import VersionStream
+        from airflow_provider_wriftai.triggers.version_stream import VersionStream
 
         return VersionStream(cls(**kwargs).listen)
 
@@ -205,7 +205,7 @@ def _parse_newer_than(model: ModelReference, value: object) -> NewerThan:
 
     begins = read_newer_than(model, value)
     if isinstance(begins, VersionId) and begins.id.isalpha():
-        # An id of a version has digits. A watcher with a mistyped word would fail for ever, where nobody looks.
+        # An id of a version has digits. A watcher with a mistyped word would fail forever, where nobody looks.
         raise InvalidParameterError(
             "newer_than must be a version's reference, number, or id, or a time with its time zone; got "
             f"{truncated_repr(value)}."

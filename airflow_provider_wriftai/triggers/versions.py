@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_wriftai._airflow.compat import needs_worker_to_end, store_xcom, trigger_timeout_of
+from airflow_provider_wriftai._airflow.compat import find_reason_for_worker, store_xcom, trigger_timeout_of
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
@@ -51,7 +51,7 @@ class InvalidTriggerArgumentError(TypeError, ValueError):
 
 
 class _WaitTrigger(BaseTrigger):
-    """What the triggers of a wait have in common.
+    """The base class of the triggers of a wait.
 
     Args:
         poll_interval: Seconds between polls, or a timedelta.
@@ -150,7 +150,7 @@ class _WaitTrigger(BaseTrigger):
                 self.log.info("A worker will end the task, because %s.", reason)
                 return False
             await asyncio.to_thread(self._store_result, event)
-        except Exception:  # whatever it is, a worker can still end the task
+        except Exception:  # any failure: a worker can still end the task
             self.log.warning("The triggerer cannot store the result. A worker will end the task.", exc_info=True)
             return False
         self.log.info("%s exists. The task ends without a worker.", event["version"]["reference"])
@@ -338,7 +338,7 @@ class WriftAIStartedVersionTrigger(_WaitTrigger):
         }
 
     def _find_reason_for_worker(self) -> str | None:
-        return None if self.task is None else needs_worker_to_end(self.task)
+        return None if self.task is None else find_reason_for_worker(self.task)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the parameters, if the triggerer can do so without harm to its other triggers."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wriftai.domain.empty_values import EMPTY, explain_empty
+from airflow_provider_wriftai.domain.empty_values import explain_empty, is_empty
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.read import read_image
 from airflow_provider_wriftai.domain.publishing.errors import PreflightError
@@ -15,10 +15,12 @@ from airflow_provider_wriftai.domain.waiting.criteria import read_newer_than
 from airflow_provider_wriftai.domain.waiting.errors import InvalidCriteriaError
 
 NOTHING = (None, "None", "", " ")
+HINT = " The template or task rendered to an empty value."
 
 
 @pytest.mark.parametrize("value", ["none", 0, False, [], {}, "x"])
 def test_other_values_have_no_hint(value: object) -> None:
+    assert not is_empty(value)
     assert explain_empty(value) == ""
 
 
@@ -28,8 +30,8 @@ def test_an_empty_image_and_an_empty_newer_than_are_explained(value: Any) -> Non
         read_image(value)
     with pytest.raises(InvalidCriteriaError) as newer_than:
         read_newer_than(None, value)
-    assert str(image.value).endswith(f".{EMPTY}")
-    assert str(newer_than.value).endswith(f".{EMPTY}")
+    assert str(image.value).endswith(f".{HINT}")
+    assert str(newer_than.value).endswith(f".{HINT}")
 
 
 @pytest.mark.parametrize("value", NOTHING)
@@ -37,7 +39,7 @@ def test_each_empty_parameter_of_a_version_is_explained(value: Any) -> None:
     with pytest.raises(PreflightError) as caught:
         check_new_version(value, value, "", value)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["model", "image", "schemas"]
-    assert all(problem.endswith(f".{EMPTY}") for problem in caught.value.problems)
+    assert all(problem.endswith(f".{HINT}") for problem in caught.value.problems)
 
 
 def test_a_text_that_is_not_a_path_is_quoted_as_it_was_written() -> None:

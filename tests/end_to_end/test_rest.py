@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_wriftai._airflow.compat import AIRFLOW_V_3_1_PLUS
+from airflow_provider_wriftai._airflow.compat import AIRFLOW_VERSION
 from airflow_provider_wriftai.sandbox.app import create_app
 from airflow_provider_wriftai.sandbox.seed import seed
 from airflow_provider_wriftai.sandbox.server import running
@@ -57,7 +57,7 @@ def test_the_example_dags_over_the_rest_api(
                     rest.until_dag_exists(dag)
                 _publish_wait_and_prune(rest, store, sandbox, schemas, digest)
                 shows("rest")
-                if AIRFLOW_V_3_1_PLUS:
+                if AIRFLOW_VERSION >= (3, 1):
                     _prune_after_approval(rest, store, airflow.home / "scheduler.log", schemas, digest)
                     shows("approval")
     store.close()

@@ -215,7 +215,7 @@ def test_a_worker_ends_the_task_if_the_trigger_cannot(
     def fail(*arguments: Any, **values: Any) -> None:
         raise RuntimeError("the supervisor is gone")
 
-    monkeypatch.setattr(versions, "store_xcom" if breaks == "store" else "needs_worker_to_end", fail)
+    monkeypatch.setattr(versions, "store_xcom" if breaks == "store" else "find_reason_for_worker", fail)
     model = sandbox.new_model(versions=1)
     task = SimpleNamespace(template_ext=(), template_fields=())
     trigger = _started(version=f"{model}:1", end_from_trigger=True)

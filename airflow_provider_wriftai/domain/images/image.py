@@ -53,7 +53,7 @@ class UnusableEntry:
 
 
 Entry = Image | Part | UnusableEntry
-"""What a reader finds in a build's output."""
+"""An entry that a reader finds in a build's output."""
 
 
 def label(digest: str, names: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_wriftai.client.text import format_count, path_repr, truncated_repr
-from airflow_provider_wriftai.domain.empty_values import explain_empty
+from airflow_provider_wriftai.domain.empty_values import explain_empty, is_empty
 from airflow_provider_wriftai.domain.images.archive import is_archive, read_archive
 from airflow_provider_wriftai.domain.images.errors import InvalidImageError
 from airflow_provider_wriftai.domain.images.image import Image
@@ -19,7 +19,7 @@ from airflow_provider_wriftai.domain.images.text import read_text, read_value
 from airflow_provider_wriftai.domain.object_text import BYTE_ORDER_MARK
 
 BuildResult = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
-"""What a build may hand over: see :func:`read_image`."""
+"""The output of a build: see :func:`read_image`."""
 
 _LARGEST_FILE = 8 * 1024 * 1024
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -54,7 +54,7 @@ def read_image(build: BuildResult, selector: str | None = None) -> Image:
     """
     if isinstance(build, str):
         text = build.removeprefix(BYTE_ORDER_MARK).strip()
-        if explain_empty(text):
+        if is_empty(text):
             raise InvalidImageError(
                 f"The image is empty; expected a digest or the output of a build tool.{explain_empty(text)}"
             )

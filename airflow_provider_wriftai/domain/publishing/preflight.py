@@ -138,6 +138,9 @@ def _read_object(value: object) -> Mapping[str, Any]:
 def _problems_of_notes(notes: object) -> Iterator[str]:
     if not isinstance(notes, str):
         yield f"expected a string; got {type(notes).__name__}.{explain_empty(notes)}"
+    elif notes.strip() == "None":
+        # A template renders a missing value to this text, and versions never change.
+        yield "a template has no value, and rendered to 'None'."
     elif (problem := find_text_problem(notes)) is not None:
         yield f"has {problem}."
     elif len(notes) > LONGEST_RELEASE_NOTES:

@@ -25,7 +25,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """What is kept. A version is deleted only if every given criterion allows it, and nothing protects it.
+    """The rules of a prune. A version is deleted only if every given criterion allows it, and nothing protects it.
 
     Attributes:
         keep_last: How many of the newest versions are kept, counted over all versions of the model: at least 1. None
@@ -63,7 +63,7 @@ class RetentionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What happens to one version, and why.
+    """The decision about one version, and its reason.
 
     Attributes:
         version: The version.

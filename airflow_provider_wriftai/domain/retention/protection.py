@@ -1,4 +1,4 @@
-"""What is never deleted: versions that are named, whose image is named, or whose release notes match a pattern."""
+"""Protected versions, by name, by image, and by release notes. They are never deleted."""
 
 from __future__ import annotations
 

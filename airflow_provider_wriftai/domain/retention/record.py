@@ -63,7 +63,7 @@ class Outcome:
 
 
 class PruneRecord:
-    """What a prune has planned and done so far. It may be read from any thread.
+    """The plan of a prune, and the outcomes so far. It may be read from any thread.
 
     Attributes:
         plan: The plan; None before it is known.

@@ -37,7 +37,7 @@ class FailedDeletion(TypedDict):
 
 
 class PruneReport(TypedDict):
-    """What a prune did, or in a dry run would do: plain JSON. The counts are exact; long lists are truncated."""
+    """The report of a prune or a dry run: plain JSON. The counts are exact; long lists are truncated."""
 
     model: str
     dry_run: bool

@@ -64,7 +64,7 @@ class ConnectionSource:
         self._current, self._next = self._next, None
         try:
             api = await self._share(await open_api())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers
+        except Exception as error:  # noqa: BLE001 - any failure belongs to the callers
             return error
         self._interrupt([wait for wait, fingerprint in self._waits.items() if fingerprint != api.fingerprint])
         return api

@@ -1,4 +1,4 @@
-"""What a wait is for: as a user gives it, and as it is resolved when the wait begins.
+"""The criteria of a wait: as a user sets them, and as they are resolved when the wait begins.
 
 ``Criteria`` is what the user asks for. Some of it depends on what exists when the wait begins: "newer than the start",
 or newer than a version that only its id names. The first poll resolves that into a ``Watermark``, and from then on

@@ -182,7 +182,7 @@ class _Stream:
         while True:
             try:
                 return await self._wait()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the listener could do nothing else
+            except Exception as error:  # noqa: BLE001 - any failure: the listener could do nothing else
                 if self._scope.expired():
                     log.warning(
                         "The connection no longer leads to %s. Watching %s where it leads now, from this moment on.",

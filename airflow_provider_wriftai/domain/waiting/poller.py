@@ -125,7 +125,7 @@ class Poller:
         try:
             while True:
                 await self._step()
-        except Exception:  # whatever it is, nothing else would end the waits
+        except Exception:  # any failure: nothing else would end the waits
             log.exception("Polling %s failed unexpectedly.", self._cache.target)
             for wait in list(self._waits):
                 wait.end(WaitFailedError("The poll failed unexpectedly. See the log of the triggerer."))
@@ -166,11 +166,11 @@ class Poller:
                 self._failure = error
             self._metrics.count("ok" if self._failure is None else "failed")
         if self._failure is None:
-            anew = present if fresh is None else present & (self._new | self._unresolved)
-            self._new -= anew
-            self._unresolved -= anew
-            await self._evaluate(anew & self._waits, None, due_at=now)
-            await self._evaluate((present - anew) & self._waits, fresh, due_at=now)
+            full_search = present if fresh is None else present & (self._new | self._unresolved)
+            self._new -= full_search
+            self._unresolved -= full_search
+            await self._evaluate(full_search & self._waits, None, due_at=now)
+            await self._evaluate((present - full_search) & self._waits, fresh, due_at=now)
         else:
             self._count_failure(self._failure, present, now)
         status = f"The last poll failed: {self._failure}" if self._failure is not None else str(self._cache)
@@ -181,7 +181,7 @@ class Poller:
         self._next_due = self._first_due()
 
     def _is_outdated(self, now: float) -> bool:
-        # A wait whose time is over uses what was seen a moment ago, so that many of them do not send a request each.
+        # A wait whose time is over uses the poll of a moment ago, so that many of them do not send a request each.
         recent = min([_RECENT, *(wait.interval.shortest for wait in self._waits)])
         is_old = self._polled_at is None or now - self._polled_at >= recent
         return is_old or any(wait.needs_own_poll for wait in self._new | self._unresolved)

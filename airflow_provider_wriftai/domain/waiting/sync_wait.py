@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class SyncWait:
-    """What is waited for, and what the polls so far found out.
+    """The criteria of a wait, and the state after the polls so far.
 
     Args:
         criteria: What is waited for.

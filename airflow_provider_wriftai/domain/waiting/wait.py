@@ -123,7 +123,7 @@ class Wait:
 
     @property
     def resolved(self) -> ResolvedCriteria | None:
-        """What is waited for, resolved; None before the first poll that worked."""
+        """The resolved criteria; None before the first successful poll."""
         return self._resolved
 
     def resolve(self, criteria: ResolvedCriteria) -> None:
