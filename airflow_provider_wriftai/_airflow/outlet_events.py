@@ -41,11 +41,10 @@ def describe_publish(
     if events is None:
         return
     extra = version_result(result.version, model=model, outcome=str(result.outcome))
-    connection = connection_of_uri(make_asset().uri)
     for outlet in outlets:
         uri = getattr(outlet, "uri", None)
         if isinstance(uri, str) and str(model_of_uri(uri)).lower() == model.lower():
-            if connection_of_uri(uri) == connection:
+            if connection_of_uri(uri) == connection_of_uri(make_asset().uri):
                 events[outlet].extra = dict(extra)
             else:
                 log.warning("The outlet %s is of another connection. Its event does not contain the version.", uri)
