@@ -35,7 +35,7 @@ def describe_publish(
         outlets: The outlets that the user gave the task.
         model: ``owner/name``.
         result: The version, and how it came about.
-        make_asset: Returns the asset of the model, for the event of an alias.
+        make_asset: Returns the asset of the model on the connection of the task.
     """
     events = context.get("outlet_events")
     if events is None:
