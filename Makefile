@@ -59,7 +59,9 @@ test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest $(TESTS) --junit-xml $(RESULTS)/newest.xml
 
 test-all: TESTS := -m "long or not long"
-test-all: test $(BETWEEN:%=test-%) constraints  ## Run all tests on all Airflow releases, and write the table of supported features
+test-all: test  ## Run all tests on all Airflow releases, and write the table of supported features
+	# Two at a time. The output of each is printed in one piece, when it ends.
+	+$(MAKE) -j2 --output-sync=target TESTS='$(TESTS)' $(BETWEEN:%=test-%) constraints
 	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
 

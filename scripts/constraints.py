@@ -1,8 +1,9 @@
 """Check that the package installs and works with the constraints of each supported Airflow release.
 
-``python -m scripts.constraints [RELEASE …]`` creates an environment for each release. As with Airflow's constraints
-file, no package in it is newer than the release. The script installs the wheel without changing any version, and runs
-the unit tests. It prints a table, and writes ``.results/constraints.json`` for ``scripts.compatibility``.
+``python -m scripts.constraints [RELEASE …]`` creates an environment for each release, as many at a time as there are
+processors. As with Airflow's constraints file, no package in it is newer than the release. The script installs the
+wheel without changing any version, and runs the unit tests. It prints a table, and writes ``.results/constraints.json``
+for ``scripts.compatibility``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from scripts.documents import markdown_table
@@ -72,7 +75,9 @@ def main() -> None:
     options = _parser().parse_args()
     RESULTS.mkdir(exist_ok=True)
     wheel = _build_wheel(RESULTS / "wheel")
-    outcomes = {release: _check(release, wheel, unit_tests=options.tests) for release in options.releases}
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        check = partial(_check, wheel=wheel, unit_tests=options.tests)
+        outcomes = dict(zip(options.releases, executor.map(check, options.releases), strict=True))
     (RESULTS / "constraints.json").write_text(
         json.dumps({release: asdict(outcome) | {"good": outcome.is_good} for release, outcome in outcomes.items()})
     )
@@ -100,7 +105,7 @@ def format_table(outcomes: dict[str, Outcome]) -> str:
     return markdown_table(["Airflow", "resolves", "installs", "unit tests passed", *TABLE_PACKAGES], rows)
 
 
-def _check(release: str, wheel: Path, *, unit_tests: bool) -> Outcome:
+def _check(release: str, *, wheel: Path, unit_tests: bool) -> Outcome:
     outcome = Outcome()
     environment = ROOT / f".venv-constraints-{release}"
     python = environment / "bin" / "python"

@@ -1,4 +1,4 @@
-"""A transport to the sandbox for many waits in one event loop."""
+"""The sandbox, for many waits in one event loop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,24 @@ from airflow_provider_wriftai.domain.waiting.poller_pool import wait_for
 from airflow_provider_wriftai.domain.waiting.wait import Wait
 from tests.support.sandbox import Sandbox
 
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
-class Service(httpx.AsyncHTTPTransport):
-    """A transport to the sandbox that records its requests, can fail, and lets tests wait for requests."""
+
+class ServiceTransport(httpx.AsyncHTTPTransport):
+    """A transport of one API. Closing it closes no connection of the other APIs, whose requests may be under way."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._service.handle(request, super().handle_async_request)
+
+
+class Service:
+    """The sandbox behind transports that record their requests, can fail, and let tests wait for requests."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        super().__init__()
         self._sandbox = sandbox
         self.token = sandbox.token
         self.timeout = 30.0
@@ -36,14 +48,14 @@ class Service(httpx.AsyncHTTPTransport):
         self.fault: Callable[[], httpx.Response | Exception | None] = lambda: None
         self._answered = asyncio.Condition()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle(self, request: httpx.Request, send: Send) -> httpx.Response:
         self.requests.append(request.url.path.rpartition("/v1")[2])
         self.timeouts.append(request.extensions["timeout"]["read"])
         try:
             failure = self.fault()
             if isinstance(failure, Exception):
                 raise failure
-            response = failure if failure is not None else await super().handle_async_request(request)
+            response = failure if failure is not None else await send(request)
             async with self._answered:
                 self._answered.notify_all()
             await self.gate.wait()
@@ -72,7 +84,7 @@ class Service(httpx.AsyncHTTPTransport):
             self._sandbox.base_url(2),
             self.token,
             timeout=self.timeout,
-            async_transport=self,
+            async_transport=ServiceTransport(self),
             retry=RetryPolicy(attempts=1, seconds=1),
         )
 

@@ -22,7 +22,7 @@ from airflow_provider_wriftai.domain.waiting.criteria import START, Criteria, re
 from airflow_provider_wriftai.domain.waiting.event_stream import Checkpoint, VersionEvent, stream_versions
 from airflow_provider_wriftai.domain.watermark import Watermark
 from tests.support.sandbox import Sandbox
-from tests.support.waiting_service import Run, Service, newer_than_start
+from tests.support.waiting_service import Run, Send, Service, ServiceTransport, newer_than_start
 
 
 def _stream(
@@ -223,13 +223,15 @@ class MovingService(Service):
         self.host = sandbox.base_url(2)
         self.base_paths: list[str] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle(self, request: httpx.Request, send: Send) -> httpx.Response:
         self.base_paths.append(request.url.path.partition("/v1")[0])
-        return await super().handle_async_request(request)
+        return await super().handle(request, send)
 
     async def open(self) -> API:
         await super().open()
-        return API(self.host, self.token, async_transport=self, retry=RetryPolicy(attempts=1, seconds=1))
+        return API(
+            self.host, self.token, async_transport=ServiceTransport(self), retry=RetryPolicy(attempts=1, seconds=1)
+        )
 
 
 def test_a_stream_follows_its_connection_to_another_service(
