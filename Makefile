@@ -59,9 +59,9 @@ test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 	$(BIN)/python -m pytest $(TESTS) --junit-xml $(RESULTS)/newest.xml
 
 test-all: TESTS := -m "long or not long"
-test-all: test  ## Run all tests on all Airflow releases, and write the table of supported features
-	# Two at a time. The output of each is printed in one piece, when it ends.
-	+$(MAKE) -j2 --output-sync=target TESTS='$(TESTS)' $(BETWEEN:%=test-%) constraints
+test-all: lint  ## Run all tests on all Airflow releases, and write the table of supported features
+	# Several at a time: the end-to-end tests mostly wait. The output of each is printed in one piece, when it ends.
+	+$(MAKE) -j3 --output-sync=target TESTS='$(TESTS)' test-newest test-oldest $(BETWEEN:%=test-%) constraints
 	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -26,7 +27,7 @@ CONCURRENCY = 16
 SLOWEST_TRIP = 0.2
 MEAN_TRIP = 0.11  # in shared_limit.py
 DELETES = 600
-GRACE = 5.0  # seconds that a peer may take in addition to 1.25 times the floor
+GRACE = 2.0  # seconds that a peer may take in addition to 1.1 times the floor
 BASELINE = os.environ.get("WRIFTAI_BASELINE", "")
 PEER = "baseline" if BASELINE else "without sharing"
 
@@ -82,14 +83,17 @@ def measure(*, quick: bool) -> list[Figure]:
     if quick:
         return [compare_processes(Limit(30.0, 10, 20), 2)]
     low, high = LIMITS
-    with ThreadPoolExecutor(1) as pool:
-        # The processor is mostly idle under the low limit, so the rest runs at the same time. It starts after the
-        # largest group of processes, because starting those takes much CPU.
-        first_begun = threading.Event()
-        under_low = pool.submit(lambda: [compare_processes(low, count, first_begun) for count in reversed(COUNTS)])
-        first_begun.wait()
+    with ThreadPoolExecutor(2) as pool:
+        # The processor is mostly idle under the low limit, so two groups of processes run at a time, and the rest runs
+        # beside them. It starts after the two largest groups, because starting those takes much CPU.
+        begun = (threading.Event(), threading.Event())
+        under_low = [
+            pool.submit(compare_processes, low, count, event) for count, event in zip_longest(reversed(COUNTS), begun)
+        ]
+        for event in begun:
+            event.wait()
         others = [*(compare_processes(high, count) for count in COUNTS), *prune_beside_poller()]
-        return [*reversed(under_low.result()), *others]
+        return [*(each.result() for each in reversed(under_low)), *others]
 
 
 def compare_processes(limit: Limit, count: int, begun: threading.Event | None = None) -> Figure:
@@ -102,7 +106,7 @@ def compare_processes(limit: Limit, count: int, begun: threading.Event | None = 
     """
     each = limit.each * 2 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
-    timeout = 1.25 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + GRACE
+    timeout = 1.1 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + GRACE
     # Run both at the same time: each has its own sandbox, and neither keeps a processor busy.
     with ThreadPoolExecutor() as pool:
         start = threading.Barrier(2, begun.set if begun else None)

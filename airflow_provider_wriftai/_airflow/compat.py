@@ -50,9 +50,11 @@ __all__ = [
     "XComArg",
     "aget_connection",
     "conf",
+    "find_last_try",
     "find_reason_for_worker",
     "has_post_execute_hook",
     "has_pre_execute_hook",
+    "is_not_found",
     "run_sensor_loop",
     "store_xcom",
     "trigger_timeout_of",
@@ -193,6 +195,34 @@ def has_pre_execute_hook(task: object) -> bool:
 def has_post_execute_hook(task: object) -> bool:
     """Return whether the DAG gave a task a ``post_execute`` of its own. The triggerer does not know it."""
     return getattr(task, "_post_execute_hook", None) is not None
+
+
+def find_last_try(task_instance: Any) -> int | None:
+    """Return the number of a task's last try from the database; None if there is no such task, and on Airflow 3, whose
+    tasks cannot read the database."""
+    if AIRFLOW_V_3_0_PLUS:
+        return None
+    from airflow.models import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    row = TaskInstance
+    with create_session() as session:
+        found: int | None = session.scalar(
+            select(row.try_number).where(
+                row.dag_id == task_instance.dag_id,
+                row.task_id == task_instance.task_id,
+                row.run_id == task_instance.run_id,
+                row.map_index == task_instance.map_index,
+            )
+        )
+    return found
+
+
+def is_not_found(error: Exception) -> bool:
+    """Return whether an error of the task SDK says that Airflow's API server answered 404 or 410."""
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    return isinstance(detail, dict) and detail.get("status_code") in (404, 410)
 
 
 def _has_success_listeners() -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wriftai._airflow.compat import AirflowFailException
 from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
-from airflow_provider_wriftai._airflow.task_marks import find_mark
+from airflow_provider_wriftai._airflow.task_marks import find_mark, was_replaced
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context
@@ -43,11 +43,13 @@ class InterruptibleMixin:
             api: The API.
             begin: Makes the coroutine. It does not return None.
             context: The context of the task.
-            stopped: Makes the error to raise if Airflow stops the task meanwhile.
+            stopped: Makes the error to raise if Airflow stops the task meanwhile, or has replaced this try of it.
 
         Returns:
             What the coroutine returns; None if somebody marked the task as success meanwhile. Whoever did that knows
-            that the task did not finish, and an error would only run the callback for failures.
+            that the task did not finish, and an error would only run the callback for failures. The task then has to
+            return None, too: before Airflow 3.3, a try that Airflow has replaced cannot be told apart from it, and any
+            result would overwrite that of the later try.
         """
 
         async def begin_and_close() -> T:
@@ -59,7 +61,7 @@ class InterruptibleMixin:
         if self._is_stopped:
             run.stop()
         try:
-            return run.run()
+            result = run.run()
         except asyncio.CancelledError:
             error, mark = stopped(), find_mark(context)
             if mark == "failed":
@@ -71,6 +73,10 @@ class InterruptibleMixin:
             return None
         finally:
             self._run = None
+        if was_replaced(context):
+            log.warning("Airflow has replaced this try of the task by a later one, whose result counts.")
+            raise stopped()
+        return result
 
     def is_stopped(self) -> bool:
         """Return whether Airflow has stopped the task."""

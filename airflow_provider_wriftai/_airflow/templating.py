@@ -8,9 +8,10 @@ this mixin declares which of its fields are text, which take objects, and which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_wriftai._airflow.compat import AirflowFailException
 from airflow_provider_wriftai.client.text import escape, truncated_repr
@@ -133,8 +134,16 @@ def _render_object(template: jinja2.Template, context: Context) -> object:
 
 
 def _render_parts(template: jinja2.Template, context: Context) -> list[object]:
-    # Not with Template.render: in a native environment, it evaluates the text as Python.
-    return list(template.root_render_func(template.new_context(dict(context))))
+    # Not with Template.render: in a native environment, it evaluates the text as Python, and on Airflow 2 it reads each
+    # variable. The deprecated ones warn, and some query the database.
+    variables = copy.copy(cast("MutableMapping[str, Any]", context))
+    variables.update({name: value for name, value in template.globals.items() if name not in variables})
+    environment = template.environment
+    return list(
+        template.root_render_func(
+            environment.context_class(environment, variables, template.name, template.blocks)  # type: ignore[arg-type]
+        )
+    )
 
 
 def _load_file(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow_provider_wriftai._airflow.compat import BaseOperator
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.interruptible import InterruptibleMixin
 from airflow_provider_wriftai._airflow.metrics import count, timed
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
+from airflow_provider_wriftai._airflow.task_marks import was_replaced
 from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
 from airflow_provider_wriftai.links.versions import WriftAIVersionLink, store_link
@@ -136,7 +137,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         self._report: PruneReport | None = None
         self._base_url = ""
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Prune the model."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.parameters import parse_model
@@ -168,7 +169,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
                 else:
                     # Record the deletes however the task ends: also by a mark, a timeout, or a signal.
                     self._keep_report(context, record)
-        return cast("dict[str, Any]", self._report or {})
+        return self._report
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
         """Return what the prune did to the model, for Airflow's OpenLineage provider."""
@@ -223,9 +224,9 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
 
     def _keep_report(self, context: Context, record: PruneRecord) -> None:
         """Keep the report of a task that fails or is stopped: its result, for tasks whose trigger rule lets them read
-        it."""
+        it. That of a try that Airflow has replaced must not overwrite the report of the later try."""
         self._keep(record)
-        if self._report is not None:
+        if self._report is not None and not was_replaced(context):
             # Airflow may refuse it from a task that somebody marked. The log has it.
             with contextlib.suppress(Exception):
                 context["ti"].xcom_push(key="return_value", value=self._report)

@@ -155,7 +155,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         self.wriftai_conn_id = wriftai_conn_id
         self._published: tuple[PublishResult, Image, str, str] | None = None
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Publish the image."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.outlet_events import describe_publish
@@ -214,7 +214,7 @@ class WriftAICreateVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             with timed("publish"):
                 result = self.run_interruptibly(api, run, context, lambda: TaskStoppedError.while_publishing(model))
         if result is None:
-            return {}
+            return None
         self._published = result, new.image, model, api.base_url
         count(f"publish.{result.outcome}")
         store_link(self, context, api.base_url, str(result.version.reference), model)
@@ -262,7 +262,7 @@ class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOpe
         self.include_schemas = include_schemas
         self.wriftai_conn_id = wriftai_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Fetch the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
@@ -280,7 +280,7 @@ class WriftAIGetVersionOperator(InterruptibleMixin, TemplateFieldsMixin, BaseOpe
                 api, lambda: api.async_request(get_version(reference, strict=include_schemas)), context, lambda: stopped
             )
         if version is None:
-            return {}
+            return None
         self.log.info("Fetched %s.", reference)
         store_link(self, context, api.base_url, str(reference), None)
         return version_result(version, with_schemas=include_schemas)
@@ -317,7 +317,7 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
         self.wriftai_conn_id = wriftai_conn_id
         self._deleted_from: tuple[str, str] | None = None
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Delete the version."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.parameters import parse_bool, parse_version_reference
@@ -345,7 +345,7 @@ class WriftAIDeleteVersionOperator(InterruptibleMixin, TemplateFieldsMixin, Base
             stopped = TaskStoppedError.while_changing(f"deleting {reference}")
             deleted = self.run_interruptibly(api, run, context, lambda: stopped)
         if deleted is None:
-            return {}
+            return None
         count("delete.deleted" if deleted else "delete.already_gone")
         self.log.info("Deleted %s." if deleted else "%s does not exist, so there is nothing to delete.", reference)
         if deleted and isinstance(reference, VersionNumber):
@@ -398,7 +398,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
         self.variable_names = none_if_notset(variable_names)
         self.wriftai_conn_id = wriftai_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Change the configuration."""
         from airflow_provider_wriftai._airflow.failures import fail_without_retry
         from airflow_provider_wriftai._airflow.parameters import (
@@ -429,7 +429,7 @@ class WriftAIUpdateVersionConfigurationOperator(InterruptibleMixin, TemplateFiel
             stopped = TaskStoppedError.while_changing(f"updating the configuration of {reference}")
             done = self.run_interruptibly(api, lambda: arun(api, operations), context, lambda: stopped)
         if done is None:
-            return {}
+            return None
         self.log.info(
             "Updated the configuration of %s." if done.changed else "The configuration of %s is already as requested.",
             reference,

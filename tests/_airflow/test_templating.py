@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +47,28 @@ def _render(native: bool, operator_class: type[Any], **parameters: Any) -> Any:
         operator = operator_class(task_id="task", **parameters)
     operator.render_template_fields(CONTEXT)
     return operator
+
+
+class _RecordedContext(UserDict[str, Any]):
+    """A context that records which of its variables are read: on Airflow 2, the deprecated ones warn."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        super().__init__(variables)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+
+def test_only_the_variables_that_a_template_names_are_read(native: bool) -> None:
+    with DAG(
+        "rendering", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), render_template_as_native_obj=native
+    ):
+        operator = WriftAIVersionSensor(task_id="task", model="acme/{{ run_id }}", newer_than="{{ params.number }}")
+    context: Any = _RecordedContext(CONTEXT)
+    operator.render_template_fields(context)
+    assert (operator.model, context.read) == ("acme/12", {"run_id", "params"})
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from airflow import DAG
 
+from airflow_provider_wriftai._airflow import task_marks
 from airflow_provider_wriftai._airflow.compat import AirflowFailException
 from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
-from tests.support.marked_task_instance import MarkedTaskInstance, TaskInstance
+from tests.support.marked_task_instance import APIServerError, MarkedTaskInstance, StateStore, TaskInstance
 from tests.support.sandbox import Sandbox
 
 try:
@@ -221,6 +222,21 @@ def test_a_prune_that_is_marked_as_success_ends_without_an_error(
             operator.execute({"ti": ti})
     thread.join()
     assert ti.pushed["return_value"]["deleted_count"] == 0
+
+
+def test_a_prune_that_airflow_has_replaced_leaves_the_report_of_the_later_try(
+    prune_under_way: tuple[WriftAICleanupVersionsOperator, Faults, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow accepts the XComs of a try whose heartbeats had stopped, and that was stopped late."""
+    monkeypatch.setattr(task_marks, "find_last_try", lambda ti: None)
+    operator, faults, model = prune_under_way
+    thread = _act_during_a_delete(faults, model, operator.on_kill)
+    ti: Any = MarkedTaskInstance("success")
+    context: Any = {"ti": ti, "task_state_store": StateStore(APIServerError(404))}
+    with pytest.raises(PruneStoppedError, match="stopped"):
+        operator.execute(context)
+    thread.join()
+    assert "return_value" not in ti.pushed
 
 
 def test_an_exception_from_a_signal_handler_stops_the_prune(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -39,3 +40,30 @@ class MarkedTaskInstance(TaskInstance):
         if isinstance(self._state, Exception):
             raise self._state
         return {"run": {"marked": self._state}}
+
+
+class APIServerError(Exception):
+    """What the task SDK raises if Airflow's API server answers with an error.
+
+    Args:
+        status: The status of the response; None without a response.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(f"API_SERVER_ERROR: {status}")
+        self.error = SimpleNamespace(detail=None if status is None else {"status_code": status})
+
+
+class StateStore:
+    """The task state store of a running try.
+
+    Args:
+        error: What the API server answers to a delete, if that fails.
+    """
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def delete(self, key: str) -> None:
+        if self._error is not None:
+            raise self._error
