@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wriftai._airflow.compat import AirflowFailException
 from airflow_provider_wriftai._airflow.run_async import InterruptibleRun
-from airflow_provider_wriftai._airflow.task_marks import find_mark, was_replaced
+from airflow_provider_wriftai._airflow.task_marks import REPLACED, find_mark, was_replaced
 
 if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context
@@ -74,7 +74,7 @@ class InterruptibleMixin:
         finally:
             self._run = None
         if was_replaced(context):
-            log.warning("Airflow has replaced this try of the task by a later one, whose result counts.")
+            log.warning(REPLACED)
             raise stopped()
         return result
 

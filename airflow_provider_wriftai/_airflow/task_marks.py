@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REPLACED = "Airflow has replaced this try of the task by a later one, whose result counts."
+"""What a try that was replaced logs or raises instead of returning its result."""
+
 _UNUSED_KEY = "wriftai_try"
 """A key of the task state store that never has a value."""
 

@@ -28,6 +28,7 @@ from airflow_provider_wriftai._airflow.compat import (
 from airflow_provider_wriftai._airflow.connection import DEFAULT_CONNECTION_ID
 from airflow_provider_wriftai._airflow.metrics import count
 from airflow_provider_wriftai._airflow.parameters import NOTSET, ExplicitParameters, NotSet, none_if_notset
+from airflow_provider_wriftai._airflow.task_marks import REPLACED, was_replaced
 from airflow_provider_wriftai._airflow.task_state import TaskState, find_task_state
 from airflow_provider_wriftai._airflow.templating import TemplateFieldsMixin
 from airflow_provider_wriftai.hooks.wriftai import WriftAIHook
@@ -246,6 +247,7 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
         from airflow_provider_wriftai.domain.results import version_result
+        from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 
         wait = self._wait or self._read_wait(context, datetime.now(UTC))
         state = find_task_state(context, STATE_KEY)
@@ -257,6 +259,8 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
             base_url = api.base_url
         count("wait.polls.failed" if wait.failures.count else "wait.polls.ok")
         if version is not None:
+            if was_replaced(context):
+                raise WaitFailedError(REPLACED)
             self.log.info("%s exists.", version.reference)
             store_link(self, context, base_url, str(version.reference), self.model)
             return PokeReturnValue(is_done=True, xcom_value=version_result(version))

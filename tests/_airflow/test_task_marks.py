@@ -8,11 +8,11 @@ import pytest
 
 from airflow_provider_wriftai._airflow import task_marks
 from airflow_provider_wriftai._airflow.task_marks import find_mark, was_replaced
-from tests.support.marked_task_instance import APIServerError, MarkedTaskInstance, StateStore
+from tests.support.marked_task_instance import APIServerError, MarkedTaskInstance, TaskStateStore
 
 
 def _context(state: str | Exception = "success", error: Exception | None = None) -> Any:
-    return {"ti": MarkedTaskInstance(state), "task_state_store": StateStore(error)}
+    return {"ti": MarkedTaskInstance(state), "task_state_store": TaskStateStore(error)}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from airflow_provider_wriftai.client.errors import NotFoundError
 from airflow_provider_wriftai.domain.retention.errors import PruneStoppedError
 from airflow_provider_wriftai.operators.cleanup import WriftAICleanupVersionsOperator
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
-from tests.support.marked_task_instance import APIServerError, MarkedTaskInstance, StateStore, TaskInstance
+from tests.support.marked_task_instance import APIServerError, MarkedTaskInstance, TaskInstance, TaskStateStore
 from tests.support.sandbox import Sandbox
 
 try:
@@ -232,7 +232,7 @@ def test_a_prune_that_airflow_has_replaced_leaves_the_report_of_the_later_try(
     operator, faults, model = prune_under_way
     thread = _act_during_a_delete(faults, model, operator.on_kill)
     ti: Any = MarkedTaskInstance("success")
-    context: Any = {"ti": ti, "task_state_store": StateStore(APIServerError(404))}
+    context: Any = {"ti": ti, "task_state_store": TaskStateStore(APIServerError(404))}
     with pytest.raises(PruneStoppedError, match="stopped"):
         operator.execute(context)
     thread.join()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow import DAG
 
+from airflow_provider_wriftai._airflow import task_marks
 from airflow_provider_wriftai._airflow.compat import (
     TRIGGERS_END_TASKS,
     AirflowFailException,
@@ -28,6 +29,7 @@ from airflow_provider_wriftai.links.versions import WriftAIVersionLink
 from airflow_provider_wriftai.sensors import versions
 from airflow_provider_wriftai.sensors.versions import WriftAIVersionSensor
 from airflow_provider_wriftai.triggers.versions import WriftAIStartedVersionTrigger, WriftAIVersionTrigger
+from tests.support.marked_task_instance import APIServerError, TaskStateStore
 from tests.support.sandbox import Sandbox
 
 
@@ -202,19 +204,6 @@ def test_with_silent_fail_failures_are_not_counted(
         _wait(_sensor("acme/det:1", poke_interval=0.01, timeout=0.3, silent_fail=True, **mode))
 
 
-class TaskStateStore:
-    """A task's state store (Airflow 3.3)."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = json.loads(json.dumps(value))
-
-
 def _poke_once(store: TaskStateStore, max_tries: int = 0, try_number: int = 1, **parameters: Any) -> Any:
     """Poll once, as the process of a rescheduled task does."""
     sensor = _make_sensor(**{"mode": "reschedule", **parameters})
@@ -230,6 +219,15 @@ def test_a_rescheduled_wait_keeps_its_start(sandbox: Sandbox, publish_after: Cal
     publish_after(1, model)
     assert not _poke_once(store, model=model, newer_than="start").is_done
     assert _poke_once(store, model=model, newer_than="start").xcom_value["reference"] == f"{model}:3"
+
+
+def test_a_try_that_airflow_has_replaced_returns_no_version(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would overwrite the version that the later try has found."""
+    monkeypatch.setattr(task_marks, "find_last_try", lambda ti: None)
+    model = sandbox.new_model(versions=1)
+    assert _poke_once(TaskStateStore(APIServerError(500)), version=f"{model}:1").is_done
+    with pytest.raises(WaitFailedError, match="replaced this try"):
+        _poke_once(TaskStateStore(APIServerError(404)), version=f"{model}:1")
 
 
 def test_a_wait_that_a_user_cleared_starts_over(sandbox: Sandbox) -> None:

@@ -54,16 +54,27 @@ class APIServerError(Exception):
         self.error = SimpleNamespace(detail=None if status is None else {"status_code": status})
 
 
-class StateStore:
-    """The task state store of a running try.
+class TaskStateStore:
+    """The state store of a task (Airflow 3.3).
 
     Args:
         error: What the API server answers to a delete, if that fails.
+
+    Attributes:
+        values: The values, by their keys.
     """
 
     def __init__(self, error: Exception | None = None) -> None:
+        self.values: dict[str, Any] = {}
         self._error = error
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.loads(json.dumps(value))
 
     def delete(self, key: str) -> None:
         if self._error is not None:
             raise self._error
+        self.values.pop(key, None)
