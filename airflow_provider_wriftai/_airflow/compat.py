@@ -197,26 +197,26 @@ def has_post_execute_hook(task: object) -> bool:
     return getattr(task, "_post_execute_hook", None) is not None
 
 
-def find_last_try(task_instance: Any) -> int | None:
-    """Return the number of a task's last try from the database; None if there is no such task, and on Airflow 3, whose
-    tasks cannot read the database."""
+def find_last_try(task_instance: Any) -> tuple[int, str | None] | None:
+    """Return the number and state of a task's last try from the database; None if there is no such task, and on Airflow
+    3, whose tasks cannot read the database."""
     if AIRFLOW_V_3_0_PLUS:
         return None
     from airflow.models import TaskInstance
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    row = TaskInstance
+    last = TaskInstance
     with create_session() as session:
-        found: int | None = session.scalar(
-            select(row.try_number).where(
-                row.dag_id == task_instance.dag_id,
-                row.task_id == task_instance.task_id,
-                row.run_id == task_instance.run_id,
-                row.map_index == task_instance.map_index,
+        found = session.execute(
+            select(last.try_number, last.state).where(
+                last.dag_id == task_instance.dag_id,
+                last.task_id == task_instance.task_id,
+                last.run_id == task_instance.run_id,
+                last.map_index == task_instance.map_index,
             )
-        )
-    return found
+        ).first()
+    return None if found is None else (found[0], found[1])
 
 
 def is_not_found(error: Exception) -> bool:

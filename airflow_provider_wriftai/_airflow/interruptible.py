@@ -43,13 +43,13 @@ class InterruptibleMixin:
             api: The API.
             begin: Makes the coroutine. It does not return None.
             context: The context of the task.
-            stopped: Makes the error to raise if Airflow stops the task meanwhile, or has replaced this try of it.
+            stopped: Makes the error to raise if Airflow stops the task meanwhile.
 
         Returns:
-            What the coroutine returns; None if somebody marked the task as success meanwhile. Whoever did that knows
-            that the task did not finish, and an error would only run the callback for failures. The task then has to
-            return None, too: before Airflow 3.3, a try that Airflow has replaced cannot be told apart from it, and any
-            result would overwrite that of the later try.
+            What the coroutine returns; None if the task has to return nothing and raise no error: because it finished
+            after Airflow had replaced this try, whose result would overwrite that of the later try; or because somebody
+            marked it as success meanwhile. Whoever did that knows that the task did not finish, and an error would only
+            run the callback for failures.
         """
 
         async def begin_and_close() -> T:
@@ -75,7 +75,7 @@ class InterruptibleMixin:
             self._run = None
         if was_replaced(context):
             log.warning(REPLACED)
-            raise stopped()
+            return None
         return result
 
     def is_stopped(self) -> bool:

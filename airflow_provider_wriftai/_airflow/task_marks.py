@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPLACED = "Airflow has replaced this try of the task by a later one, whose result counts."
-"""What a try that was replaced logs or raises instead of returning its result."""
+"""What a try that was replaced logs instead of returning its result."""
 
 _UNUSED_KEY = "wriftai_try"
 """A key of the task state store that never has a value."""
@@ -43,10 +43,11 @@ def find_mark(context: Context) -> str | None:
 
 
 def was_replaced(context: Context) -> bool:
-    """Return whether Airflow gave the running try up, because its heartbeats stopped, and began another.
+    """Return whether Airflow has replaced the running try by a later one, whose result counts.
 
-    Such a try goes on if its machine was only suspended or cut off. Airflow accepts its XComs, which would replace
-    those of the later try.
+    Airflow does so when a try's heartbeats stop. The try goes on if its machine was only suspended or cut off, and
+    Airflow accepts its XComs, which would replace those of the later try. Airflow 2 also takes its end for that of the
+    task, so there it counts as replaced only if the later try has succeeded.
 
     Returns:
         Whether it was replaced; False if that is unknown, as on Airflow 3.0 to 3.2.
@@ -55,7 +56,8 @@ def was_replaced(context: Context) -> bool:
     try:
         last = find_last_try(context["ti"])
         if last is not None:
-            return last > int(context["ti"].try_number)
+            number, state = last
+            return number > context["ti"].try_number and state == "success"
         if store is not None:
             # Each try of a task has an id of its own, and Airflow looks it up before the key, which nothing uses.
             store.delete(_UNUSED_KEY)

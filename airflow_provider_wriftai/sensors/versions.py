@@ -247,7 +247,6 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
         from airflow_provider_wriftai.domain.results import version_result
-        from airflow_provider_wriftai.domain.waiting.errors import WaitFailedError
 
         wait = self._wait or self._read_wait(context, datetime.now(UTC))
         state = find_task_state(context, STATE_KEY)
@@ -260,7 +259,8 @@ class WriftAIVersionSensor(TemplateFieldsMixin, BaseSensorOperator):
         count("wait.polls.failed" if wait.failures.count else "wait.polls.ok")
         if version is not None:
             if was_replaced(context):
-                raise WaitFailedError(REPLACED)
+                self.log.warning(REPLACED)
+                return PokeReturnValue(is_done=True)
             self.log.info("%s exists.", version.reference)
             store_link(self, context, base_url, str(version.reference), self.model)
             return PokeReturnValue(is_done=True, xcom_value=version_result(version))

@@ -46,11 +46,21 @@ class TestAirflow3:
         assert find_mark(context) == "success"
 
 
-@pytest.mark.parametrize(("last", "replaced"), [(1, False), (2, True), (LookupError("no table"), False)])
-def test_on_airflow_2_the_database_has_the_last_try(
-    last: int | Exception, replaced: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("last", "replaced"),
+    [
+        ((1, "running"), False),
+        ((2, "success"), True),
+        # Airflow 2 takes the end of an earlier try for that of the task.
+        ((2, "running"), False),
+        ((2, "failed"), False),
+        (LookupError("no table"), False),
+    ],
+)
+def test_on_airflow_2_a_try_was_replaced_if_a_later_one_has_succeeded(
+    last: tuple[int, str] | Exception, replaced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def find_last_try(ti: Any) -> int:
+    def find_last_try(ti: Any) -> tuple[int, str]:
         if isinstance(last, Exception):
             raise last
         return last

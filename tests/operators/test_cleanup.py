@@ -215,7 +215,8 @@ def test_a_prune_that_is_marked_as_success_ends_without_an_error(
     thread = _act_during_a_delete(faults, model, operator.on_kill)
     ti: Any = MarkedTaskInstance(state)
     if state == "success":
-        assert operator.execute({"ti": ti})["planned_count"] == 399
+        assert operator.execute({"ti": ti}) is None
+        assert ti.pushed["return_value"]["planned_count"] == 399
     else:
         # Airflow refuses to retry a task that was marked as failed, and would not run its callback.
         with pytest.raises(AirflowFailException if state == "failed" else PruneStoppedError, match="stopped"):
@@ -237,6 +238,20 @@ def test_a_prune_that_airflow_has_replaced_leaves_the_report_of_the_later_try(
         operator.execute(context)
     thread.join()
     assert "return_value" not in ti.pushed
+
+
+def test_a_prune_that_airflow_has_replaced_returns_no_report(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(task_marks, "find_last_try", lambda ti: None)
+    model = sandbox.new_model(versions=3)
+    ti: Any = TaskInstance()
+    context: Any = {"ti": ti, "task_state_store": TaskStateStore(APIServerError(404))}
+    operator = WriftAICleanupVersionsOperator(task_id="prune", model=model, keep_last=2)
+    assert operator.execute(context) is None
+    assert "return_value" not in ti.pushed
+    assert sandbox.numbers(model) == [3, 2]
+    assert "Airflow has replaced this try" in caplog.text
 
 
 def test_an_exception_from_a_signal_handler_stops_the_prune(
