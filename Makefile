@@ -61,7 +61,7 @@ test-newest: $(VENV)/installed-test $(RELEASE)/installed $(PEERS:%=%/installed)
 test-all: TESTS := -m "long or not long"
 test-all: lint  ## Run all tests on all Airflow releases, and write the table of supported features
 	# Several at a time: the end-to-end tests mostly wait. The output of each is printed in one piece, when it ends.
-	+$(MAKE) -j3 --output-sync=target TESTS='$(TESTS)' test-newest test-oldest $(BETWEEN:%=test-%) constraints
+	+$(MAKE) -j3 --keep-going --output-sync=target TESTS='$(TESTS)' test-newest test-oldest $(BETWEEN:%=test-%) constraints
 	$(BIN)/python -m scripts.compatibility $(RESULTS)/oldest.xml $(BETWEEN:%=$(RESULTS)/%.xml) \
 		$(RESULTS)/newest.xml $(RESULTS)/constraints.json
 

@@ -31,11 +31,13 @@ class Killed(BaseException):
 
 
 class Network(httpx.HTTPTransport):
-    """A transport that records the methods of the requests, and that can kill the process around a POST."""
+    """A transport that records the methods of the requests, and that can kill the process around a POST, or wait for
+    its response for fewer seconds than the API does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[str] = []
+        self.seconds_for_post: float | None = None
         self.kill_before_post = False
         self.kill_after_post = False
         self.before_post: Callable[[], None] = lambda: None
@@ -49,6 +51,8 @@ class Network(httpx.HTTPTransport):
         if self.kill_before_post:
             raise Killed
         self.sent.append(request.method)
+        if self.seconds_for_post is not None:
+            request.extensions["timeout"]["read"] = self.seconds_for_post
         try:
             response = super().handle_request(request)
         finally:

@@ -41,7 +41,7 @@ def api(
     sandbox: Sandbox, faulty: tuple[str, Faults], faults: Faults, generation: int, network: Network
 ) -> Iterator[API]:
     base_url = f"{faulty[0]}/generation-{generation}/v1"
-    with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1), timeout=0.5) as opened:
+    with API(base_url, sandbox.token, transport=network, retry=RetryPolicy(attempts=1)) as opened:
         yield opened
 
 

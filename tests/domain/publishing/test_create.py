@@ -56,6 +56,7 @@ def test_a_version_whose_response_was_lost_is_adopted(
     if_exists: IfExists, lost: str,
 ) -> None:  # fmt: skip
     faults.add([LOST_AFTER_EXECUTION[lost]])
+    network.seconds_for_post = 0.5 if lost == "timeout" else None
     published = publish_it(if_exists=if_exists)
     assert published.outcome == "adopted"
     assert published.version.digest == digest
@@ -82,6 +83,7 @@ def test_a_create_request_that_is_executed_late_is_not_sent_again(
     if_exists: IfExists,
 ) -> None:  # fmt: skip
     faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
+    network.seconds_for_post = 0.5
 
     time.at(100, lambda: _execute_last(faults))
     assert publish_it(if_exists=if_exists).outcome == "adopted"
@@ -94,6 +96,7 @@ def test_time_before_a_create_request_is_sent_does_not_count(
     publish_it: Publish, faults: Faults, network: Network, time: Time, if_exists: IfExists
 ) -> None:
     faults.add([Fault(method="POST", execute="last", delay=60, response="drop")])
+    network.seconds_for_post = 0.5
     network.before_post = lambda: time.sleep(170)
 
     time.at(170 + 100, lambda: _execute_last(faults))
