@@ -80,11 +80,11 @@ def test_an_optional_parameter_that_rendered_to_nothing_is_not_ignored(
 
 def test_a_mistake_fails_at_once_and_nothing_is_sent(sandbox: Sandbox, schemas: Any) -> None:
     model = sandbox.new_model()
-    requests = len(sandbox.store.requests(20_000))
+    requests = sandbox.count_requests(model)
     with pytest.raises(AirflowFailException, match="neither a digest") as caught:
         _create(model, image="latest", schemas=schemas, release_notes="x" * 256)
     assert "256 characters long" in str(caught.value)
-    assert len(sandbox.store.requests(20_000)) == requests
+    assert sandbox.count_requests(model) == requests
 
 
 @pytest.mark.parametrize(
@@ -301,10 +301,10 @@ def test_a_version_is_deleted_and_a_missing_one_is_not_a_failure(sandbox: Sandbo
     ],
 )
 def test_an_invalid_version_fails_at_once(sandbox: Sandbox, operator: Any, version: str, message: str) -> None:
-    requests = len(sandbox.store.requests(20_000))
+    requests = sandbox.count_requests()
     with pytest.raises(AirflowFailException, match=f"(?i){message}"):
         operator(task_id="x", version=version).execute({})
-    assert len(sandbox.store.requests(20_000)) == requests
+    assert sandbox.count_requests() == requests
 
 
 # ---- the asset of the model
@@ -404,7 +404,7 @@ def test_a_task_that_was_stopped_before_its_first_request_sends_none(
 ) -> None:
     model = sandbox.new_model(versions=1)
     task = make(model)
-    requests = len(sandbox.store.requests(20_000))
+    requests = sandbox.count_requests(model)
     task.on_kill()
     context = {"ti": MarkedTaskInstance(state)}
     if state == "success":
@@ -413,7 +413,7 @@ def test_a_task_that_was_stopped_before_its_first_request_sends_none(
     else:
         with pytest.raises(AirflowFailException if state == "failed" else TaskStoppedError, match="Airflow stopped"):
             task.execute(context)
-    assert len(sandbox.store.requests(20_000)) == requests
+    assert sandbox.count_requests(model) == requests
 
 
 # ---- the configuration of a version
@@ -457,7 +457,8 @@ def test_a_configuration_is_updated_once(sandbox: Sandbox, digest: str, schemas:
     ],
 )
 def test_an_invalid_configuration_is_not_sent(sandbox: Sandbox, changes: dict[str, Any], message: str) -> None:
-    requests = len(sandbox.store.requests(20_000))
+    model = sandbox.new_model(versions=1)
+    requests = sandbox.count_requests(model)
     with pytest.raises(AirflowFailException, match=message):
-        _update(f"{sandbox.new_model(versions=1)}:1", **changes)
-    assert len(sandbox.store.requests(20_000)) == requests
+        _update(f"{model}:1", **changes)
+    assert sandbox.count_requests(model) == requests

@@ -37,6 +37,11 @@ class Sandbox:
         """Return the numbers of a model's versions, newest first."""
         return [version.number for version in self.store.versions(*model.split("/"))]
 
+    def count_requests(self, model: str = "") -> int:
+        """Return the number of requests for a model, and for none. Earlier tests may still have requests for theirs."""
+        paths = [entry["path"] for entry in self.store.requests(100_000)]
+        return sum(f"/{model}/" in f"{path}/" or "/acme/model-" not in path for path in paths)
+
     def version(self, model: str, number: int) -> StoredVersion:
         """Return a version, which must exist."""
         owner, _, name = model.partition("/")
