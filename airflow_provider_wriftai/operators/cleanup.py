@@ -169,7 +169,7 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
                 else:
                     # Record the deletes however the task ends: also by a mark, a timeout, or a signal.
                     self._keep_report(context, record)
-        return self._report if finished is not None else None
+        return finished
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
         """Return what the prune did to the model, for Airflow's OpenLineage provider."""

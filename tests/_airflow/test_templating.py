@@ -41,11 +41,11 @@ def native(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-def _render(native: bool, operator_class: type[Any], **parameters: Any) -> Any:
+def _render(native: bool, operator_class: type[Any], context: Any = CONTEXT, **parameters: Any) -> Any:
     started = datetime(2026, 1, 1, tzinfo=UTC)
     with DAG("rendering", schedule=None, start_date=started, render_template_as_native_obj=native):
         operator = operator_class(task_id="task", **parameters)
-    operator.render_template_fields(CONTEXT)
+    operator.render_template_fields(context)
     return operator
 
 
@@ -62,12 +62,9 @@ class _RecordedContext(UserDict[str, Any]):
 
 
 def test_only_the_variables_that_a_template_names_are_read(native: bool) -> None:
-    with DAG(
-        "rendering", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), render_template_as_native_obj=native
-    ):
-        operator = WriftAIVersionSensor(task_id="task", model="acme/{{ run_id }}", newer_than="{{ params.number }}")
-    context: Any = _RecordedContext(CONTEXT)
-    operator.render_template_fields(context)
+    context = _RecordedContext(CONTEXT)
+    parameters = {"model": "acme/{{ run_id }}", "newer_than": "{{ params.number }}"}
+    operator = _render(native, WriftAIVersionSensor, context, **parameters)
     assert (operator.model, context.read) == ("acme/12", {"run_id", "params"})
 
 
