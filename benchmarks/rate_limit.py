@@ -102,21 +102,23 @@ def compare_processes(limit: Limit, count: int, begun: threading.Event | None = 
     Args:
         limit: The rate limit; the requests of each process are scaled by the number of processes.
         count: How many processes to run.
-        begun: Set when all processes have begun.
+        begun: Set when all processes have begun, or failed to.
     """
     each = limit.each * 2 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
     timeout = 1.1 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + GRACE
     # Run both at the same time: each has its own sandbox, and neither keeps a processor busy.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+        if begun is not None:
+            stack.callback(begun.set)
         start = threading.Barrier(2, begun.set if begun else None)
         mine = pool.submit(run, limit, count, start)
         others = pool.submit(run, limit, count, start, baseline=True, timeout=timeout)
-        ours = mine.result()
-        try:
+        theirs: list[Outcome] = []
+        # If ours fails to begin, its own error says more.
+        with contextlib.suppress(subprocess.TimeoutExpired, threading.BrokenBarrierError):
             theirs = [others.result()]
-        except subprocess.TimeoutExpired:
-            theirs = []
+        ours = mine.result()
     most = 1.03 if count == 1 else 1.10
     return Figure(
         f"{count} {'process' if count == 1 else 'processes'} × {limit.each} gets at {limit.rate:g} per second",
@@ -149,11 +151,18 @@ def run(
 
     Raises:
         subprocess.TimeoutExpired: The processes were not done after ``timeout`` seconds.
+        threading.BrokenBarrierError: The other side failed to begin.
     """
     modes = ["sync" if number % 2 == 0 else "async" for number in range(count)]
     with contextlib.ExitStack() as stack:
-        url, _ = stack.enter_context(sandbox("--rate-limit", str(limit.rate), "--burst", str(limit.burst)))
-        processes = [stack.enter_context(running_process(mode, url, limit.each, baseline=baseline)) for mode in modes]
+        try:
+            url, _ = stack.enter_context(sandbox("--rate-limit", str(limit.rate), "--burst", str(limit.burst)))
+            processes = [
+                stack.enter_context(running_process(mode, url, limit.each, baseline=baseline)) for mode in modes
+            ]
+        except BaseException:
+            start.abort()  # otherwise the other side waits forever
+            raise
         start.wait()
         runs = collect_results(processes, timeout)
     requests = sum(each["requests"] for each in runs)
