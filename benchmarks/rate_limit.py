@@ -107,11 +107,11 @@ def compare_processes(limit: Limit, count: int, begun: threading.Event | None = 
     each = limit.each * 2 if count == 1 else limit.each // 2 if count >= MANY_PROCESSES else limit.each
     limit = replace(limit, each=each)
     timeout = 1.1 * max((limit.each * count - limit.burst) / limit.rate, limit.each * MEAN_TRIP) + GRACE
+    begun = begun or threading.Event()
     # Run both at the same time: each has its own sandbox, and neither keeps a processor busy.
     with ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
-        if begun is not None:
-            stack.callback(begun.set)
-        start = threading.Barrier(2, begun.set if begun else None)
+        stack.callback(begun.set)
+        start = threading.Barrier(2, begun.set)
         mine = pool.submit(run, limit, count, start)
         others = pool.submit(run, limit, count, start, baseline=True, timeout=timeout)
         theirs: list[Outcome] = []

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_wriftai._airflow.compat import Context, XComArg
     from airflow_provider_wriftai.client.references import ModelReference
     from airflow_provider_wriftai.domain.retention.policy import RetentionPolicy
-    from airflow_provider_wriftai.domain.retention.record import PruneRecord
     from airflow_provider_wriftai.domain.retention.report import PruneReport
     from airflow_provider_wriftai.domain.retention.selectors import VersionSelector
 
@@ -165,10 +164,10 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
                     finished = self.run_interruptibly(api, begin, context, stopped)
             finally:
                 if finished is not None:
-                    self._keep(record)
+                    self._keep(finished)
                 else:
                     # Record the deletes however the task ends: also by a mark, a timeout, or a signal.
-                    self._keep_report(context, record)
+                    self._keep_unfinished(context, record.report())
         return finished
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any]:
@@ -216,20 +215,21 @@ class WriftAICleanupVersionsOperator(InterruptibleMixin, TemplateFieldsMixin, Ba
         )
         return policy, parse_bool("dry_run", self.dry_run)
 
-    def _keep(self, record: PruneRecord) -> None:
+    def _keep(self, report: PruneReport) -> None:
         """Keep the report for OpenLineage, and report its counts as metrics."""
-        self._report = record.report()
-        if self._report is not None:
-            _count(self._report)
+        self._report = report
+        _count(report)
 
-    def _keep_report(self, context: Context, record: PruneRecord) -> None:
+    def _keep_unfinished(self, context: Context, report: PruneReport | None) -> None:
         """Keep the report of a task that fails or is stopped: its result, for tasks whose trigger rule lets them read
         it. That of a try that Airflow has replaced must not overwrite the report of the later try."""
-        self._keep(record)
-        if self._report is not None and not was_replaced(context):
+        if report is None:
+            return
+        self._keep(report)
+        if not was_replaced(context):
             # Airflow may refuse it from a task that somebody marked. The log has it.
             with contextlib.suppress(Exception):
-                context["ti"].xcom_push(key="return_value", value=self._report)
+                context["ti"].xcom_push(key="return_value", value=report)
 
 
 def _count(report: Mapping[str, Any]) -> None:

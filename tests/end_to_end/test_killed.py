@@ -24,7 +24,7 @@ from tests.support.real_airflow import (
     process_at,
     running_airflow,
 )
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, find_requests
 
 # With a shorter delay, Airflow 2 may mistake the next try for the dead task.
 RETRY_DELAY = "15" if AIRFLOW_2 else "1"
@@ -180,8 +180,8 @@ def test_the_next_try_of_a_prune_deletes_exactly_the_rest(
     assert [entry["reference"] for entry in report["protected"]] == [f"{model}:7"]
     deletes = Counter(
         entry["path"].rpartition("/")[2]
-        for entry in sandbox.store.requests(1000)
-        if entry["method"] == "DELETE" and entry["status"] == 204 and f"/{model}/" in entry["path"]
+        for entry in find_requests(sandbox.store, model)
+        if entry["method"] == "DELETE" and entry["status"] == 204
     )
     # Each version was deleted once: in the first try, just after it, or in the second try.
     assert deletes == Counter(str(number) for number in range(1, 58) if number != 7)

@@ -21,6 +21,7 @@ from tests.support.polling import until
 from tests.support.postgres import find_postgres
 from tests.support.real_airflow import HAS_STORES, RealAirflow, running_airflow
 from tests.support.rest_api import RestAPI, until_up
+from tests.support.sandbox import find_requests
 
 pytestmark = [
     pytest.mark.long,
@@ -52,8 +53,7 @@ class Operated:
 
     def requests(self, method: str, model: str) -> list[dict[str, Any]]:
         """Return the requests with a method for a model, newest first."""
-        requests = self.store.requests(10_000)
-        return [each for each in requests if each["method"] == method and f"/acme/{model}/" in f"{each['path']}/"]
+        return [each for each in find_requests(self.store, f"acme/{model}") if each["method"] == method]
 
     def callbacks(self, dag: str) -> set[str]:
         """Return the outcomes for which a DAG's callbacks ran."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.polling import until
 from tests.support.real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, find_requests
 
 _until = partial(until, patience=180.0, every=0.2)
 
@@ -40,7 +40,7 @@ def test_waits_and_events_survive_a_killed_triggerer(
             )
 
     def polls() -> int:
-        return sum(f"/{watched}/versions" in entry["path"] for entry in sandbox.store.requests(100_000))
+        return len(find_requests(sandbox.store, f"{watched}/versions"))
 
     with running_airflow(tmp_path, repository / "tests" / "end_to_end" / "triggerer_dags", environment) as airflow:
         for task in (*SUCCESSFUL_WAITS, "timed_out", "cleared"):

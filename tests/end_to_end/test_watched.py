@@ -19,7 +19,7 @@ import pytest
 from airflow_provider_wriftai.assets.models import watched_model
 from tests.support.polling import until
 from tests.support.real_airflow import AIRFLOW_2, HAS_STORES, RealAirflow, running_airflow
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, find_requests
 from tests.support.watchers import WatcherSamples, delivered_versions, find_duplicates, watcher_triggers
 
 pytestmark = [
@@ -65,7 +65,7 @@ class Publisher:
     @property
     def requests(self) -> int:
         """The number of requests for the model that the service has received."""
-        return sum(f"/{self.model}/versions" in each["path"] for each in self.sandbox.store.requests(100_000))
+        return len(find_requests(self.sandbox.store, f"{self.model}/versions"))
 
     @property
     def is_polled(self) -> bool:

@@ -28,7 +28,7 @@ from airflow_provider_wriftai.operators.versions import (
 )
 from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from tests.support.marked_task_instance import MarkedTaskInstance
-from tests.support.sandbox import SCHEMAS, Sandbox
+from tests.support.sandbox import SCHEMAS, Sandbox, find_requests
 
 
 @pytest.fixture(autouse=True)
@@ -441,8 +441,7 @@ def test_a_configuration_is_updated_once(sandbox: Sandbox, digest: str, schemas:
     assert _update(published, hardware_identifier="gpu-1") == first | {"changed": False}
     assert _update(f"{model}:1", variable_names="B, C")["variable_names"] == ["B", "C"]
     assert _update(f"{model}:1", variable_names="")["variable_names"] == []
-    requests = sandbox.store.requests(20_000)
-    assert sum(entry["method"] == "PATCH" and model in entry["path"] for entry in requests) == 3
+    assert [entry["method"] for entry in find_requests(sandbox.store, model)].count("PATCH") == 3
 
 
 @pytest.mark.parametrize(

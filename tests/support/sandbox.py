@@ -14,6 +14,14 @@ TOKEN = "token-of-acme-7f3k9"
 
 SCHEMAS: dict[str, Any] = {"prediction": {"input": {"type": "object"}, "output": {"type": "string"}}}
 
+_OWNER = "acme"
+_NAME = "model-"
+
+
+def find_requests(store: Store, path: str) -> list[dict[str, Any]]:
+    """Return the requests whose path contains another path, such as that of a model, newest first."""
+    return [entry for entry in store.requests(100_000) if f"/{path}/" in f"{entry['path']}/"]
+
 
 @dataclass
 class Sandbox:
@@ -29,9 +37,9 @@ class Sandbox:
 
     def new_model(self, versions: int = 0) -> str:
         """Create a model and return its name, which no other test uses."""
-        name = f"model-{next(self._names)}"
-        seed(self.store, "acme", name, versions)
-        return f"acme/{name}"
+        name = f"{_NAME}{next(self._names)}"
+        seed(self.store, _OWNER, name, versions)
+        return f"{_OWNER}/{name}"
 
     def numbers(self, model: str) -> list[int]:
         """Return the numbers of a model's versions, newest first."""
@@ -40,7 +48,7 @@ class Sandbox:
     def count_requests(self, model: str = "") -> int:
         """Return the number of requests for a model, and for none. Earlier tests may still have requests for theirs."""
         paths = [entry["path"] for entry in self.store.requests(100_000)]
-        return sum(f"/{model}/" in f"{path}/" or "/acme/model-" not in path for path in paths)
+        return sum(f"/{model}/" in f"{path}/" or f"/{_OWNER}/{_NAME}" not in path for path in paths)
 
     def version(self, model: str, number: int) -> StoredVersion:
         """Return a version, which must exist."""

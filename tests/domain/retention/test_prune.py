@@ -25,7 +25,7 @@ from airflow_provider_wriftai.sandbox.faults import Fault, Faults
 from airflow_provider_wriftai.sandbox.rate_limit import Limit, RateLimit
 from airflow_provider_wriftai.sandbox.server import running
 from tests.support.pruning import KEEP_ONE, Network, Prune, policy_protecting
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, find_requests
 
 
 def test_all_but_the_newest_versions_are_deleted(sandbox: Sandbox, prune_it: Prune) -> None:
@@ -158,7 +158,7 @@ def test_many_deletes_respect_the_rate_limit(sandbox: Sandbox) -> None:
                 return await prune(api, ModelReference.parse(model), KEEP_ONE)
 
         assert len(asyncio.run(prune_model())["deleted"]) == 39
-    statuses = [entry["status"] for entry in sandbox.store.requests(1000) if f"/{model}/" in entry["path"]]
+    statuses = [entry["status"] for entry in find_requests(sandbox.store, model)]
     assert statuses.count(429) <= 1
     assert statuses.count(204) == 39
 
